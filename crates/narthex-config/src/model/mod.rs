@@ -1,0 +1,40 @@
+//! The validated configuration: what the rest of the gateway is built from.
+//!
+//! Nothing here knows YAML. Every value has been parsed into a type that cannot hold a bad one,
+//! every name that refers to something has been checked to refer to something, and every default
+//! has been filled in. Secrets are still references ([`SecretRef`]); `narthex-credentials` reads them.
+
+mod auth;
+mod id;
+mod policy;
+mod route;
+mod secret;
+mod server;
+mod upstream;
+
+pub use auth::{Algorithm, Auth, Introspection, Issuer, KeySource, OAuthClient, OAuthClientAuth, TenantRule};
+pub use id::{RouteId, ScopeName, TenantId, UpstreamId};
+pub use policy::{Limits, Per, Rate, Tenant, ToolPattern, ToolRule};
+pub use route::{Route, RouteAuth};
+pub use secret::SecretRef;
+pub use server::{Admin, HttpLimits, PublicUrl, Server, Tls};
+pub use upstream::{Breaker, Credential, HttpVersion, TokenExchange, Upstream};
+
+use std::collections::BTreeMap;
+
+/// One whole, checked `gateway.yaml`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The public listener.
+    pub server: Server,
+    /// The admin listener.
+    pub admin: Admin,
+    /// Who may issue tokens to callers.
+    pub auth: Auth,
+    /// The tenants that exist; a caller of any other tenant is refused.
+    pub tenants: BTreeMap<TenantId, Tenant>,
+    /// The MCP servers behind the gateway.
+    pub upstreams: BTreeMap<UpstreamId, Upstream>,
+    /// The paths that clients connect to.
+    pub routes: BTreeMap<RouteId, Route>,
+}

@@ -1,0 +1,37 @@
+//! Routes: the paths that clients connect to.
+
+use super::{Limits, RouteId, ScopeName, TenantId, ToolRule, UpstreamId};
+use std::collections::BTreeSet;
+
+/// One MCP endpoint of the gateway.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The key under `routes:`.
+    pub id: RouteId,
+    /// `path:` starting with `/`, no trailing slash (but `/` itself), no `..`, no query.
+    pub path: String,
+    /// `public_url` + `path`: the resource identifier (RFC 8707) that tokens must name in `aud`.
+    pub resource: String,
+    /// `upstream:` where calls go.
+    pub upstream: UpstreamId,
+    /// `auth:` whether a token is needed. It is, unless the route says `auth: none`.
+    pub auth: RouteAuth,
+    /// `scopes:` needed for anything on the route.
+    pub scopes: BTreeSet<ScopeName>,
+    /// `tools:` rules, in order; all that match a tool apply.
+    pub tools: Vec<ToolRule>,
+    /// `limits:` for all calls of one tenant on the route.
+    pub limits: Option<Limits>,
+}
+
+/// Whether callers of a route need a token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RouteAuth {
+    /// A token of a configured issuer with this route's resource as audience.
+    Required,
+    /// `auth: none` with `tenant:`: anyone may call, as this tenant, with the anonymous subject.
+    None {
+        /// The tenant that such calls are counted for.
+        tenant: TenantId,
+    },
+}

@@ -1,0 +1,112 @@
+//! Upstream MCP servers and the credentials made for them.
+
+use super::{OAuthClient, ScopeName, SecretRef};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// One MCP server behind the gateway.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// `url:` its Streamable HTTP endpoint. Has a host; `http` only for loopback hosts or `insecure`.
+    pub url: Url,
+    /// `credential:` what the gateway presents to it.
+    pub credential: Credential,
+    /// `timeout:` from sending a request to the first byte of its answer. Default 60 s.
+    pub timeout: Duration,
+    /// `connect_timeout:` TCP and TLS together. Default 5 s.
+    pub connect_timeout: Duration,
+    /// `stream_idle_timeout:` silence on an answer's stream before it is given up. Default 5 min.
+    pub stream_idle_timeout: Duration,
+    /// `keepalive:` how long an idle pooled connection is kept. Default 4 s (Node.js closes at 5 s).
+    pub keepalive: Duration,
+    /// `http:` protocol version(s) spoken to it. Default: `h2` by ALPN over TLS, else HTTP/1.1.
+    pub http: HttpVersion,
+    /// `ca:` PEM file of the authorities its certificate must chain to, instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// `max_concurrent:` requests in flight at one time. Default 1024. Over it: 503.
+    pub max_concurrent: NonZeroU32,
+    /// `breaker:` when to stop asking a failing server.
+    pub breaker: Breaker,
+    /// `allow_link_local: true`: link-local and metadata-service addresses are accepted.
+    pub allow_link_local: bool,
+    /// `insecure: true`: plain `http` to a host that is not loopback is accepted.
+    pub insecure: bool,
+}
+
+/// HTTP versions spoken to an upstream.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HttpVersion {
+    /// HTTP/2 where TLS ALPN offers it, otherwise HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1 only.
+    H1,
+    /// HTTP/2 only; over plain TCP with prior knowledge.
+    H2,
+}
+
+/// When an upstream is taken for down.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Breaker {
+    /// Failures in a row that open it. Default 5.
+    pub failures: NonZeroU32,
+    /// How long it stays open before one probe call is let through. Default 10 s.
+    pub cooldown: Duration,
+}
+
+/// How the gateway authenticates to one upstream. The caller's own token is never among them.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Credential {
+    /// Nothing is presented.
+    None,
+    /// A fixed header.
+    Header {
+        /// Header name, lower case; never one that the gateway itself controls.
+        name: String,
+        /// Its whole value.
+        value: SecretRef,
+    },
+    /// HTTP Basic (RFC 7617).
+    Basic {
+        /// User name, without `:`.
+        username: String,
+        /// Password.
+        password: SecretRef,
+    },
+    /// RFC 6749 §4.4: one token for the gateway itself.
+    ClientCredentials {
+        /// Token endpoint.
+        token_url: Url,
+        /// The gateway's registration there.
+        client: OAuthClient,
+        /// `scope`.
+        scopes: Vec<ScopeName>,
+        /// `resource` (RFC 8707).
+        resource: Option<String>,
+        /// `audience`, for servers that want it.
+        audience: Option<String>,
+    },
+    /// RFC 8693: a token for this caller, exchanged for the caller's own.
+    TokenExchange(TokenExchange),
+}
+
+/// RFC 8693 token exchange.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct TokenExchange {
+    /// Token endpoint.
+    pub token_url: Url,
+    /// The gateway's registration there.
+    pub client: OAuthClient,
+    /// `audience` of the wanted token.
+    pub audience: Option<String>,
+    /// `resource` of the wanted token (RFC 8707).
+    pub resource: Option<String>,
+    /// `scope` of the wanted token.
+    pub scopes: Vec<ScopeName>,
+    /// `subject_token_type`. Default `urn:ietf:params:oauth:token-type:access_token`.
+    pub subject_token_type: String,
+    /// `requested_token_type`, if any.
+    pub requested_token_type: Option<String>,
+}

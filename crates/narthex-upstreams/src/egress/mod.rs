@@ -1,0 +1,162 @@
+//! The gateway's own, rare calls: signing keys, metadata, token and introspection endpoints.
+//!
+//! No redirects, no proxies, no cookies, bounded time and size, and no address that an attacker
+//! could profit from (see [`classify`]).
+
+mod address;
+
+pub use address::{AddressKind, classify};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use url::{Host, Url};
+
+/// Largest answer body that is read, bytes.
+const BODY_CAP: usize = 1024 * 1024;
+
+/// An HTTP client for calls that the gateway makes on its own account. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Egress {
+    client: reqwest::Client,
+    allow_link_local: bool,
+}
+
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Header fields.
+    pub headers: HeaderMap,
+    /// The whole body, at most 1 MiB.
+    pub body: Bytes,
+}
+
+/// Why there is no answer. Never contains a secret or a body.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EgressError {
+    /// The client could not be made.
+    #[error("cannot set up the HTTP client: {0}")]
+    Setup(String),
+    /// The URL's address is link-local or otherwise never to be called.
+    #[error("address {0} is not allowed")]
+    Address(IpAddr),
+    /// No connection, TLS failure, time-out.
+    #[error("request failed: {0}")]
+    Transport(String),
+    /// The answer is over 1 MiB.
+    #[error("answer is too large")]
+    TooLarge,
+}
+
+impl Egress {
+    /// A client that gives up after `timeout` (connect, send, and read together).
+    ///
+    /// # Errors
+    /// The system's trust store cannot be read.
+    pub fn new(timeout: Duration, allow_link_local: bool) -> Result<Self, EgressError> {
+        // pingora's TLS uses the same provider; whoever comes first installs it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(timeout)
+            .connect_timeout(timeout)
+            .dns_resolver(Arc::new(GuardedResolver { allow_link_local }))
+            .user_agent(concat!("narthex/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| EgressError::Setup(describe(&e)))?;
+        Ok(Self { client, allow_link_local })
+    }
+
+    /// `GET url`, accepting `accept`.
+    ///
+    /// # Errors
+    /// See [`EgressError`]. A status of 4xx or 5xx is an answer, not an error.
+    pub async fn get(&self, url: &Url, accept: &'static str) -> Result<Answer, EgressError> {
+        self.check(url)?;
+        self.send(self.client.get(url.clone()).header(ACCEPT, accept)).await
+    }
+
+    /// `POST url` with an `application/x-www-form-urlencoded` body.
+    ///
+    /// # Errors
+    /// See [`EgressError`].
+    pub async fn post_form(
+        &self,
+        url: &Url,
+        form: &[(&str, &str)],
+        authorization: Option<HeaderValue>,
+    ) -> Result<Answer, EgressError> {
+        self.check(url)?;
+        let mut request = self.client.post(url.clone()).header(ACCEPT, "application/json").form(form);
+        if let Some(mut value) = authorization {
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        self.send(request).await
+    }
+
+    fn check(&self, url: &Url) -> Result<(), EgressError> {
+        let ip = match url.host() {
+            Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
+            Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
+            _ => return Ok(()),
+        };
+        if classify(ip).is_allowed(self.allow_link_local) { Ok(()) } else { Err(EgressError::Address(ip)) }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, EgressError> {
+        let transport = |e: reqwest::Error| EgressError::Transport(describe(&e));
+        let mut response = request.send().await.map_err(transport)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            if body.len() + chunk.len() > BODY_CAP {
+                return Err(EgressError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body: body.freeze() })
+    }
+}
+
+/// The error and its causes, without the URL (its query could carry something).
+fn describe(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() { String::from("timed out") } else { String::from("no answer") };
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Resolves by the system's resolver and drops every address that is never to be called.
+#[derive(Debug)]
+struct GuardedResolver {
+    allow_link_local: bool,
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allow_link_local = self.allow_link_local;
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed: Vec<SocketAddr> =
+                found.filter(|a| classify(a.ip()).is_allowed(allow_link_local)).collect();
+            if allowed.is_empty() {
+                return Err(format!("{} has no allowed address", name.as_str()).into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}

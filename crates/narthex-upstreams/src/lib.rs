@@ -1,0 +1,3 @@
+//! The gateway's ways out: connections to MCP servers, and its own calls to authorization servers.
+
+pub mod egress;

@@ -1,3 +1,14 @@
 //! The gateway's ways out: connections to MCP servers, and its own calls to authorization servers.
 
+mod breaker;
+mod catalogue;
+mod connection;
 pub mod egress;
+mod peers;
+mod upstream;
+
+pub use breaker::{Breaker, Passage};
+pub use catalogue::Catalogue;
+pub use connection::{ConnectError, Connection, Connections};
+pub use peers::ResolveError;
+pub use upstream::{BuildError, Busy, Slot, Upstream, Upstreams};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 /// One MCP server behind the gateway.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Upstream {
     /// `url:` its Streamable HTTP endpoint. Has a host; `http` only for loopback hosts or `insecure`.
     pub url: Url,

@@ -1,0 +1,175 @@
+//! What is presented to an upstream.
+
+use crate::error::{CredentialError, Reason};
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// A credential for one upstream: a header, or nothing, and the only origin that may receive it.
+///
+/// Only this crate makes one. A clone is a reference count; the value is zeroed with the last.
+#[derive(Clone)]
+pub struct UpstreamCredential(Arc<Inner>);
+
+struct Inner {
+    origin: Origin,
+    header: Option<(HeaderName, HeaderValue)>,
+    /// From this time on it is not presented again; `None`: it has no end.
+    usable_until: Option<SystemTime>,
+    /// When it replaced one that the upstream had refused, if it did.
+    renewed: Option<SystemTime>,
+}
+
+/// An upstream's origin (RFC 6454 §4) as text, with and without a default port.
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct Origin {
+    short: Arc<str>,
+    explicit: Arc<str>,
+}
+
+// === impl UpstreamCredential ===
+
+impl UpstreamCredential {
+    pub(crate) fn fixed(origin: Origin, header: Option<(HeaderName, HeaderValue)>) -> Self {
+        Self(Arc::new(Inner { origin, header, usable_until: None, renewed: None }))
+    }
+
+    /// RFC 6750 §2.1. `token` is b64token-safe, so it makes a header value.
+    pub(crate) fn bearer(
+        origin: Origin,
+        token: &str,
+        usable_until: SystemTime,
+        renewed: Option<SystemTime>,
+    ) -> Result<Self, CredentialError> {
+        let mut value = Zeroizing::new(Vec::with_capacity("Bearer ".len() + token.len()));
+        value.extend_from_slice(b"Bearer ");
+        value.extend_from_slice(token.as_bytes());
+        let value = sensitive(value).ok_or(Reason::BadTokenResponse)?;
+        let header = Some((AUTHORIZATION, value));
+        Ok(Self(Arc::new(Inner { origin, header, usable_until: Some(usable_until), renewed })))
+    }
+
+    /// The header to send to `origin`, which is `scheme://host`, with `:port` where it is not the
+    /// scheme's own (either form is taken then); `None`: this upstream gets no credential.
+    ///
+    /// The value is marked sensitive.
+    ///
+    /// # Errors
+    /// `wrong_origin`: the credential is bound to another upstream's origin.
+    pub fn header_for(&self, origin: &str) -> Result<Option<(&HeaderName, &HeaderValue)>, CredentialError> {
+        if !self.0.origin.is(origin) {
+            let bound = &self.0.origin.short;
+            return Err(CredentialError::with_detail(Reason::WrongOrigin, &format!("bound to {bound}")));
+        }
+        Ok(self.0.header.as_ref().map(|(name, value)| (name, value)))
+    }
+
+    pub(crate) fn is_usable(&self, now: SystemTime) -> bool {
+        self.0.usable_until.is_none_or(|end| now < end)
+    }
+
+    pub(crate) fn usable_until(&self) -> Option<SystemTime> {
+        self.0.usable_until
+    }
+
+    pub(crate) fn renewed(&self) -> Option<SystemTime> {
+        self.0.renewed
+    }
+
+    /// Whether this is the very same one, not just an equal one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for UpstreamCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamCredential")
+            .field("origin", &self.0.origin.short)
+            .field("header", &self.0.header.as_ref().map(|(name, _)| (name.as_str(), "***")))
+            .field("usable_until", &self.0.usable_until)
+            .finish()
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
+    pub(crate) fn of(url: &Url) -> Self {
+        let short: Arc<str> = url.origin().ascii_serialization().into();
+        let explicit = match (url.port(), url.port_or_known_default()) {
+            (None, Some(port)) => format!("{short}:{port}").into(),
+            _ => Arc::clone(&short),
+        };
+        Self { short, explicit }
+    }
+
+    fn is(&self, origin: &str) -> bool {
+        *self.short == *origin || *self.explicit == *origin
+    }
+}
+
+/// A header value that is zeroed when its last clone is dropped, and never indexed or printed.
+pub(crate) fn sensitive(value: Zeroizing<Vec<u8>>) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn credential(url: &str) -> UpstreamCredential {
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
+        UpstreamCredential::bearer(Origin::of(&url.parse().unwrap()), "canary", until, None).unwrap()
+    }
+
+    #[test]
+    fn only_its_own_origin_gets_the_credential() {
+        let default_port = credential("https://mcp.example.com/mcp");
+        for origin in ["https://mcp.example.com", "https://mcp.example.com:443"] {
+            let (name, value) = default_port.header_for(origin).unwrap().unwrap();
+            assert_eq!((name, value.as_bytes()), (&AUTHORIZATION, &b"Bearer canary"[..]));
+            assert!(value.is_sensitive());
+        }
+        for origin in [
+            "http://mcp.example.com",
+            "http://mcp.example.com:443",
+            "https://mcp.example.com:8443",
+            "https://mcp.example.com.evil.example",
+            "https://mcp.example.com/",
+            "https://mcp.example.com@evil.example",
+            "https://evil.example",
+            "https://MCP.example.com",
+            "null",
+            "",
+        ] {
+            let error = default_port.header_for(origin).unwrap_err();
+            assert_eq!(error.reason(), "wrong_origin", "{origin}");
+            assert!(!format!("{error} {error:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn a_port_of_its_own_is_part_of_the_origin() {
+        let other_port = credential("http://127.0.0.1:9001/mcp");
+        assert!(other_port.header_for("http://127.0.0.1:9001").is_ok());
+        assert!(other_port.header_for("http://127.0.0.1").is_err());
+        assert!(other_port.header_for("http://127.0.0.1:80").is_err());
+        assert!(credential("https://[2001:db8::1]/x").header_for("https://[2001:db8::1]:443").is_ok());
+    }
+
+    #[test]
+    fn a_credential_prints_as_stars() {
+        let credential = credential("https://mcp.example.com/mcp");
+        let shown = format!("{credential:?} {credential:#?}");
+        assert!(!shown.contains("canary") && shown.contains("***"), "{shown}");
+    }
+}

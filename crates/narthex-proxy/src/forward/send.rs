@@ -1,0 +1,126 @@
+//! Sending a request and reading the header of its answer.
+
+use super::error::{ForwardError, Reached};
+use bytes::Bytes;
+use http::StatusCode;
+use narthex_upstreams::{Connection, Connections, Upstream};
+use pingora::Error;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::client::HttpSession;
+use std::time::Instant;
+
+/// Sends on connections that turn out to be stale, at most, before giving up.
+const ATTEMPTS: usize = 3;
+/// Informational answers that are skipped before the upstream is taken for broken.
+const INFORMATIONAL: usize = 16;
+
+/// A request to an upstream, complete.
+#[derive(Debug)]
+pub struct Outbound {
+    /// Method, path and header; Content-Length is there and right.
+    pub header: RequestHeader,
+    /// The whole body.
+    pub body: Bytes,
+    /// May be sent again when a pooled connection turns out to be stale. Never for `tools/call`.
+    pub replayable: bool,
+}
+
+/// An upstream's answer: the header is read, the body is still on the connection.
+pub struct Answer {
+    /// Where the body is read from.
+    pub connection: Connection,
+    /// How many times the request was sent in vain before.
+    pub retries: usize,
+}
+
+impl Answer {
+    /// The answer's header.
+    ///
+    /// # Errors
+    /// None in practice: [`send`] returns only after one was read.
+    pub fn header(&self) -> Result<&ResponseHeader, ForwardError> {
+        self.connection
+            .session
+            .response_header()
+            .ok_or_else(|| ForwardError::Malformed("no header was read".to_owned()))
+    }
+}
+
+/// Sends `request` and reads the header of the answer.
+///
+/// The client is watched meanwhile. If it goes away and `cancel_with_client` holds, the exchange is
+/// given up and the upstream's connection closed (MCP 2026-07-28: closing the stream cancels).
+/// Otherwise the exchange goes on and `client_gone` is set (2025-11-25 and earlier: it does not).
+///
+/// # Errors
+/// See [`ForwardError`].
+pub async fn send(
+    client: &mut ServerSession,
+    client_gone: &mut bool,
+    cancel_with_client: bool,
+    upstream: &Upstream,
+    connections: &Connections,
+    request: &Outbound,
+) -> Result<Answer, ForwardError> {
+    let mut retries = 0;
+    loop {
+        let mut connection = upstream.connect(connections, Instant::now()).await?;
+        let session = &mut connection.session;
+        session.set_read_timeout(Some(upstream.timeout));
+        session.set_write_timeout(Some(upstream.timeout));
+        let outcome = watch(client, client_gone, cancel_with_client, exchange(session, request)).await?;
+        let Err(error) = outcome else {
+            session.set_read_timeout(Some(upstream.stream_idle_timeout));
+            return Ok(Answer { connection, retries });
+        };
+        let again = match Reached::judge(&error, connection.reused) {
+            Reached::No => true,
+            Reached::Unlikely => request.replayable,
+            Reached::Maybe => false,
+        };
+        retries += 1;
+        if !again || retries >= ATTEMPTS {
+            return Err(error.into());
+        }
+        tracing::debug!(upstream = %upstream.id, error = %error, "sending again on another connection");
+    }
+}
+
+/// Runs `exchange` and watches the client.
+async fn watch<T>(
+    client: &mut ServerSession,
+    client_gone: &mut bool,
+    cancel_with_client: bool,
+    exchange: impl Future<Output = T>,
+) -> Result<T, ForwardError> {
+    let mut exchange = std::pin::pin!(exchange);
+    if !*client_gone {
+        tokio::select! {
+            biased;
+            outcome = &mut exchange => return Ok(outcome),
+            // Any byte, end or reset: the whole request was read, so all of them end the exchange.
+            _ = client.read_body_or_idle(true) => *client_gone = true,
+        }
+    }
+    if cancel_with_client { Err(ForwardError::ClientGone) } else { Ok(exchange.await) }
+}
+
+async fn exchange(session: &mut HttpSession, request: &Outbound) -> Result<(), Box<Error>> {
+    session.write_request_header(Box::new(request.header.clone())).await?;
+    if !request.body.is_empty() {
+        session.write_request_body(request.body.clone(), true).await?;
+    }
+    session.finish_request_body().await?;
+    for _ in 0..INFORMATIONAL {
+        session.read_response_header().await?;
+        let status = session.response_header().map_or(StatusCode::OK, |h| h.status);
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return Error::e_explain(pingora::ErrorType::InvalidHTTPHeader, "unasked-for upgrade");
+        }
+        if !status.is_informational() {
+            return Ok(());
+        }
+    }
+    Error::e_explain(pingora::ErrorType::InvalidHTTPHeader, "too many informational answers")
+}

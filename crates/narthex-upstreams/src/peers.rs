@@ -1,0 +1,186 @@
+//! Addresses of one upstream: resolved by us, checked, pinned for a while.
+
+use crate::egress::classify;
+use arc_swap::ArcSwapOption;
+use narthex_config::model::{HttpVersion, Upstream as Settings};
+use pingora::protocols::ALPN;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::utils::tls::{WrappedX509, parse_x509};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use url::Host;
+
+/// How long a name's addresses are used before it is looked up again.
+const TTL: Duration = Duration::from_secs(30);
+/// HTTP/2 streams per connection.
+const H2_STREAMS: usize = 100;
+
+/// Why an upstream has no address to connect to.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// The name could not be looked up.
+    #[error("cannot resolve {host}: {cause}")]
+    Lookup {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        cause: String,
+    },
+    /// All of its addresses are link-local, metadata or not unicast.
+    #[error("{host} has no address that may be called")]
+    NotAllowed {
+        /// The name.
+        host: String,
+    },
+}
+
+/// The addresses of one upstream, each with the connection settings to use.
+pub(crate) struct Peers {
+    host: Host<String>,
+    port: u16,
+    allow_link_local: bool,
+    template: HttpPeer,
+    resolved: ArcSwapOption<Resolved>,
+    refreshing: AtomicBool,
+    preferred: AtomicUsize,
+}
+
+struct Resolved {
+    peers: Vec<Arc<HttpPeer>>,
+    at: Instant,
+}
+
+impl Peers {
+    /// The peers of `settings.url`. `group` keeps pooled connections of different upstreams apart
+    /// even where address and server name agree (pingora's pool key leaves out the CA).
+    ///
+    /// # Errors
+    /// The URL has no host, or the CA file cannot be used; the text names the file.
+    pub(crate) fn new(settings: &Settings, group: u64) -> Result<Self, String> {
+        let host = settings.url.host().ok_or("the URL has no host")?.to_owned();
+        let port = settings.url.port_or_known_default().ok_or("the URL has no port")?;
+        let tls = settings.url.scheme() == "https";
+        // pingora turns verification off when the server name is empty; a host never is.
+        let sni = match &host {
+            Host::Domain(name) => name.clone(),
+            Host::Ipv4(ip) => ip.to_string(),
+            Host::Ipv6(ip) => ip.to_string(),
+        };
+        let mut template = HttpPeer::new(SocketAddr::from(([127, 0, 0, 1], port)), tls, sni);
+        template.group_key = group;
+        let options = &mut template.options;
+        options.connection_timeout = Some(settings.connect_timeout);
+        options.total_connection_timeout = Some(settings.connect_timeout);
+        options.idle_timeout = Some(settings.keepalive);
+        options.max_h2_streams = H2_STREAMS;
+        match (settings.http, tls) {
+            (HttpVersion::Auto, true) => options.alpn = ALPN::H2H1,
+            (HttpVersion::Auto, false) | (HttpVersion::H1, _) => options.alpn = ALPN::H1,
+            (HttpVersion::H2, _) => options.set_http_version(2, 2),
+        }
+        if let Some(ca) = &settings.ca {
+            options.ca = Some(load_ca(ca)?);
+        }
+        Ok(Self {
+            host,
+            port,
+            allow_link_local: settings.allow_link_local,
+            template,
+            resolved: ArcSwapOption::empty(),
+            refreshing: AtomicBool::new(false),
+            preferred: AtomicUsize::new(0),
+        })
+    }
+
+    /// The peer to try first, without waiting: the fast path of a request.
+    /// `None`: [`Peers::resolve`] has to be awaited. A look-up that is due is started meanwhile.
+    pub(crate) fn current(self: &Arc<Self>, now: Instant) -> Option<Arc<HttpPeer>> {
+        let resolved = self.resolved.load();
+        let found = resolved.as_ref()?;
+        if now.saturating_duration_since(found.at) > TTL && !self.refreshing.swap(true, Ordering::AcqRel) {
+            let peers = Arc::clone(self);
+            tokio::spawn(async move {
+                // A failed look-up leaves the known addresses in use.
+                let _ = peers.resolve(Instant::now()).await;
+                peers.refreshing.store(false, Ordering::Release);
+            });
+        }
+        let preferred = self.preferred.load(Ordering::Relaxed) % found.peers.len().max(1);
+        found.peers.get(preferred).cloned()
+    }
+
+    /// Looks the host up and keeps what may be called.
+    ///
+    /// # Errors
+    /// See [`ResolveError`].
+    pub(crate) async fn resolve(&self, now: Instant) -> Result<Arc<HttpPeer>, ResolveError> {
+        let addresses = self.lookup().await?;
+        let allowed: Vec<Arc<HttpPeer>> = addresses
+            .into_iter()
+            .filter(|ip| classify(*ip).is_allowed(self.allow_link_local))
+            .map(|ip| self.peer(ip))
+            .collect();
+        let first = allowed
+            .get(self.preferred.load(Ordering::Relaxed) % allowed.len().max(1))
+            .cloned()
+            .ok_or_else(|| ResolveError::NotAllowed { host: self.host.to_string() })?;
+        self.resolved.store(Some(Arc::new(Resolved { peers: allowed, at: now })));
+        Ok(first)
+    }
+
+    /// The next address after `failed` could not be connected to; `None` when there is no other.
+    pub(crate) fn after(&self, failed: &HttpPeer) -> Option<Arc<HttpPeer>> {
+        let resolved = self.resolved.load();
+        let peers = &resolved.as_ref()?.peers;
+        let at = peers.iter().position(|p| p._address == failed._address)?;
+        let next = (at + 1) % peers.len();
+        self.preferred.store(next, Ordering::Relaxed);
+        if next == at { None } else { peers.get(next).cloned() }
+    }
+
+    /// How many addresses are known.
+    pub(crate) fn count(&self) -> usize {
+        self.resolved.load().as_ref().map_or(0, |r| r.peers.len())
+    }
+
+    async fn lookup(&self) -> Result<Vec<IpAddr>, ResolveError> {
+        match &self.host {
+            Host::Ipv4(ip) => Ok(vec![IpAddr::V4(*ip)]),
+            Host::Ipv6(ip) => Ok(vec![IpAddr::V6(*ip)]),
+            Host::Domain(name) => match tokio::net::lookup_host((name.as_str(), self.port)).await {
+                Ok(found) => Ok(found.map(|a| a.ip()).collect()),
+                Err(cause) => Err(ResolveError::Lookup { host: name.clone(), cause: cause.to_string() }),
+            },
+        }
+    }
+
+    fn peer(&self, ip: IpAddr) -> Arc<HttpPeer> {
+        let mut peer = self.template.clone();
+        peer._address = SocketAddr::new(ip, self.port).into();
+        Arc::new(peer)
+    }
+}
+
+fn load_ca(path: &Path) -> Result<Arc<[WrappedX509]>, String> {
+    let name = path.display();
+    let mut store = RootCertStore::empty();
+    let mut certs = Vec::new();
+    for cert in CertificateDer::pem_file_iter(path).map_err(|e| format!("{name}: {e}"))? {
+        let cert = cert.map_err(|e| format!("{name}: {e}"))?;
+        // pingora parses these again and panics on a bad one, so they are tried here first.
+        store.add(cert.clone()).map_err(|e| format!("{name}: {e}"))?;
+        certs.push(WrappedX509::new(cert.as_ref().to_vec(), parse_x509));
+    }
+    if certs.is_empty() {
+        return Err(format!("{name}: no certificate in it"));
+    }
+    Ok(certs.into())
+}

@@ -1,0 +1,192 @@
+//! One MCP server, and all of them.
+
+use crate::breaker::{Breaker, Passage};
+use crate::catalogue::Catalogue;
+use crate::connection::{ConnectError, Connection, Connections};
+use crate::peers::Peers;
+use http::HeaderValue;
+use narthex_config::Config;
+use narthex_config::model::{Credential, Upstream as Settings, UpstreamId};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// One MCP server behind the gateway: where it is, and how it is doing.
+pub struct Upstream {
+    /// Its key under `upstreams:`.
+    pub id: UpstreamId,
+    /// `scheme://host[:port]`: what its credential is bound to.
+    pub origin: String,
+    /// `Host` (or `:authority`) of requests to it.
+    pub host: HeaderValue,
+    /// Path and query of its MCP endpoint.
+    pub path: String,
+    /// From sending a request to the header of its answer.
+    pub timeout: Duration,
+    /// Longest silence within an answer.
+    pub stream_idle_timeout: Duration,
+    /// How long an idle connection is pooled.
+    pub keepalive: Duration,
+    /// Tool names that it has shown.
+    pub catalogue: Catalogue,
+    settings: Settings,
+    peers: Arc<Peers>,
+    breaker: Arc<Breaker>,
+    in_flight: Arc<AtomicUsize>,
+}
+
+/// Why a call is not made at all.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Busy {
+    /// The breaker is open.
+    #[error("circuit breaker is open")]
+    BreakerOpen {
+        /// When a probe may go.
+        retry_after: Duration,
+    },
+    /// `max_concurrent` requests are in flight.
+    #[error("too many requests in flight")]
+    Saturated,
+}
+
+/// An upstream cannot be set up.
+#[derive(Debug, Error)]
+#[error("upstream {id}: {cause}")]
+pub struct BuildError {
+    id: UpstreamId,
+    cause: String,
+}
+
+/// Leave to make one call to an upstream; its slot is free again when this is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    /// Where the outcome is reported.
+    pub passage: Passage,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Upstream {
+    fn new(id: UpstreamId, settings: &Settings, group: u64, now: Instant) -> Result<Self, BuildError> {
+        let fail = |cause: String| BuildError { id: id.clone(), cause };
+        let peers = Peers::new(settings, group).map_err(fail)?;
+        let url = &settings.url;
+        let authority = match url.port() {
+            Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
+            None => url.host_str().unwrap_or_default().to_owned(),
+        };
+        let host = HeaderValue::try_from(&authority).map_err(|e| fail(e.to_string()))?;
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        Ok(Self {
+            origin: format!("{}://{authority}", url.scheme()),
+            host,
+            path,
+            timeout: settings.timeout,
+            stream_idle_timeout: settings.stream_idle_timeout,
+            keepalive: settings.keepalive,
+            catalogue: Catalogue::default(),
+            breaker: Arc::new(Breaker::new(settings.breaker.failures.get(), settings.breaker.cooldown, now)),
+            in_flight: Arc::new(AtomicUsize::new(0)),
+            peers: Arc::new(peers),
+            settings: Settings { credential: Credential::None, ..settings.clone() },
+            id,
+        })
+    }
+
+    /// Takes a slot, if the server is not taken for down and not saturated.
+    ///
+    /// # Errors
+    /// See [`Busy`].
+    pub fn enter(&self, now: Instant) -> Result<Slot, Busy> {
+        let passage = self.breaker.enter(now).map_err(|retry_after| Busy::BreakerOpen { retry_after })?;
+        let most = usize::try_from(self.settings.max_concurrent.get()).unwrap_or(usize::MAX);
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= most {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
+            return Err(Busy::Saturated);
+        }
+        Ok(Slot { passage, in_flight: Arc::clone(&self.in_flight) })
+    }
+
+    /// A connection on which nothing has been sent.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(&self, connections: &Connections, now: Instant) -> Result<Connection, ConnectError> {
+        connections.open(&self.peers, now).await
+    }
+
+    /// Whether the breaker is closed.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        !self.breaker.is_open()
+    }
+
+    /// Requests in flight now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+}
+
+/// All upstreams of one configuration.
+#[derive(Default)]
+pub struct Upstreams {
+    by_id: HashMap<UpstreamId, Arc<Upstream>>,
+}
+
+impl Upstreams {
+    /// The upstreams of `config`. One whose settings (credential aside) are those of `previous` is
+    /// taken over with its breaker, addresses and catalogue.
+    ///
+    /// # Errors
+    /// An upstream's CA file cannot be used.
+    pub fn build(config: &Config, previous: Option<&Self>, now: Instant) -> Result<Self, BuildError> {
+        let hasher = RandomState::new();
+        let mut by_id = HashMap::new();
+        for (id, settings) in &config.upstreams {
+            let kept = previous.and_then(|p| p.by_id.get(id)).filter(|old| old.same_as(settings));
+            let upstream = match kept {
+                Some(old) => Arc::clone(old),
+                None => Arc::new(Upstream::new(id.clone(), settings, hasher.hash_one(id.as_str()), now)?),
+            };
+            by_id.insert(id.clone(), upstream);
+        }
+        Ok(Self { by_id })
+    }
+
+    /// The upstream of that name.
+    #[must_use]
+    pub fn get(&self, id: &UpstreamId) -> Option<&Arc<Upstream>> {
+        self.by_id.get(id)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.by_id.values()
+    }
+}
+
+impl Upstream {
+    // The CA file is re-read on every reload: its content may have changed under the same name.
+    fn same_as(&self, settings: &Settings) -> bool {
+        settings.ca.is_none() && self.settings == Settings { credential: Credential::None, ..settings.clone() }
+    }
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upstream").field("id", &self.id).field("origin", &self.origin).finish_non_exhaustive()
+    }
+}

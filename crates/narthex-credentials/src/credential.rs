@@ -69,10 +69,6 @@ impl UpstreamCredential {
         Ok(self.0.header.as_ref().map(|(name, value)| (name, value)))
     }
 
-    pub(crate) fn is_usable(&self, now: SystemTime) -> bool {
-        self.0.usable_until.is_none_or(|end| now < end)
-    }
-
     pub(crate) fn usable_until(&self) -> Option<SystemTime> {
         self.0.usable_until
     }

@@ -32,6 +32,9 @@ pub enum BuildProblem {
     /// The private key of `private_key_jwt` does not fit.
     #[error("private key: {0}")]
     Key(&'static str),
+    /// The system has no random numbers for us.
+    #[error("no random numbers")]
+    Random,
     /// The HTTP client for token endpoints cannot be made.
     #[error(transparent)]
     Egress(#[from] EgressError),

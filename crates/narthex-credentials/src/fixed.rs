@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn what_is_no_header_is_refused_without_showing_it() {
-        for (name, value) in [("x key", "canary"), ("x-key", "canary\u{1}"), ("", "canary"), ("x-key", "canary\u{7f}")] {
+        for (name, value) in
+            [("x key", "canary"), ("x-key", "canary\u{1}"), ("", "canary"), ("x-key", "canary\u{7f}")]
+        {
             let error = header(name, &value.into()).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("canary"));
         }

@@ -74,6 +74,12 @@ impl From<&str> for Secret {
     }
 }
 
+impl From<Secret> for SecretString {
+    fn from(secret: Secret) -> Self {
+        secret.0
+    }
+}
+
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         self.expose() == other.expose()
@@ -109,7 +115,7 @@ impl Secrets {
     /// See [`SecretProblem`].
     pub fn text(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
         self.read_bytes(reference)
-            .and_then(into_text)
+            .and_then(|bytes| to_text(&bytes))
             .map_err(|problem| SecretError { reference: describe(reference), problem })
     }
 
@@ -191,8 +197,8 @@ fn warn_if_world_readable(path: &Path, metadata: &Metadata) {
 #[cfg(not(unix))]
 fn warn_if_world_readable(_path: &Path, _metadata: &Metadata) {}
 
-fn into_text(bytes: Zeroizing<Vec<u8>>) -> Result<Secret, SecretProblem> {
-    let text = std::str::from_utf8(&bytes).map_err(|_| SecretProblem::NotText)?;
+fn to_text(bytes: &[u8]) -> Result<Secret, SecretProblem> {
+    let text = std::str::from_utf8(bytes).map_err(|_| SecretProblem::NotText)?;
     let text = text.strip_suffix('\n').map_or(text, |rest| rest.strip_suffix('\r').unwrap_or(rest));
     if text.is_empty() {
         return Err(SecretProblem::Empty);

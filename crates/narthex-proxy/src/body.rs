@@ -1,13 +1,18 @@
 //! Reading a request's body, whole and bounded.
 
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use pingora::protocols::http::ServerSession;
 use pingora::time::timeout;
+use pingora::{Error, ErrorType};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use thiserror::Error;
+
+/// Most that is reserved for a body on the strength of its Content-Length.
+const RESERVED: usize = 256 * 1024;
 
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -94,18 +99,29 @@ pub async fn read(
     if declared.is_some_and(|n| n > limit) {
         return Err(BodyError::TooLarge);
     }
-    if let Some(expect) = session.get_header(EXPECT) {
-        if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") {
-            return Err(BodyError::Expectation);
-        }
-        if !session.is_body_done() {
-            session.write_continue_response().await.map_err(|_| BodyError::Incomplete)?;
-        }
+    if expects_continue(session)? && !session.is_body_done() {
+        session.write_continue_response().await.map_err(|_| BodyError::Incomplete)?;
     }
     let body = Body { bytes: Bytes::new(), held: 0, budget: budget.clone() };
     match timeout(within, read_all(session, limit, declared, body)).await {
         Ok(read) => read,
         Err(_) => Err(BodyError::TooSlow),
+    }
+}
+
+/// Whether the client waits for `100 Continue`. On HTTP/2 pingora cannot send one; clients must not
+/// wait for it for ever (RFC 9110 §10.1.1), and none does.
+fn expects_continue(session: &ServerSession) -> Result<bool, BodyError> {
+    let request = session.req_header();
+    if request.version < Version::HTTP_11 {
+        return Ok(false);
+    }
+    let mut expected = request.headers.get_all(EXPECT).into_iter().peekable();
+    let any = expected.peek().is_some();
+    if expected.all(|e| e.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        Ok(any)
+    } else {
+        Err(BodyError::Expectation)
     }
 }
 
@@ -120,7 +136,7 @@ async fn read_all(
     mut body: Body,
 ) -> Result<Body, BodyError> {
     let mut all = BytesMut::new();
-    while let Some(piece) = session.read_request_body().await.map_err(|_| BodyError::Incomplete)? {
+    while let Some(piece) = session.read_request_body().await.map_err(|e| broken(&e))? {
         let so_far = body.bytes.len() + all.len();
         if so_far + piece.len() > limit {
             return Err(BodyError::TooLarge);
@@ -131,7 +147,8 @@ async fn read_all(
             body.bytes = piece;
         } else {
             if all.is_empty() {
-                all.reserve(declared.unwrap_or(0).max(so_far + piece.len()));
+                // What is declared is only a promise, so most of it is reserved when it comes.
+                all.reserve(declared.unwrap_or(0).min(RESERVED).max(so_far + piece.len()));
                 all.extend_from_slice(&std::mem::take(&mut body.bytes));
             }
             all.extend_from_slice(&piece);
@@ -144,4 +161,11 @@ async fn read_all(
         return Err(BodyError::Incomplete);
     }
     Ok(body)
+}
+
+fn broken(error: &Error) -> BodyError {
+    match error.etype() {
+        ErrorType::ReadTimedout => BodyError::TooSlow,
+        _ => BodyError::Incomplete,
+    }
 }

@@ -1,6 +1,7 @@
 //! Pooled connections to upstreams.
 
 use crate::peers::{Peers, ResolveError};
+use pingora::ErrorType;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::protocols::http::client::HttpSession;
@@ -23,6 +24,7 @@ pub struct Connection {
     pub session: HttpSession,
     /// Whether it comes from the pool, and so may turn out to be stale.
     pub reused: bool,
+    spoiled: bool,
     peer: Arc<HttpPeer>,
 }
 
@@ -53,9 +55,12 @@ impl Connections {
             None => peers.resolve(now).await?,
         };
         let mut attempts = peers.count().max(1);
+        let mut pooled_failed = false;
         loop {
             match self.connector.get_http_session(peer.as_ref()).await {
-                Ok((session, reused)) => return Ok(Connection { session, reused, peer }),
+                Ok((session, reused)) => return Ok(Connection { session, reused, spoiled: false, peer }),
+                // A pooled HTTP/2 connection that has just failed is an error here, and out of the pool.
+                Err(error) if *error.etype() == ErrorType::H2Error && !pooled_failed => pooled_failed = true,
                 Err(error) => {
                     attempts -= 1;
                     match peers.after(&peer).filter(|_| attempts > 0) {
@@ -67,10 +72,29 @@ impl Connections {
         }
     }
 
-    /// Gives back a connection whose answer was read to its end. Any other must be dropped.
+    /// Gives back a connection whose answer was read to its end; it is pooled if it may be.
     pub async fn release(&self, connection: Connection, keep: Duration) {
+        if connection.spoiled {
+            return self.abandon(connection).await;
+        }
         let Connection { session, peer, .. } = connection;
         self.connector.release_http_session(session, peer.as_ref(), Some(keep)).await;
+    }
+
+    /// Gives up an exchange that did not come to its end: closes an HTTP/1.1 connection, resets an
+    /// HTTP/2 stream, whose connection goes back to the pool (dropped, it would idle without end).
+    pub async fn abandon(&self, connection: Connection) {
+        let Connection { session, peer, .. } = connection;
+        if session.as_http2().is_some() {
+            self.connector.release_http_session(session, peer.as_ref(), peer.options.idle_timeout).await;
+        }
+    }
+}
+
+impl Connection {
+    /// Marks the connection as not to be used again, whatever its answer says.
+    pub fn spoil(&mut self) {
+        self.spoiled = true;
     }
 }
 

@@ -21,6 +21,14 @@ use url::Host;
 const TTL: Duration = Duration::from_secs(30);
 /// HTTP/2 streams per connection.
 const H2_STREAMS: usize = 100;
+/// Bytes of one HTTP/2 answer that are buffered for a client that reads slowly.
+const H2_STREAM_WINDOW: u32 = 512 * 1024;
+/// Enough for all streams' windows at once: with pingora's default (8 MiB for both) a single client
+/// that does not read stops every other answer on the same connection.
+const H2_CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
+/// How often an HTTP/2 connection in use is probed. One that a firewall dropped silently would take
+/// every request until TCP gives up, which is minutes.
+const H2_PING: Duration = Duration::from_secs(15);
 
 /// Why an upstream has no address to connect to.
 #[derive(Debug, Error)]
@@ -81,6 +89,9 @@ impl Peers {
         options.total_connection_timeout = Some(settings.connect_timeout);
         options.idle_timeout = Some(settings.keepalive);
         options.max_h2_streams = H2_STREAMS;
+        options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
+        options.h2_connection_window_size = Some(H2_CONNECTION_WINDOW);
+        options.h2_ping_interval = Some(H2_PING);
         match (settings.http, tls) {
             (HttpVersion::Auto, true) => options.alpn = ALPN::H2H1,
             (HttpVersion::Auto, false) | (HttpVersion::H1, _) => options.alpn = ALPN::H1,

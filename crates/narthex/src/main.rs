@@ -1,1 +1,26 @@
-fn main() {}
+//! `narthex`: the gateway's binary.
+
+mod check;
+mod cli;
+mod development;
+mod housekeeping;
+mod reload;
+mod run;
+mod seal_key;
+mod token;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli.command() {
+        cli::Command::Run(run) => run::run(&run),
+        cli::Command::Check(check) => check::check(&check),
+        cli::Command::Schema => check::schema(),
+        cli::Command::Token(token) => token::token(&token),
+    }
+}

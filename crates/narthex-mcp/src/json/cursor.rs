@@ -27,11 +27,19 @@ pub(crate) struct Value<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape<'a> {
     Object,
-    Array,
     String(Text<'a>),
     Number,
-    Bool,
     Null,
+    /// An array or a boolean.
+    Other,
+}
+
+/// What stands between the quotes of a string, by its place.
+#[derive(Clone, Copy, Debug)]
+struct StringSpan {
+    start: usize,
+    end: usize,
+    escaped: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -67,26 +75,31 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn value(&mut self) -> Result<Value<'a>, Fault> {
         let start = self.at;
-        let shape = match self.peek().ok_or(Fault::TRUNCATED)? {
-            b'"' => Shape::String(self.string()?),
-            b'{' => {
-                self.object(|cursor, _| cursor.value().map(drop))?;
-                Shape::Object
+        let shape = match self.peek() {
+            Some(b'"') => {
+                let span = self.string()?;
+                Shape::String(self.text(span))
             }
-            b'[' => {
-                self.array(|cursor| cursor.value().map(drop))?;
-                Shape::Array
-            }
-            b'-' | b'0'..=b'9' => {
-                self.number()?;
-                Shape::Number
-            }
-            b't' => self.literal("true", Shape::Bool)?,
-            b'f' => self.literal("false", Shape::Bool)?,
-            b'n' => self.literal("null", Shape::Null)?,
-            _ => return Err(Fault::MALFORMED),
+            Some(b'{') => self.skip().map(|()| Shape::Object)?,
+            Some(b'-' | b'0'..=b'9') => self.number().map(|()| Shape::Number)?,
+            Some(b'n') => self.skip().map(|()| Shape::Null)?,
+            _ => self.skip().map(|()| Shape::Other)?,
         };
         Ok(Value { raw: &self.text[start..self.at], shape })
+    }
+
+    /// [`Self::value`] where only its soundness matters.
+    pub(crate) fn skip(&mut self) -> Result<(), Fault> {
+        match self.peek().ok_or(Fault::TRUNCATED)? {
+            b'"' => self.string().map(drop),
+            b'{' => self.members(|cursor, _| cursor.skip()),
+            b'[' => self.array(Self::skip),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            _ => Err(Fault::MALFORMED),
+        }
     }
 
     /// Walks an object. `member` is called at each value with its key and must read over the value.
@@ -94,6 +107,17 @@ impl<'a> Cursor<'a> {
     pub(crate) fn object<F>(&mut self, mut member: F) -> Result<(), Fault>
     where
         F: FnMut(&mut Self, Text<'a>) -> Result<(), Fault>,
+    {
+        self.members(|cursor, key| {
+            let key = cursor.text(key);
+            member(cursor, key)
+        })
+    }
+
+    #[inline]
+    fn members<F>(&mut self, mut member: F) -> Result<(), Fault>
+    where
+        F: FnMut(&mut Self, StringSpan) -> Result<(), Fault>,
     {
         self.enter(b'{')?;
         let mut done = self.ends_at_once(b'}');
@@ -156,7 +180,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn string(&mut self) -> Result<Text<'a>, Fault> {
+    fn string(&mut self) -> Result<StringSpan, Fault> {
         self.expect(b'"')?;
         let start = self.at;
         let mut escaped = false;
@@ -172,9 +196,13 @@ impl<'a> Cursor<'a> {
                 None => return Err(Fault::TRUNCATED),
             }
         }
-        let raw = &self.text[start..self.at];
+        let end = self.at;
         self.at += 1;
-        Ok(Text { raw, escaped })
+        Ok(StringSpan { start, end, escaped })
+    }
+
+    fn text(&self, span: StringSpan) -> Text<'a> {
+        Text { raw: &self.text[span.start..span.end], escaped: span.escaped }
     }
 
     fn escape(&mut self) -> Result<(), Fault> {
@@ -230,7 +258,11 @@ impl<'a> Cursor<'a> {
         let raw = &self.text[start..self.at];
         // RFC 8259 §6 leaves the range open; some parsers fail here and some read infinity.
         let may_overflow = exponent || raw.len() > 308;
-        if may_overflow && raw.parse::<f64>().is_ok_and(f64::is_infinite) { Err(Fault::RANGE) } else { Ok(()) }
+        if may_overflow && raw.parse::<f64>().is_ok_and(f64::is_infinite) {
+            Err(Fault::RANGE)
+        } else {
+            Ok(())
+        }
     }
 
     /// At least one digit.
@@ -245,12 +277,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn literal(&mut self, word: &'static str, shape: Shape<'a>) -> Result<Shape<'a>, Fault> {
-        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+    fn literal(&mut self, word: &'static [u8]) -> Result<(), Fault> {
+        if !self.text.as_bytes()[self.at..].starts_with(word) {
             return Err(Fault::MALFORMED);
         }
         self.at += word.len();
-        Ok(shape)
+        Ok(())
     }
 
     #[inline]

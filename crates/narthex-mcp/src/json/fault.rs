@@ -10,7 +10,8 @@ pub(crate) struct Fault {
 impl Fault {
     pub(crate) const EMPTY: Self = Self::new("empty_body", "the body is empty");
     pub(crate) const NOT_UTF8: Self = Self::new("not_utf8", "the body is not valid UTF-8");
-    pub(crate) const BYTE_ORDER_MARK: Self = Self::new("byte_order_mark", "the body starts with a byte order mark");
+    pub(crate) const BYTE_ORDER_MARK: Self =
+        Self::new("byte_order_mark", "the body starts with a byte order mark");
     pub(crate) const MALFORMED: Self = Self::new("malformed", "the body is not valid JSON");
     pub(crate) const TRUNCATED: Self = Self::new("truncated", "the body ends in the middle of a JSON value");
     pub(crate) const CONTROL: Self =

@@ -63,14 +63,30 @@ pub(super) enum Reached {
 impl Reached {
     pub(super) fn judge(error: &Error, reused: bool) -> Self {
         if let Some(h2) = error.root_cause().downcast_ref::<h2::Error>() {
-            let refused = h2.is_reset() && h2.is_remote() && h2.reason() == Some(h2::Reason::REFUSED_STREAM);
-            if refused {
-                return Self::No;
-            }
-            let going_away = h2.is_go_away() && h2.is_remote() && h2.reason() == Some(h2::Reason::NO_ERROR);
-            return if going_away { Self::Unlikely } else { Self::Maybe };
+            return Self::judge_h2(error, h2, reused);
         }
-        let stale = matches!(error.retry, RetryType::ReusedOnly) || *error.etype() == ErrorType::WriteError;
+        let stale = *error.etype() == ErrorType::WriteError || nothing_was_read(error);
         if reused && stale { Self::Unlikely } else { Self::Maybe }
     }
+
+    fn judge_h2(error: &Error, h2: &h2::Error, reused: bool) -> Self {
+        let refused = h2.is_reset() && h2.is_remote() && h2.reason() == Some(h2::Reason::REFUSED_STREAM);
+        // `h2` gives this error only to streams above the GOAWAY's last stream, which the peer has not
+        // acted on and never will (RFC 9113 §6.8), and to those that were not even sent.
+        let going_away = h2.is_go_away() && h2.is_remote() && h2.reason() == Some(h2::Reason::NO_ERROR);
+        if refused || going_away {
+            return Self::No;
+        }
+        let lost = h2.is_io() && matches!(error.retry, RetryType::ReusedOnly);
+        if reused && lost { Self::Unlikely } else { Self::Maybe }
+    }
+}
+
+/// Whether an HTTP/1.1 connection ended before the first byte of an answer. A connection that ends
+/// within a header has an upstream behind it that was at work, so `RetryType::ReusedOnly` alone,
+/// which pingora sets for both, does not do. Should pingora word this otherwise one day, nothing is
+/// repeated, and the ground proof says so.
+pub(super) fn nothing_was_read(error: &Error) -> bool {
+    let context = error.context.as_ref().map(|c| c.as_str()).unwrap_or_default();
+    matches!(error.retry, RetryType::ReusedOnly) && context.ends_with("bytes already read: 0")
 }

@@ -3,13 +3,21 @@
 use super::send::Answer;
 use crate::forward::ForwardError;
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 use narthex_upstreams::{Connections, Upstream};
+use pingora::Error;
+use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::client::HttpSession;
 use pingora::server::ShutdownWatch;
+use pingora::time::timeout;
 use std::time::{Duration, SystemTime};
 
 /// Bytes of an answer that are still read and thrown away after its client has gone.
 const DRAIN_CAP: usize = 16 * 1024 * 1024;
+/// How long the end of a response may take to be flushed, when the client has no write timeout.
+const LAST_FLUSH: Duration = Duration::from_secs(10);
 
 /// How a body is relayed.
 pub struct Relay<'a> {
@@ -40,7 +48,7 @@ pub enum RelayEnd {
 
 /// What happened next while a stream was being relayed.
 enum Event {
-    Chunk(Result<Option<Bytes>, Box<pingora::Error>>),
+    Chunk(Result<Option<Bytes>, Box<Error>>),
     ClientGone,
     Ended,
 }
@@ -49,6 +57,9 @@ impl Relay<'_> {
     /// Relays the rest of `answer` to `client`, whose response header is written. Memory does not
     /// grow with the body: a chunk is written before the next is read.
     /// Returns how it ended and how many bytes were delivered.
+    ///
+    /// After [`RelayEnd::Complete`] and [`RelayEnd::Ended`] the client's connection may be finished
+    /// and used again; after the others it must be dropped.
     pub async fn run(
         mut self,
         client: &mut ServerSession,
@@ -56,63 +67,119 @@ impl Relay<'_> {
         upstream: &Upstream,
         connections: &Connections,
     ) -> (RelayEnd, usize) {
+        let mut sent = 0;
+        let end = self.pump(client, &mut answer, upstream, &mut sent).await;
+        match end {
+            RelayEnd::Complete | RelayEnd::Undelivered => {
+                connections.release(answer.connection, upstream.keepalive).await;
+            }
+            _ => connections.abandon(answer.connection).await,
+        }
+        (conclude(client, end, sent).await, sent)
+    }
+
+    async fn pump(
+        &mut self,
+        client: &mut ServerSession,
+        answer: &mut Answer,
+        upstream: &Upstream,
+        sent: &mut usize,
+    ) -> RelayEnd {
         let mut deadline = self.until.map(|at| {
             let left = at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
             Box::pin(tokio::time::sleep(left))
         });
         let mut shutdown = self.end_on_shutdown.cloned();
-        let (mut sent, mut dropped) = (0, 0);
+        let mut dropped = 0;
         loop {
-            let event = if self.client_gone {
-                Event::Chunk(answer.connection.session.read_response_body().await)
-            } else {
-                tokio::select! {
-                    biased;
-                    chunk = answer.connection.session.read_response_body() => Event::Chunk(chunk),
-                    _ = client.read_body_or_idle(true) => Event::ClientGone,
-                    () = wait(&mut deadline) => Event::Ended,
-                    () = stopping(&mut shutdown) => Event::Ended,
-                }
+            if self.client_gone && self.cancel_with_client {
+                return RelayEnd::ClientGone;
+            }
+            let event = tokio::select! {
+                biased;
+                () = wait(&mut deadline) => Event::Ended,
+                () = stopping(&mut shutdown) => Event::Ended,
+                chunk = next_chunk(&mut answer.connection.session) => Event::Chunk(chunk),
+                _ = client.read_body_or_idle(true), if !self.client_gone => Event::ClientGone,
             };
             match event {
                 Event::Chunk(Ok(Some(chunk))) if self.client_gone => {
                     dropped += chunk.len();
                     if dropped > DRAIN_CAP {
-                        return (RelayEnd::ClientGone, sent);
+                        return RelayEnd::ClientGone;
                     }
                 }
                 Event::Chunk(Ok(Some(chunk))) => {
                     let len = chunk.len();
-                    if client.write_response_body(chunk, false).await.is_ok() {
-                        sent += len;
-                    } else {
-                        self.client_gone = true;
+                    match client.write_response_body(chunk, false).await {
+                        Ok(()) => *sent += len,
+                        Err(_) => self.client_gone = true,
                     }
                 }
-                Event::Chunk(Ok(None)) => {
-                    connections.release(answer.connection, upstream.keepalive).await;
-                    if self.client_gone {
-                        return (RelayEnd::Undelivered, sent);
-                    }
-                    let end = if client.finish_body().await.is_ok() { RelayEnd::Complete } else { RelayEnd::ClientGone };
-                    return (end, sent);
-                }
+                Event::Chunk(Ok(None)) if self.client_gone => return RelayEnd::Undelivered,
+                Event::Chunk(Ok(None)) => return RelayEnd::Complete,
                 Event::Chunk(Err(error)) => {
                     tracing::debug!(upstream = %upstream.id, %error, "answer broke off");
-                    client.shutdown().await;
-                    return (RelayEnd::UpstreamBroken, sent);
+                    return RelayEnd::UpstreamBroken;
                 }
                 Event::ClientGone => self.client_gone = true,
-                Event::Ended => {
-                    let _ = client.finish_body().await;
-                    return (RelayEnd::Ended, sent);
-                }
-            }
-            if self.client_gone && self.cancel_with_client {
-                return (RelayEnd::ClientGone, sent);
+                Event::Ended if self.client_gone => return RelayEnd::ClientGone,
+                Event::Ended => return RelayEnd::Ended,
             }
         }
     }
+}
+
+/// Ends the client's response as `end` says: in good order, or visibly cut off.
+async fn conclude(client: &mut ServerSession, end: RelayEnd, sent: usize) -> RelayEnd {
+    // A client that reads nothing must not hold the last flush either.
+    let patience = client.get_write_timeout().unwrap_or(LAST_FLUSH);
+    match end {
+        RelayEnd::Complete | RelayEnd::Ended if !is_short(client, sent) => {
+            match timeout(patience, client.finish_body()).await {
+                Ok(Ok(())) => end,
+                _ => RelayEnd::ClientGone,
+            }
+        }
+        _ => {
+            // Whatever the caller does with the connection now, it is not used again.
+            client.set_keepalive(None);
+            let _ = timeout(patience, client.shutdown()).await;
+            end
+        }
+    }
+}
+
+/// Whether the response header promised another length than what was sent. HTTP/2 would end the
+/// stream as if all were well.
+fn is_short(client: &ServerSession, sent: usize) -> bool {
+    let Some(header) = client.response_written() else { return false };
+    let bodiless = matches!(header.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    !bodiless && length(header).is_some_and(|promised| promised != sent)
+}
+
+fn length(header: &ResponseHeader) -> Option<usize> {
+    header.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// The next piece of the answer's body.
+async fn next_chunk(session: &mut HttpSession) -> Result<Option<Bytes>, Box<Error>> {
+    match session.read_response_body().await {
+        Err(error) if is_reset_after_answer(session, &error) => Ok(None),
+        chunk => chunk,
+    }
+}
+
+/// A server that has answered in full may reset the stream with NO_ERROR, to say that it needs no
+/// more of the request (RFC 9113 §8.1); `h2` hides the end of the answer behind that reset.
+fn is_reset_after_answer(session: &HttpSession, error: &Error) -> bool {
+    let Some(stream) = session.as_http2() else { return false };
+    let is_no_error = error
+        .root_cause()
+        .downcast_ref::<h2::Error>()
+        .is_some_and(|e| e.is_reset() && e.is_remote() && e.reason() == Some(h2::Reason::NO_ERROR));
+    let promised = stream.response_header().and_then(length);
+    is_no_error && promised.is_some_and(|n| n == stream.body_bytes_received())
 }
 
 /// Reads the whole of an answer that has to be looked at before it is passed on.
@@ -127,7 +194,7 @@ pub async fn collect(
 ) -> Result<Bytes, ForwardError> {
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
-    while let Some(chunk) = answer.connection.session.read_response_body().await? {
+    while let Some(chunk) = next_chunk(&mut answer.connection.session).await? {
         let so_far = first.as_ref().map_or(0, Bytes::len) + all.len();
         if so_far + chunk.len() > cap {
             return Err(ForwardError::Malformed(format!("answer is over {cap} bytes")));

@@ -1,6 +1,6 @@
 //! Sending a request and reading the header of its answer.
 
-use super::error::{ForwardError, Reached};
+use super::error::{ForwardError, Reached, nothing_was_read};
 use bytes::Bytes;
 use http::StatusCode;
 use narthex_upstreams::{Connection, Connections, Upstream};
@@ -8,6 +8,7 @@ use pingora::Error;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::client::HttpSession;
+use pingora::time::timeout;
 use std::time::Instant;
 
 /// Sends on connections that turn out to be stale, at most, before giving up.
@@ -66,19 +67,30 @@ pub async fn send(
     let mut retries = 0;
     loop {
         let mut connection = upstream.connect(connections, Instant::now()).await?;
-        let session = &mut connection.session;
-        session.set_read_timeout(Some(upstream.timeout));
-        session.set_write_timeout(Some(upstream.timeout));
-        let outcome = watch(client, client_gone, cancel_with_client, exchange(session, request)).await?;
-        let Err(error) = outcome else {
-            session.set_read_timeout(Some(upstream.stream_idle_timeout));
-            return Ok(Answer { connection, retries });
+        // One deadline for all of it: an upstream that drips its header does not start it anew.
+        let exchange = timeout(upstream.timeout, exchange(&mut connection, request));
+        let watched = watch(client, client_gone, cancel_with_client, exchange).await;
+        let error = match watched {
+            Ok(Ok(Ok(()))) => {
+                connection.session.set_read_timeout(Some(upstream.stream_idle_timeout));
+                return Ok(Answer { connection, retries });
+            }
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(_elapsed)) => {
+                connections.abandon(connection).await;
+                return Err(ForwardError::Timeout);
+            }
+            Err(gone) => {
+                connections.abandon(connection).await;
+                return Err(gone);
+            }
         };
         let again = match Reached::judge(&error, connection.reused) {
             Reached::No => true,
             Reached::Unlikely => request.replayable,
             Reached::Maybe => false,
         };
+        connections.abandon(connection).await;
         retries += 1;
         if !again || retries >= ATTEMPTS {
             return Err(error.into());
@@ -106,12 +118,30 @@ async fn watch<T>(
     if cancel_with_client { Err(ForwardError::ClientGone) } else { Ok(exchange.await) }
 }
 
-async fn exchange(session: &mut HttpSession, request: &Outbound) -> Result<(), Box<Error>> {
+async fn exchange(connection: &mut Connection, request: &Outbound) -> Result<(), Box<Error>> {
+    let Err(error) = write(&mut connection.session, request).await else {
+        return read_header(&mut connection.session).await;
+    };
+    // An upstream may answer (401, 413) and close before it has read the body: the answer counts.
+    connection.spoil();
+    match read_header(&mut connection.session).await {
+        Err(late) if !nothing_was_read(&late) && late.root_cause().downcast_ref::<h2::Error>().is_none() => {
+            Err(late)
+        }
+        Err(_) => Err(error),
+        Ok(()) => Ok(()),
+    }
+}
+
+async fn write(session: &mut HttpSession, request: &Outbound) -> Result<(), Box<Error>> {
     session.write_request_header(Box::new(request.header.clone())).await?;
     if !request.body.is_empty() {
         session.write_request_body(request.body.clone(), true).await?;
     }
-    session.finish_request_body().await?;
+    session.finish_request_body().await
+}
+
+async fn read_header(session: &mut HttpSession) -> Result<(), Box<Error>> {
     for _ in 0..INFORMATIONAL {
         session.read_response_header().await?;
         let status = session.response_header().map_or(StatusCode::OK, |h| h.status);

@@ -1,0 +1,208 @@
+//! Who is measured, and how each is started.
+
+use crate::Error;
+use crate::client::Client;
+use crate::gateway::{self, Addresses, Gateway};
+use crate::load::Target;
+use crate::process::{Placement, Process};
+use crate::workload::Workload;
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// How long a program may take to answer its first call.
+const START: Duration = Duration::from_secs(15);
+/// Pause between two tries of a first call.
+const RETRY: Duration = Duration::from_millis(20);
+/// Most bytes of a failed program's error output shown.
+const SHOWN: u64 = 2048;
+
+/// One of those measured.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, clap::ValueEnum)]
+pub enum Contender {
+    /// No proxy at all: what the upstream and the load generator take. Fixed rate only.
+    Direct,
+    /// `ProxyHttp` with only `upstream_peer`.
+    Bare,
+    /// The same with mimalloc and without work stealing.
+    BareTuned,
+    /// Narthex with everything on.
+    Narthex,
+}
+
+impl Contender {
+    /// What the report calls it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Bare => "bare Pingora",
+            Self::BareTuned => "bare Pingora, tuned",
+            Self::Narthex => "Narthex",
+        }
+    }
+}
+
+/// What is needed to start a contender.
+#[derive(Debug)]
+pub struct Stand {
+    /// Where this crate's programs are.
+    pub programs: PathBuf,
+    /// The narthex program.
+    pub narthex: PathBuf,
+    /// Where Narthex's output goes.
+    pub access_log: PathBuf,
+    /// A directory for configuration and error output.
+    pub directory: PathBuf,
+    /// Which CPUs to use.
+    pub placement: Option<Placement>,
+    /// How many callers there are.
+    pub callers: usize,
+    /// The upstream that was started by [`Stand::start_upstream`].
+    pub upstream: SocketAddr,
+}
+
+/// A contender that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// Who it is.
+    pub contender: Contender,
+    /// Where to call it.
+    pub target: Target,
+    /// Its process; there is none for [`Contender::Direct`].
+    pub process: Option<Process>,
+}
+
+impl Stand {
+    /// Starts the upstream on the load generator's CPU.
+    ///
+    /// # Errors
+    /// When it does not answer in time.
+    pub async fn start_upstream(&self) -> Result<Process, Error> {
+        let cpu = self.placement.map(|placement| placement.load);
+        let listen = self.upstream.to_string();
+        let program = self.programs.join("bench-upstream");
+        let mut process = self.launch(cpu, &program, &["--listen", &listen], Path::new("/dev/null"))?;
+        let tokens = Arc::from(["none".to_owned()]);
+        self.first_call(Some(&mut process), &self.plain(self.upstream, tokens), &program).await?;
+        Ok(process)
+    }
+
+    /// Starts `contender` and waits until it answers a call.
+    ///
+    /// # Errors
+    /// When its program is missing, ends, or gives no right answer within 15 s.
+    pub async fn start(&self, contender: Contender) -> Result<Running, Error> {
+        let listen = free_address()?;
+        let admin = free_address()?;
+        let gateway = Gateway::write(
+            &self.directory,
+            Addresses { listen, admin, upstream: self.upstream },
+            self.callers,
+        )?;
+        let (program, arguments, output) = match contender {
+            Contender::Direct => {
+                let target = self.plain(self.upstream, gateway.tokens);
+                return Ok(Running { contender, target, process: None });
+            }
+            Contender::Bare => (self.programs.join("bench-bare"), self.bare(listen), Path::new("/dev/null")),
+            Contender::BareTuned => {
+                let mut arguments = self.bare(listen);
+                arguments.push("--no-work-stealing".to_owned());
+                (self.programs.join("bench-bare-tuned"), arguments, Path::new("/dev/null"))
+            }
+            Contender::Narthex => {
+                let config = gateway.config.display().to_string();
+                let arguments = ["run", "--config", &config].map(str::to_owned).to_vec();
+                (self.narthex.clone(), arguments, self.access_log.as_path())
+            }
+        };
+        let mut target = self.plain(listen, gateway.tokens);
+        if contender == Contender::Narthex {
+            gateway::PATH.clone_into(&mut target.path);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let cpu = self.placement.map(|placement| placement.proxy);
+        let mut process = self.launch(cpu, &program, &arguments, output)?;
+        self.first_call(Some(&mut process), &target, &program).await?;
+        Ok(Running { contender, target, process: Some(process) })
+    }
+
+    fn plain(&self, address: SocketAddr, tokens: Arc<[String]>) -> Target {
+        Target { address, path: "/mcp".to_owned(), tokens }
+    }
+
+    fn bare(&self, listen: SocketAddr) -> Vec<String> {
+        ["--listen", &listen.to_string(), "--upstream", &self.upstream.to_string()]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    fn launch(
+        &self,
+        cpu: Option<usize>,
+        program: &Path,
+        arguments: &[&str],
+        output: &Path,
+    ) -> Result<Process, Error> {
+        if !program.is_file() {
+            return Err(Error::Start(format!("there is no {}: build it first", program.display())));
+        }
+        let launcher = self.programs.join("bench-exec");
+        Process::start(&launcher, cpu, program, arguments, output, &self.errors(program))
+    }
+
+    /// Calls `target` until it answers rightly.
+    async fn first_call(
+        &self,
+        mut process: Option<&mut Process>,
+        target: &Target,
+        program: &Path,
+    ) -> Result<(), Error> {
+        let deadline = Instant::now() + START;
+        loop {
+            if let Some(process) = &mut process {
+                process.expect_running().map_err(|error| self.with_output(&error, program))?;
+            }
+            match call_once(target).await {
+                Ok(()) => return Ok(()),
+                Err(error) if Instant::now() > deadline => return Err(self.with_output(&error, program)),
+                Err(_) => sleep(RETRY).await,
+            }
+        }
+    }
+
+    fn errors(&self, program: &Path) -> PathBuf {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        self.directory.join(format!("{name}.stderr"))
+    }
+
+    fn with_output(&self, error: &Error, program: &Path) -> Error {
+        let mut shown = String::new();
+        // What cannot be read cannot be shown; the error itself still is.
+        let _ = std::fs::File::open(self.errors(program))
+            .and_then(|file| file.take(SHOWN).read_to_string(&mut shown));
+        Error::Start(format!("{}: {error}\n{shown}", program.display()))
+    }
+}
+
+async fn call_once(target: &Target) -> Result<(), Error> {
+    let host = target.address.to_string();
+    let mut request = Workload::Call.request(&target.sender(&host, 0));
+    let mut client = Client::connect(target.address).await.map_err(Error::io("connecting"))?;
+    let (bytes, id) = request.next();
+    client.call(bytes).await.map_err(Error::io("a first call"))?.expect_result(&id)
+}
+
+/// A loopback address that nobody listened on a moment ago.
+///
+/// # Errors
+/// When there is no free port.
+pub fn free_address() -> Result<SocketAddr, Error> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map_err(Error::io("looking for a free port"))
+}

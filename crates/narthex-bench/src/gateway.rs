@@ -1,0 +1,130 @@
+//! What Narthex is started with: everything that a tool call can cost is on, and no limit is reached.
+
+use crate::Error;
+use crate::tokens::{ISSUER, Issuer};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The route's path.
+pub const PATH: &str = "/bench";
+/// How many tenants the callers are spread over.
+const TENANTS: usize = 8;
+
+/// A configuration that was written, and tokens that it accepts.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// One token for each caller.
+    pub tokens: Arc<[String]>,
+}
+
+impl Gateway {
+    /// Writes `gateway.yaml`, the key set and the upstream's credential into `directory`.
+    ///
+    /// # Errors
+    /// When a file cannot be written or a token not be signed.
+    pub fn write(directory: &Path, addresses: Addresses, callers: usize) -> Result<Self, Error> {
+        let issuer = Issuer::new()?;
+        let audience = format!("http://{}{PATH}", addresses.listen);
+        let now = SystemTime::now();
+        let tokens: Result<Arc<[String]>, Error> =
+            (0..callers).map(|caller| issuer.token(caller, &tenant(caller), &audience, now)).collect();
+        save(directory, "jwks.json", issuer.jwks())?;
+        save(directory, "upstream-key", "bench-upstream-key-0123456789")?;
+        let config = save(directory, "gateway.yaml", &yaml(directory, addresses))?;
+        Ok(Self { config, tokens: tokens? })
+    }
+}
+
+/// Who listens where.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// The gateway's public listener.
+    pub listen: SocketAddr,
+    /// Its admin listener.
+    pub admin: SocketAddr,
+    /// The upstream.
+    pub upstream: SocketAddr,
+}
+
+fn tenant(caller: usize) -> String {
+    format!("tenant-{}", caller % TENANTS)
+}
+
+fn save(directory: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
+    let path = directory.join(name);
+    fs::write(&path, text).map_err(Error::io(format!("writing {}", path.display())))?;
+    Ok(path)
+}
+
+fn yaml(directory: &Path, addresses: Addresses) -> String {
+    let Addresses { listen, admin, upstream } = addresses;
+    let directory = directory.display();
+    let tenants: String = (0..TENANTS)
+        .map(|number| {
+            format!("  {}: {{ routes: [bench], limits: {LIMITS}, concurrent: 100000 }} }}\n", tenant(number))
+        })
+        .collect();
+    format!(
+        "server:
+  listen: {listen}
+  public_url: http://{listen}
+  threads: 1
+  state_dir: {directory}
+  limits: {{ connections: 100000, streams_per_caller: 100000 }}
+admin:
+  listen: {admin}
+auth:
+  issuers:
+    - issuer: {ISSUER}
+      jwks: {{ file: {directory}/jwks.json }}
+      algorithms: [RS256]
+      tenant: {{ claim: tenant }}
+tenants:
+{tenants}upstreams:
+  bench:
+    url: http://{upstream}/mcp
+    credential: {{ header: {{ name: X-Api-Key, value: {{ file: {directory}/upstream-key }} }} }}
+    max_concurrent: 100000
+routes:
+  bench:
+    path: {PATH}
+    upstream: bench
+    scopes: [mcp:read]
+    tools:
+      - match: [\"*\"]
+        scopes: [mcp:write]
+        limits: {LIMITS}, per: subject }}
+"
+    )
+}
+
+/// The open front of a `limits:` mapping: counted on every call, never reached.
+const LIMITS: &str = "{ requests: 100000000/1s, burst: 100000000";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_has_a_token_for_each_caller_and_names_its_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let addresses = Addresses {
+            listen: "127.0.0.1:1001".parse().unwrap(),
+            admin: "127.0.0.1:1002".parse().unwrap(),
+            upstream: "127.0.0.1:1003".parse().unwrap(),
+        };
+        let gateway = Gateway::write(directory.path(), addresses, 3).unwrap();
+        assert_eq!(gateway.tokens.len(), 3);
+        let text = fs::read_to_string(&gateway.config).unwrap();
+        for file in ["jwks.json", "upstream-key"] {
+            assert!(text.contains(&directory.path().join(file).display().to_string()), "{text}");
+            assert!(directory.path().join(file).exists());
+        }
+        assert!(text.contains("tenant-7: { routes: [bench]"), "{text}");
+    }
+}

@@ -1,0 +1,172 @@
+//! The order of things: contenders take turns within a round, rounds within a workload, so that what
+//! changes on the machine changes for all of them.
+
+use crate::Error;
+use crate::contender::{Contender, Running, Stand, free_address};
+use crate::load::{Bound, Load, Pace};
+use crate::memory::{Memory, measure};
+use crate::options::Options;
+use crate::process::{Placement, pin};
+use crate::workload::Workload;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Most calls of one round: bounds the latencies kept.
+const MAX_CALLS: u64 = 20_000_000;
+
+/// Figures of one round of one contender.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    /// Calls answered.
+    pub calls: u64,
+    /// Calls answered in a second.
+    pub rate: f64,
+    /// CPU time of the contender's process for one call; `None` without a process.
+    pub cpu: Option<Duration>,
+    /// The most memory it held, bytes.
+    pub peak: Option<u64>,
+    /// Median latency.
+    pub p50: Duration,
+    /// 99th percentile of the latency.
+    pub p99: Duration,
+}
+
+/// All rounds of one contender in one part of the run; or why there are none.
+#[derive(Debug)]
+pub struct Row {
+    /// Whose.
+    pub contender: Contender,
+    /// Its rounds, in order.
+    pub rounds: Result<Vec<Round>, String>,
+}
+
+/// What the run gave.
+#[derive(Debug)]
+pub struct Results {
+    /// CPUs used, if pinned.
+    pub placement: Option<Placement>,
+    /// A row for each contender, for each workload.
+    pub workloads: Vec<(Workload, Vec<Row>)>,
+    /// A row for each contender at the fixed rate.
+    pub paced: Vec<Row>,
+    /// Memory of each contender.
+    pub memory: Vec<(Contender, Result<Memory, String>)>,
+}
+
+/// Runs everything that `options` ask for. `progress` is told what is being done.
+///
+/// # Errors
+/// When the upstream or a contender cannot be started. What goes wrong later is reported in the
+/// contender's row.
+pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Results, Error> {
+    raise_file_limit();
+    let directory = tempfile::tempdir().map_err(Error::io("making a temporary directory"))?;
+    let stand = stand(options, directory.path().to_owned())?;
+    if let Some(placement) = stand.placement {
+        pin(placement.load)?;
+    }
+    let _upstream = stand.start_upstream().await?;
+    let mut results =
+        Results { placement: stand.placement, workloads: Vec::new(), paced: Vec::new(), memory: Vec::new() };
+    if !options.no_memory {
+        for &contender in options.only.iter().filter(|contender| **contender != Contender::Direct) {
+            progress(&format!("memory: {}", contender.title()));
+            let running = stand.start(contender).await?;
+            let memory = measure(&running, options.streams).await.map_err(|error| error.to_string());
+            results.memory.push((contender, memory));
+        }
+    }
+    let mut running = Vec::new();
+    for &contender in &options.only {
+        running.push(stand.start(contender).await?);
+    }
+    for &workload in &options.workloads {
+        progress(workload.title());
+        let proxies = running.iter_mut().filter(|running| running.process.is_some()).collect();
+        results.workloads.push((workload, rounds(proxies, workload, Pace::Closed, options).await));
+    }
+    if !options.no_rate {
+        progress(&format!("{} calls/s", options.rate));
+        let all = running.iter_mut().collect();
+        results.paced = rounds(all, Workload::Call, Pace::Rate(options.rate), options).await;
+    }
+    Ok(results)
+}
+
+fn stand(options: &Options, directory: PathBuf) -> Result<Stand, Error> {
+    let this = std::env::current_exe().map_err(Error::io("finding this program"))?;
+    let programs = this.parent().map(PathBuf::from).unwrap_or_default();
+    Ok(Stand {
+        narthex: options.narthex.clone().unwrap_or_else(|| programs.join("narthex")),
+        programs,
+        access_log: options.access_log.clone(),
+        directory,
+        placement: Placement::find(),
+        callers: options.callers,
+        upstream: free_address()?,
+    })
+}
+
+/// Interleaved rounds. The contender that begins changes from round to round.
+async fn rounds(
+    mut running: Vec<&mut Running>,
+    workload: Workload,
+    pace: Pace,
+    options: &Options,
+) -> Vec<Row> {
+    let mut rows: Vec<Row> =
+        running.iter().map(|running| Row { contender: running.contender, rounds: Ok(Vec::new()) }).collect();
+    for number in 0..options.rounds as usize {
+        for turn in 0..rows.len() {
+            let index = (number + turn) % rows.len();
+            let Ok(done) = &mut rows[index].rounds else { continue };
+            match round(running[index], workload, pace, options).await {
+                Ok(round) => done.push(round),
+                Err(error) => rows[index].rounds = Err(error.to_string()),
+            }
+        }
+    }
+    rows
+}
+
+async fn round(
+    running: &mut Running,
+    workload: Workload,
+    pace: Pace,
+    options: &Options,
+) -> Result<Round, Error> {
+    if let Some(process) = &mut running.process {
+        process.expect_running()?;
+    }
+    let mut load = Load::connect(&running.target, workload, options.connections).await?;
+    load.run(pace, Bound { time: options.warm_up(), calls: MAX_CALLS }).await?;
+    let before = running.process.as_ref().map(|process| {
+        process.reset_peak();
+        process.cpu_time()
+    });
+    let mut tally = load.run(pace, Bound { time: options.round(), calls: MAX_CALLS }).await?;
+    let calls = tally.latencies.count();
+    let (mut cpu, mut peak) = (None, None);
+    if let (Some(process), Some(before)) = (&running.process, before) {
+        let used = process.cpu_time()?.saturating_sub(before?);
+        cpu = Some(used.div_f64(calls.max(1) as f64));
+        peak = Some(process.peak()?);
+    }
+    Ok(Round {
+        calls,
+        rate: calls as f64 / tally.elapsed.as_secs_f64(),
+        cpu,
+        peak,
+        p50: tally.latencies.percentile(50),
+        p99: tally.latencies.percentile(99),
+    })
+}
+
+/// A stream takes two descriptors in a proxy; the programs started inherit the limit.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Refused: opening the streams will say so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

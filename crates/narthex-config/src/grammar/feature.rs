@@ -1,0 +1,48 @@
+//! Keys of the contract that this version does not have yet: known, so that the error can say so.
+
+use crate::yaml::{HELP, marker};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use std::fmt;
+
+macro_rules! not_yet {
+    ($($(#[$doc:meta])* $type:ident = $message:literal, $help:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $type;
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_newtype_struct(marker::UNSUPPORTED, Skip)?;
+                Err(D::Error::custom(format_args!("{}{HELP}{}", $message, $help)))
+            }
+        }
+    )*};
+}
+
+not_yet! {
+    /// `upstreams.*.command`.
+    Command = "`command` (an upstream that speaks stdio) is not supported yet",
+        "start the server with Streamable HTTP and give its `url`";
+    /// `upstreams.*.credential.env`.
+    EnvCredential = "the credential `env` (for an upstream that speaks stdio) is not supported yet",
+        "use `header`, `basic`, `client_credentials` or `token_exchange`";
+    /// `routes.*.upstreams`.
+    Merged = "`upstreams` (several of them merged on one route) is not supported yet",
+        "give each upstream a route of its own, with `upstream: name`";
+    /// `{ vault: … }`.
+    Vault = "secrets from `vault` are not supported yet", "use `{ file: path }` or `{ env: NAME }`";
+}
+
+struct Skip;
+
+impl Visitor<'_> for Skip {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}

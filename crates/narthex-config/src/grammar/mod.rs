@@ -1,0 +1,38 @@
+//! The keys of `gateway.yaml`, one type for each mapping. The docstrings are the descriptions in the
+//! JSON Schema, which editors show; so they speak to operators.
+
+mod auth;
+mod feature;
+mod policy;
+mod scalar;
+mod server;
+mod upstream;
+
+pub(crate) use auth::{Auth, Embedded, Introspection, Issuer, OAuthClient, TenantRule};
+pub(crate) use policy::{Limits, Route, Tenant, ToolRule};
+pub(crate) use scalar::{ClientMethod, Count, FileRef, HttpUrl, HumanDuration, Name, Scope, Secret, Size};
+pub(crate) use server::{Admin, HttpLimits, Server, Tls};
+pub(crate) use upstream::{Breaker, Credential, TokenExchange, Upstream};
+
+use crate::yaml::{Field, Named};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Configuration of the Narthex gateway.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["server"]))]
+pub(crate) struct Gateway {
+    /// The public listener, where MCP clients connect.
+    pub(crate) server: Field<Server>,
+    /// The admin listener: metrics, health.
+    pub(crate) admin: Field<Admin>,
+    /// Who may issue tokens to callers.
+    pub(crate) auth: Field<Auth>,
+    /// The tenants, by name. A caller of any other tenant is refused.
+    pub(crate) tenants: Field<Named<Name, Tenant>>,
+    /// The MCP servers behind the gateway, by name.
+    pub(crate) upstreams: Field<Named<Name, Upstream>>,
+    /// The MCP endpoints that clients connect to, by name.
+    pub(crate) routes: Field<Named<Name, Route>>,
+}

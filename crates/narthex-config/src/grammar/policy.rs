@@ -1,0 +1,79 @@
+//! `tenants:`, `routes:` and limits.
+
+use super::feature::Merged;
+use super::scalar::{Count, Name, PerWhom, Requests, Scope};
+use crate::yaml::Field;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A customer or organisation whose callers share limits and route grants.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tenant {
+    /// Routes that its callers may use. Default: none.
+    pub(crate) routes: Field<Vec<Field<Name>>>,
+    /// Limits over all of the tenant's routes.
+    pub(crate) limits: Field<Limits>,
+}
+
+/// How much may be asked. At least one of `requests` and `concurrent`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{"required": ["requests"]}, {"required": ["concurrent"]}]))]
+pub(crate) struct Limits {
+    /// Requests per window, such as `600/1m`.
+    pub(crate) requests: Field<Requests>,
+    /// How many may come at once. Default: the count of `requests`.
+    pub(crate) burst: Field<Count>,
+    /// Calls in flight at one time.
+    pub(crate) concurrent: Field<Count>,
+    /// Whom the numbers are counted for. Default `tenant`.
+    pub(crate) per: Field<PerWhom>,
+}
+
+/// One MCP endpoint of the gateway.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["path", "upstream"]))]
+pub(crate) struct Route {
+    /// Path of the endpoint. `server.public_url` and this are the resource identifier that tokens must
+    /// name as their audience.
+    pub(crate) path: Field<String>,
+    /// The upstream that answers.
+    pub(crate) upstream: Field<Name>,
+    #[schemars(skip)]
+    pub(crate) upstreams: Field<Merged>,
+    /// `none`: no token is needed; `tenant` then says for which tenant calls count.
+    pub(crate) auth: Field<NoAuth>,
+    /// The tenant of all calls; only with `auth: none`.
+    pub(crate) tenant: Field<Name>,
+    /// Scopes needed for anything on the route.
+    pub(crate) scopes: Field<Vec<Field<Scope>>>,
+    /// Rules for tools. All that match a tool apply.
+    pub(crate) tools: Field<Vec<Field<ToolRule>>>,
+    /// Limits for all calls of one tenant on the route.
+    pub(crate) limits: Field<Limits>,
+}
+
+/// That no token is needed.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NoAuth {
+    /// Anyone may call.
+    None,
+}
+
+/// A rule for tools whose names match.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["match"]))]
+pub(crate) struct ToolRule {
+    /// Tool names; `*` stands for any run of characters.
+    pub(crate) r#match: Field<Vec<Field<String>>>,
+    /// Scopes needed in addition to the route's.
+    pub(crate) scopes: Field<Vec<Field<Scope>>>,
+    /// The tools are hidden from lists and unknown when called.
+    pub(crate) deny: Field<bool>,
+    /// Limits for calls of these tools.
+    pub(crate) limits: Field<Limits>,
+}

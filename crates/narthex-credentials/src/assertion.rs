@@ -1,0 +1,131 @@
+//! `private_key_jwt` (RFC 7523 §2.2, OpenID Connect Core §9): a signed assertion instead of a secret.
+
+use crate::error::{BuildProblem, CredentialError, Reason};
+use crate::secret::Secret;
+use jsonwebtoken::{EncodingKey, Header};
+use narthex_config::model::Algorithm;
+use serde::Serialize;
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use url::Url;
+
+/// `client_assertion_type` of an assertion.
+pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// How long an assertion is good for: long enough for the one request it is made for.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// Signs assertions for one client at one token endpoint.
+pub(crate) struct Signer {
+    key: EncodingKey,
+    header: Header,
+    client_id: String,
+    audience: String,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    jti: String,
+    iat: u64,
+    exp: u64,
+}
+
+impl Signer {
+    /// A signer that has proved that it can sign: an unfit key is found here.
+    pub(crate) fn new(
+        client_id: &str,
+        token_url: &Url,
+        pem: &Secret,
+        algorithm: Algorithm,
+        key_id: Option<&str>,
+    ) -> Result<Self, BuildProblem> {
+        let mut header = Header::new(registered(algorithm));
+        header.kid = key_id.map(ToOwned::to_owned);
+        let key = parse(pem.expose().as_bytes(), algorithm)
+            .map_err(|_| BuildProblem::Key("not a PKCS#8 PEM key for the algorithm"))?;
+        let signer = Self { key, header, client_id: client_id.to_owned(), audience: token_url.to_string() };
+        signer.sign(UNIX_EPOCH).map_err(|_| BuildProblem::Key("cannot sign with the algorithm"))?;
+        Ok(signer)
+    }
+
+    /// An assertion good for 60 s from `now`, with a fresh `jti`.
+    pub(crate) fn sign(&self, now: SystemTime) -> Result<String, CredentialError> {
+        let iat = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let claims = Claims {
+            iss: &self.client_id,
+            sub: &self.client_id,
+            aud: &self.audience,
+            jti: unguessable()?,
+            iat,
+            exp: iat + LIFETIME.as_secs(),
+        };
+        jsonwebtoken::encode(&self.header, &claims, &self.key).map_err(|_| Reason::AssertionFailed.into())
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
+}
+
+fn parse(pem: &[u8], algorithm: Algorithm) -> Result<EncodingKey, jsonwebtoken::errors::Error> {
+    use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
+    match algorithm {
+        RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => EncodingKey::from_rsa_pem(pem),
+        ES256 | ES384 => EncodingKey::from_ec_pem(pem),
+        EdDSA => EncodingKey::from_ed_pem(pem),
+    }
+}
+
+fn registered(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    match algorithm {
+        Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::RS384 => jsonwebtoken::Algorithm::RS384,
+        Algorithm::RS512 => jsonwebtoken::Algorithm::RS512,
+        Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
+        Algorithm::PS384 => jsonwebtoken::Algorithm::PS384,
+        Algorithm::PS512 => jsonwebtoken::Algorithm::PS512,
+        Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
+        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+    }
+}
+
+/// 128 random bits in hexadecimal.
+fn unguessable() -> Result<String, CredentialError> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Reason::AssertionFailed)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_does_not_fit_is_found_when_building() {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let pem = Secret::from(key.serialize_pem().as_str());
+        let url = "https://idp.example.com/token".parse().unwrap();
+        let signer = |pem: &Secret, algorithm| Signer::new("narthex", &url, pem, algorithm, None);
+        assert!(signer(&pem, Algorithm::ES256).is_ok());
+        for (pem, algorithm) in [
+            (&pem, Algorithm::RS256),
+            (&pem, Algorithm::EdDSA),
+            (&pem, Algorithm::ES384),
+            (&Secret::from("canary"), Algorithm::ES256),
+            (
+                &Secret::from("-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----"),
+                Algorithm::RS256,
+            ),
+        ] {
+            let error = signer(pem, algorithm).unwrap_err();
+            assert!(matches!(error, BuildProblem::Key(_)), "{algorithm:?}");
+            assert!(!format!("{error} {error:?}").contains("canary"));
+        }
+    }
+}

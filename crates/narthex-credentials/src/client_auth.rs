@@ -1,0 +1,122 @@
+//! How the gateway authenticates at a token endpoint (RFC 6749 §2.3, RFC 7523 §2.2).
+
+use crate::assertion::{ASSERTION_TYPE, Signer};
+use crate::error::{BuildProblem, CredentialError};
+use crate::fixed;
+use crate::grant::Form;
+use crate::secret::Secret;
+use http::HeaderValue;
+use narthex_config::model::{OAuthClient, OAuthClientAuth, SecretRef};
+use url::{Url, form_urlencoded};
+use zeroize::Zeroizing;
+
+/// A client's authentication, ready to be added to a request.
+#[derive(Debug)]
+pub(crate) enum ClientAuth {
+    /// `client_secret_basic`: this `Authorization` header.
+    Basic(HeaderValue),
+    /// `client_secret_post`.
+    Post { id: String, secret: Secret },
+    /// `private_key_jwt`.
+    Assertion { id: String, signer: Box<Signer> },
+    /// A public client.
+    Public { id: String },
+}
+
+impl ClientAuth {
+    /// Made from the configuration and the secret that it refers to, if it does.
+    pub(crate) fn new(
+        client: &OAuthClient,
+        token_url: &Url,
+        secret: Option<&Secret>,
+    ) -> Result<Self, BuildProblem> {
+        let id = client.id.clone();
+        let secret = || secret.ok_or(BuildProblem::Key("the client's secret was not read"));
+        Ok(match &client.auth {
+            OAuthClientAuth::Basic(_) => Self::Basic(basic(&id, secret()?)?),
+            OAuthClientAuth::Post(_) => Self::Post { id, secret: secret()?.clone() },
+            OAuthClientAuth::PrivateKeyJwt { algorithm, key_id, .. } => {
+                let signer = Signer::new(&id, token_url, secret()?, *algorithm, key_id.as_deref())?;
+                Self::Assertion { id, signer: Box::new(signer) }
+            }
+            OAuthClientAuth::None => Self::Public { id },
+        })
+    }
+
+    /// The reference to the secret or key, and whether it may have several lines.
+    pub(crate) fn secret(client: &OAuthClient) -> Option<(&SecretRef, bool)> {
+        match &client.auth {
+            OAuthClientAuth::Basic(secret) | OAuthClientAuth::Post(secret) => Some((secret, false)),
+            OAuthClientAuth::PrivateKeyJwt { key, .. } => Some((key, true)),
+            OAuthClientAuth::None => None,
+        }
+    }
+
+    /// Adds its parameters to `form` and signs what must be signed.
+    pub(crate) fn add_to(&self, form: &mut Form, now: std::time::SystemTime) -> Result<(), CredentialError> {
+        match self {
+            Self::Basic(_) => {}
+            Self::Post { id, secret } => {
+                form.add("client_id", id);
+                form.add("client_secret", secret.expose());
+            }
+            Self::Assertion { id, signer } => {
+                form.add("client_id", id);
+                form.add("client_assertion_type", ASSERTION_TYPE);
+                form.add("client_assertion", &Zeroizing::new(signer.sign(now)?));
+            }
+            Self::Public { id } => form.add("client_id", id),
+        }
+        Ok(())
+    }
+
+    /// The `Authorization` header, if that is the way.
+    pub(crate) fn authorization(&self) -> Option<HeaderValue> {
+        match self {
+            Self::Basic(value) => Some(value.clone()),
+            Self::Post { .. } | Self::Assertion { .. } | Self::Public { .. } => None,
+        }
+    }
+}
+
+/// RFC 6749 §2.3.1: both are form-urlencoded before they are joined and encoded in base64.
+fn basic(id: &str, secret: &Secret) -> Result<HeaderValue, BuildProblem> {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    fixed::basic_value(&encode(id), &Zeroizing::new(encode(secret.expose())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    fn decoded(id: &str, secret: &str) -> String {
+        let value = basic(id, &secret.into()).unwrap();
+        let encoded = value.as_bytes().strip_prefix(b"Basic ").unwrap();
+        String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_basic_secret_is_form_urlencoded_first() {
+        for (id, secret, expected) in [
+            ("narthex", "s3cret", "narthex:s3cret"),
+            ("https://gw.example/", "a:b", "https%3A%2F%2Fgw.example%2F:a%3Ab"),
+            ("id", "100% & more+", "id:100%25+%26+more%2B"),
+            ("id", "gr\u{fc}n\u{20ac}", "id:gr%C3%BCn%E2%82%AC"),
+        ] {
+            assert_eq!(decoded(id, secret), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_id_and_secret_comes_out_as_it_went_in(id in ".{1,40}", secret in ".{1,40}") {
+            let pair = decoded(&id, &secret);
+            let (left, right) = pair.split_once(':').unwrap();
+            let decode = |text: &str| form_urlencoded::parse(format!("v={text}").as_bytes()).next().unwrap().1.into_owned();
+            prop_assert_eq!((decode(left), decode(right)), (id, secret));
+        }
+    }
+}

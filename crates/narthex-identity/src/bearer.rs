@@ -1,0 +1,148 @@
+//! Where a request may carry its token: one `Authorization: Bearer` header, nowhere else.
+
+use crate::TokenError;
+
+/// Longest token that is looked at, bytes.
+pub(crate) const TOKEN_CAP: usize = 16 * 1024;
+
+/// Query parameters that clients are known to put tokens into, lower case.
+const TOKEN_PARAMETERS: [&str; 8] = [
+    "access_token",
+    "auth_token",
+    "authorization",
+    "bearer_token",
+    "id_token",
+    "jwt",
+    "refresh_token",
+    "token",
+];
+
+/// The token of a request, from the values of all its `Authorization` headers (RFC 6750 §2.1).
+///
+/// # Errors
+/// [`TokenError::Missing`] without a header, [`TokenError::AuthScheme`] for another scheme,
+/// [`TokenError::Malformed`] for several headers or a bad one, [`TokenError::TooLarge`] over 16 KiB.
+pub fn bearer_token<'h>(
+    mut authorization: impl Iterator<Item = &'h [u8]>,
+) -> Result<&'h str, TokenError> {
+    let value = authorization.next().ok_or(TokenError::Missing)?;
+    if authorization.next().is_some() {
+        return Err(TokenError::Malformed);
+    }
+    let scheme_end = value.iter().position(|b| !is_token_char(*b)).unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(scheme_end);
+    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+        return Err(if scheme.is_empty() { TokenError::Malformed } else { TokenError::AuthScheme });
+    }
+    let token = trim_spaces(rest);
+    if token.len() == rest.len() {
+        return Err(TokenError::Malformed);
+    }
+    if token.len() > TOKEN_CAP {
+        return Err(TokenError::TooLarge);
+    }
+    if !is_b64token(token) {
+        return Err(TokenError::Malformed);
+    }
+    std::str::from_utf8(token).map_err(|_| TokenError::Malformed)
+}
+
+/// Whether a URL's query has a parameter that is, by its name, a token. Names are compared decoded
+/// and without regard to case.
+#[must_use]
+pub fn query_has_token(query: &str) -> bool {
+    url::form_urlencoded::parse(query.as_bytes())
+        .any(|(key, _)| TOKEN_PARAMETERS.iter().any(|name| key.trim().eq_ignore_ascii_case(name)))
+}
+
+/// Without leading SP; a tab is none of the grammar's separators.
+fn trim_spaces(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|b| *b != b' ').unwrap_or(bytes.len());
+    &bytes[start..]
+}
+
+/// `tchar` (RFC 9110 §5.6.2), which schemes are made of.
+fn is_token_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+fn is_b64token(token: &[u8]) -> bool {
+    let body = token.iter().position(|b| *b == b'=').unwrap_or(token.len());
+    body > 0
+        && token[..body].iter().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(b))
+        && token[body..].iter().all(|b| *b == b'=')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn one(value: &[u8]) -> Result<&str, TokenError> {
+        bearer_token(std::iter::once(value))
+    }
+
+    #[test]
+    fn the_scheme_may_be_in_any_case_and_followed_by_spaces() {
+        for value in ["Bearer abc.d-e_f", "bearer abc.d-e_f", "BEARER   abc.d-e_f"] {
+            assert_eq!(one(value.as_bytes()), Ok("abc.d-e_f"), "{value}");
+        }
+        assert_eq!(one(b"Bearer a+/~=="), Ok("a+/~=="));
+    }
+
+    #[test]
+    fn no_header_is_missing_and_two_are_malformed() {
+        assert_eq!(bearer_token(std::iter::empty()), Err(TokenError::Missing));
+        let two = [&b"Bearer a"[..], b"Bearer a"];
+        assert_eq!(bearer_token(two.into_iter()), Err(TokenError::Malformed));
+    }
+
+    #[test]
+    fn another_scheme_is_no_attempt_at_a_bearer_token() {
+        for value in ["Basic dTpw", "DPoP abc", "Negotiate", "Bearerx abc", "token abc"] {
+            assert_eq!(one(value.as_bytes()), Err(TokenError::AuthScheme), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_token_is_malformed() {
+        let bad: [&[u8]; 14] = [
+            b"", b" ", b" Bearer abc", b"Bearer", b"Bearer ", b"Bearer  ", b"Bearer\tabc", b"Bearer a b",
+            b"Bearer a,b", b"Bearer \"abc\"", b"Bearer abc ", b"Bearer =", b"Bearer a=b", b"Bearer a\0b",
+        ];
+        for value in bad {
+            assert_eq!(one(value), Err(TokenError::Malformed), "{value:?}");
+        }
+        assert_eq!(one(b"Bearer \xc3\xa9"), Err(TokenError::Malformed));
+    }
+
+    #[test]
+    fn a_token_over_the_cap_is_too_large() {
+        let at_cap = format!("Bearer {}", "a".repeat(TOKEN_CAP));
+        assert_eq!(one(at_cap.as_bytes()).map(str::len), Ok(TOKEN_CAP));
+        assert_eq!(one(format!("{at_cap}a").as_bytes()), Err(TokenError::TooLarge));
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_seen_through_case_and_escapes() {
+        for query in [
+            "access_token=x", "a=b&Access_Token=x", "access%5Ftoken=x", "%61ccess_token", "token=", "ID_TOKEN=x",
+            "x&jwt=1", "+access_token=x",
+        ] {
+            assert!(query_has_token(query), "{query}");
+        }
+        for query in ["", "a=access_token", "tokens=3", "cursor=token", "accesstoken=1"] {
+            assert!(!query_has_token(query), "{query}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_a_suffix_of_the_header_and_of_the_grammar(value in "[Bb]earer {0,3}[ -~]{0,20}") {
+            if let Ok(token) = one(value.as_bytes()) {
+                prop_assert!(value.ends_with(token) && is_b64token(token.as_bytes()));
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Cross-origin rules (Fetch standard, "CORS protocol") and the Origin check that MCP asks for.
+
+use http::{HeaderName, HeaderValue};
+use pingora::http::ResponseHeader;
+use std::collections::HashSet;
+
+/// The browser origins that may call.
+#[derive(Debug, Default)]
+pub(crate) struct Origins(HashSet<String>);
+
+impl Origins {
+    pub(crate) fn new(allowed: &[String]) -> Self {
+        Self(allowed.iter().map(|o| o.to_ascii_lowercase()).collect())
+    }
+
+    /// Whether a request with this `Origin` may go on. One without is no browser's cross-origin call.
+    pub(crate) fn allows(&self, origin: Option<&HeaderValue>) -> bool {
+        match origin {
+            None => true,
+            Some(origin) => {
+                origin.to_str().is_ok_and(|o| self.0.contains(o) || self.0.contains(&o.to_ascii_lowercase()))
+            }
+        }
+    }
+}
+
+/// Lets the page of `origin` read an answer.
+pub(crate) fn allow(header: &mut ResponseHeader, origin: &HeaderValue) -> pingora::Result<()> {
+    const EXPOSED: HeaderValue = HeaderValue::from_static(
+        "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id",
+    );
+    header.insert_header(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())?;
+    header.insert_header(http::header::VARY, HeaderValue::from_static("Origin"))?;
+    header.insert_header(http::header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED)
+}
+
+/// Answers a preflight request (the origin is set by [`allow`] or is `*`).
+pub(crate) fn preflight(header: &mut ResponseHeader, methods: &'static str) -> pingora::Result<()> {
+    const HEADERS: HeaderValue = HeaderValue::from_static(
+        "Authorization, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, \
+         Mcp-Name, X-Request-Id, Traceparent, Tracestate",
+    );
+    header.insert_header(http::header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods))?;
+    header.insert_header(http::header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS)?;
+    header.insert_header(http::header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"))
+}
+
+/// Any page may read public metadata (RFC 9728 §3.1).
+pub(crate) fn public(header: &mut ResponseHeader) -> pingora::Result<()> {
+    header.insert_header(HeaderName::from_static("access-control-allow-origin"), HeaderValue::from_static("*"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_listed_origins_pass_and_none_at_all_does() {
+        let origins = Origins::new(&["https://app.example.com".to_owned()]);
+        let of = HeaderValue::from_static;
+        assert!(origins.allows(None));
+        assert!(origins.allows(Some(&of("https://app.example.com"))));
+        for bad in ["null", "https://app.example.com.evil.test", "http://app.example.com", "https://app.example.com:8443", ""] {
+            assert!(!origins.allows(Some(&of(bad))), "{bad}");
+        }
+        assert!(!Origins::default().allows(Some(&of("http://localhost:8080"))));
+    }
+}

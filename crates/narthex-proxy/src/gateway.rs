@@ -1,0 +1,188 @@
+//! The application behind the public listener.
+
+use crate::pipeline;
+use crate::record::Visit;
+use crate::reply::Reply;
+use crate::request_id::RequestId;
+use crate::snapshot::Snapshot;
+use crate::stage::record;
+use crate::streams::Streams;
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use http::Method;
+use narthex_telemetry::{AccessLog, Metrics};
+use narthex_upstreams::Connections;
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora::server::ShutdownWatch;
+use pingora::time::timeout;
+use std::sync::Arc;
+
+/// What outlives every configuration.
+pub(crate) struct Shared {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access_log: Arc<AccessLog>,
+    pub(crate) connections: Connections,
+    pub(crate) streams: Streams,
+}
+
+/// The gateway: one snapshot of the configuration in use, and what outlives it.
+pub struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    shared: Shared,
+    options: HttpServerOptions,
+}
+
+impl Gateway {
+    /// A gateway that serves `snapshot`.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, access_log: Arc<AccessLog>) -> Self {
+        let mut options = HttpServerOptions::default();
+        options.h2_idle_timeout = Some(snapshot.limits.idle_timeout);
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            shared: Shared { metrics, access_log, connections: Connections::default(), streams: Streams::default() },
+            options,
+        }
+    }
+
+    /// The snapshot in use.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts a new snapshot in use, at once and for every request that comes after.
+    pub fn swap(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// Streams open now, over all callers.
+    #[must_use]
+    pub fn open_streams(&self) -> usize {
+        self.shared.streams.open_now()
+    }
+
+    /// Reads the next request on `session`. `None`: there is none, or none that can be answered.
+    async fn next_request(&self, session: &mut ServerSession, snapshot: &Snapshot) -> Option<()> {
+        let limits = &snapshot.limits;
+        // pingora bounds each read; this bounds all of them together, however slowly bytes drip in.
+        let within = limits.idle_timeout + limits.header_timeout;
+        match timeout(within, session.read_request()).await {
+            Ok(Ok(true)) => Some(()),
+            Ok(Ok(false)) | Err(_) => None,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "unreadable request");
+                self.shared.metrics.denied("-", "bad_request");
+                session.set_keepalive(None);
+                let _ = session.respond_error(400).await;
+                None
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for Gateway {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        let snapshot = self.snapshot.load_full();
+        session.set_read_timeout(Some(snapshot.limits.header_timeout));
+        self.next_request(&mut session, &snapshot).await?;
+        // The wait for it may have been long: decide by the configuration of now.
+        let snapshot = self.snapshot.load_full();
+        if *shutdown.borrow() {
+            session.set_keepalive(None);
+        } else {
+            session.set_keepalive(Some(snapshot.limits.idle_timeout.as_secs().max(1)));
+        }
+        let mut visit = begin(snapshot, &session);
+        if let Err(refusal) = pipeline::walk(&self.shared, &mut session, &mut visit, shutdown).await {
+            record::note_refusal(&mut visit, &refusal);
+            let sent = match Reply::refusing(&refusal, &visit) {
+                Ok(reply) => reply.send(&mut session, &mut visit).await,
+                Err(error) => Err(error),
+            };
+            if sent.is_err() {
+                visit.cut = visit.cut.or(Some("client_gone"));
+            }
+        }
+        record::write(&self.shared, &visit);
+        finish(session, &visit).await
+    }
+
+    fn server_options(&self) -> Option<&HttpServerOptions> {
+        Some(&self.options)
+    }
+
+    fn h2_options(&self) -> Option<H2Options> {
+        let limits = &self.snapshot.load().limits;
+        let mut options = default_h2_options();
+        options.max_header_list_size(u32::try_from(limits.header_block).unwrap_or(u32::MAX).saturating_mul(2));
+        Some(options)
+    }
+}
+
+fn begin(snapshot: Arc<Snapshot>, session: &ServerSession) -> Visit {
+    let header = session.req_header();
+    let verb = match header.method {
+        Method::POST => "POST",
+        Method::GET => "GET",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    };
+    let request_id = RequestId::take_or_make(header.headers.get("x-request-id"));
+    let remote = session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip);
+    let mut visit = Visit::begin(snapshot, request_id, verb, remote);
+    visit.traceparent = header.headers.get("traceparent").filter(|v| is_traceparent(v.as_bytes())).cloned();
+    visit
+}
+
+/// W3C Trace Context §3.2.2, version 00.
+fn is_traceparent(value: &[u8]) -> bool {
+    let hex = |range: std::ops::Range<usize>| {
+        value[range].iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+    };
+    value.len() == 55
+        && value.starts_with(b"00-")
+        && value[35] == b'-'
+        && value[52] == b'-'
+        && hex(3..35)
+        && hex(36..52)
+        && hex(53..55)
+}
+
+/// Gives the connection back if the exchange on it is over in good order.
+async fn finish(mut session: ServerSession, visit: &Visit) -> Option<ReusedHttpStream> {
+    if visit.cut.is_some_and(|cut| cut != "ended") {
+        session.shutdown().await;
+        return None;
+    }
+    let settings = HttpPersistentSettings::for_session(&session);
+    let reusable = session.finish().await.ok()??;
+    Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_well_formed_trace_parents_are_passed_on() {
+        assert!(is_traceparent(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        for bad in [
+            &b"00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"[..],
+            b"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01x",
+            b"00-short",
+            b"",
+        ] {
+            assert!(!is_traceparent(bad));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `tools/list`: the one result that is looked into.
+//!
+//! The names are remembered, so that metrics can be by tool without callers making up series; and
+//! tools that a `deny` rule hides are taken out.
+
+use crate::forward;
+use crate::gateway::Shared;
+use crate::judge::Content;
+use crate::record::Visit;
+use crate::refusal::Refusal;
+use crate::stage::forward::Answered;
+use crate::stage::route::Routed;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use narthex_mcp::{sse, tools};
+use narthex_policy::RoutePolicy;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+
+/// Largest list that is looked into, bytes.
+const CAP: usize = 8 * 1024 * 1024;
+
+/// Whether this answer is a list of tools that has to be looked into.
+pub(crate) fn is_wanted(routed: &Routed<'_>, visit: &Visit) -> bool {
+    visit.method == "tools/list" && (routed.inbound().route.policy.hides_tools() || routed.inbound().route.upstream.catalogue.is_due(visit.started))
+}
+
+/// Reads the whole list, remembers its names, takes out what is hidden, and sends the rest.
+///
+/// # Errors
+/// The list is too long or malformed: with hidden tools in it, it cannot be shown.
+pub(crate) async fn deliver(
+    shared: &Shared,
+    answered: Answered<'_>,
+    mut header: ResponseHeader,
+    content: Content,
+    session: &mut ServerSession,
+    visit: &mut Visit,
+) -> Result<(), Refusal> {
+    let route = answered.permitted.routed.inbound().route.clone();
+    let upstream = &route.upstream;
+    let whole = forward::collect(answered.answer, CAP, upstream, &shared.connections).await.map_err(Refusal::Forward)?;
+    let body = match content {
+        Content::Json => look_into(&whole, &route.policy, upstream).map(|changed| changed.map_or(whole, Bytes::from)),
+        Content::EventStream => events(&whole, &route.policy, upstream),
+    };
+    let body = body.map_err(|error| {
+        tracing::warn!(upstream = %upstream.id, error, "unusable tools/list");
+        Refusal::Internal("unusable tools/list")
+    })?;
+    let internal = |_| Refusal::Internal("cannot build the answer");
+    header.remove_header(&TRANSFER_ENCODING);
+    header.insert_header(CONTENT_LENGTH, body.len()).map_err(internal)?;
+    visit.bytes_out = body.len();
+    let sent = async {
+        session.write_response_header(Box::new(header)).await?;
+        session.write_response_body(body, true).await
+    };
+    if sent.await.is_err() {
+        visit.cut = Some("client_gone");
+    }
+    Ok(())
+}
+
+fn look_into(body: &[u8], policy: &RoutePolicy, upstream: &narthex_upstreams::Upstream) -> Result<Option<Vec<u8>>, String> {
+    let mut names = Vec::new();
+    tools::tool_names(body, |name| names.push(name.to_owned()));
+    upstream.catalogue.learn(names.iter().map(String::as_str));
+    if !policy.hides_tools() {
+        return Ok(None);
+    }
+    tools::retain_tools(body, |name| policy.may_list(name)).map_err(|e| e.to_string())
+}

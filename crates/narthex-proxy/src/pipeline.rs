@@ -1,0 +1,34 @@
+//! The walk of a request, one call a stage.
+//!
+//! Each stage turns what the one before it made into something that only it can make, so none can be
+//! left out: `forward` takes a `Credentialed`, which holds a `Permit` (minted by `narthex-policy`) and
+//! an `UpstreamCredential` (minted by `narthex-credentials`). Any stage can end the walk with a
+//! [`Refusal`].
+
+use crate::gateway::Shared;
+use crate::record::Visit;
+use crate::refusal::Refusal;
+use crate::stage::{credential, forward, frame, identify, inspect, permit, route, scan};
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+
+/// Takes one request through all stages. Its answer is sent when this returns `Ok`.
+pub(crate) async fn walk(
+    shared: &Shared,
+    session: &mut ServerSession,
+    visit: &mut Visit,
+    shutdown: &ShutdownWatch,
+) -> Result<(), Refusal> {
+    let inbound = match frame::accept(session, visit)? {
+        frame::Accepted::Mcp(inbound) => inbound,
+        frame::Accepted::Local(reply) => return frame::answer(session, visit, reply).await,
+    };
+    let identified = identify::caller(shared, inbound, visit).await?;
+    let mut held = None;
+    let scanned = scan::read(identified, session, visit, &mut held).await?;
+    let routed = route::target(scanned, visit)?;
+    let permitted = permit::decide(shared, routed, visit)?;
+    let credentialed = credential::obtain(permitted, visit).await?;
+    let answered = forward::send(shared, credentialed, session, visit).await?;
+    inspect::deliver(shared, answered, session, visit, shutdown).await
+}

@@ -1,0 +1,146 @@
+//! Answers that the gateway gives by itself.
+
+use crate::cors;
+use crate::record::Visit;
+use crate::refusal::Refusal;
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use narthex_identity::challenge;
+use narthex_mcp::rpc;
+use narthex_policy::Denial;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+use std::time::Duration;
+
+/// A request body up to this size is read before a refusal is sent, so that the connection lives on.
+const SETTLE_CAP: usize = 64 * 1024;
+/// Time that such a body has to arrive.
+const SETTLE_TIME: Duration = Duration::from_secs(2);
+
+/// A whole answer.
+pub(crate) struct Reply {
+    pub(crate) header: ResponseHeader,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    /// # Errors
+    /// None in practice: the fields are well-formed.
+    pub(crate) fn new(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> pingora::Result<Self> {
+        let mut header = ResponseHeader::build_no_case(status, Some(16))?;
+        if let Some(content_type) = content_type {
+            header.insert_header(CONTENT_TYPE, HeaderValue::from_static(content_type))?;
+        }
+        if status != StatusCode::NO_CONTENT {
+            header.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+        }
+        Ok(Self { header, body })
+    }
+
+    /// What `refusal` looks like to the caller of `visit`.
+    pub(crate) fn refusing(refusal: &Refusal, visit: &Visit) -> pingora::Result<Self> {
+        let verdict = refusal.verdict();
+        let soften = verdict.softened_for_legacy && visit.speaks_legacy() && visit.rpc_id.is_some();
+        let status = if soften { StatusCode::OK } else { verdict.status };
+        let body = match &verdict.rpc {
+            Some((code, message)) => {
+                rpc::error_body(visit.rpc_id.as_deref(), *code, message, verdict.data.as_deref()).into()
+            }
+            None => Bytes::new(),
+        };
+        let content_type = if body.is_empty() { None } else { Some("application/json") };
+        let mut reply = Self::new(status, content_type, body)?;
+        reply.header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+        if let Some(after) = verdict.retry_after {
+            reply.header.insert_header(RETRY_AFTER, HeaderValue::from(seconds(after)))?;
+        }
+        reply.explain(refusal, visit)?;
+        Ok(reply)
+    }
+
+    fn explain(&mut self, refusal: &Refusal, visit: &Visit) -> pingora::Result<()> {
+        match refusal {
+            Refusal::Method { allow } => {
+                self.header.insert_header(ALLOW, HeaderValue::from_static(allow))?;
+            }
+            Refusal::Token(error) => {
+                if let Some(route) = &visit.route {
+                    let text = challenge::unauthorized(&route.metadata_url, &route.scopes, Some(error));
+                    self.text(WWW_AUTHENTICATE, &text)?;
+                }
+            }
+            Refusal::Denied(Denial::MissingScopes { required }) => {
+                if let Some(route) = &visit.route {
+                    let text = challenge::insufficient_scope(&route.metadata_url, required);
+                    self.text(WWW_AUTHENTICATE, &text)?;
+                }
+            }
+            Refusal::Denied(Denial::Limited(limited)) => {
+                // draft-ietf-httpapi-ratelimit-headers-10 §3, §4.
+                let (policy, count) = (&limited.policy, limited.count);
+                let window = limited.window.map_or_else(String::new, |w| format!(";w={}", seconds(w)));
+                self.text(HeaderName::from_static("ratelimit-policy"), &format!("\"{policy}\";q={count}{window}"))?;
+                let reset = seconds(limited.retry_after);
+                self.text(HeaderName::from_static("ratelimit"), &format!("\"{policy}\";r=0;t={reset}"))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, name: HeaderName, value: &str) -> pingora::Result<()> {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.header.insert_header(name, value)?;
+        }
+        Ok(())
+    }
+
+    /// Sends it. The request's body is read first if it is small, because a client that is still
+    /// sending when the connection closes may never see the answer.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(crate) async fn send(mut self, session: &mut ServerSession, visit: &mut Visit) -> pingora::Result<()> {
+        settle(session).await;
+        decorate(&mut self.header, visit)?;
+        visit.status = self.header.status;
+        visit.bytes_out = self.body.len();
+        session.write_response_header(Box::new(self.header)).await?;
+        session.write_response_body(self.body, true).await
+    }
+}
+
+/// What every answer carries: the request id, CORS where the origin is allowed, security fields.
+pub(crate) fn decorate(header: &mut ResponseHeader, visit: &Visit) -> pingora::Result<()> {
+    const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+    const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    const REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+    header.insert_header(HeaderName::from_static("x-request-id"), visit.request_id.value().clone())?;
+    header.insert_header(http::header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)?;
+    header.insert_header(http::header::CONTENT_SECURITY_POLICY, CSP)?;
+    header.insert_header(http::header::REFERRER_POLICY, REFERRER)?;
+    if visit.snapshot.https {
+        const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+        header.insert_header(http::header::STRICT_TRANSPORT_SECURITY, HSTS)?;
+    }
+    if let Some(origin) = &visit.origin {
+        cors::allow(header, origin)?;
+    }
+    Ok(())
+}
+
+async fn settle(session: &mut ServerSession) {
+    if session.is_body_done() || session.get_header(http::header::EXPECT).is_some() {
+        return;
+    }
+    let declared = session.get_header(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|n| n <= SETTLE_CAP) {
+        let _ = pingora::time::timeout(SETTLE_TIME, session.drain_request_body()).await;
+    }
+}
+
+/// Whole seconds, rounded up: a caller that waits so long is not early.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}

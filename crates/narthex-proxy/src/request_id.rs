@@ -1,0 +1,86 @@
+//! The id that every record of a request carries.
+
+use http::HeaderValue;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Longest id that is taken over from a client, bytes.
+const CAP: usize = 64;
+
+/// A request id: the client's own `X-Request-Id` if it is well-formed, else one of ours.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    pub(crate) fn take_or_make(given: Option<&HeaderValue>) -> Self {
+        match given {
+            Some(value) if well_formed(value.as_bytes()) => Self(value.clone()),
+            _ => Self::make(),
+        }
+    }
+
+    fn make() -> Self {
+        // Unique, not secret: a random start per process and a counter.
+        static START: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("request id"));
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut text = [0; 32];
+        hex(*START, &mut text[..16]);
+        hex(mix(START.wrapping_add(n)), &mut text[16..]);
+        Self(HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("-")))
+    }
+
+    pub(crate) fn value(&self) -> &HeaderValue {
+        &self.0
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or("-")
+    }
+}
+
+fn well_formed(id: &[u8]) -> bool {
+    !id.is_empty() && id.len() <= CAP && id.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
+}
+
+/// The finaliser of splitmix64: one to one, so ids do not repeat.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+fn hex(value: u64, out: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (i, byte) in out.iter_mut().rev().enumerate() {
+        *byte = DIGITS[((value >> (4 * i)) & 0xf) as usize];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn a_well_formed_id_is_taken_over() {
+        let given = HeaderValue::from_static("trace-1.2:3_x");
+        assert_eq!(RequestId::take_or_make(Some(&given)).as_str(), "trace-1.2:3_x");
+    }
+
+    #[test]
+    fn an_ill_formed_id_is_replaced() {
+        let long = "a".repeat(65);
+        for bad in ["", "a b", "a\"b", "é", "{}", long.as_str()] {
+            let given = HeaderValue::from_bytes(bad.as_bytes()).unwrap();
+            assert_eq!(RequestId::take_or_make(Some(&given)).as_str().len(), 32, "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_do_not_repeat() {
+        let ids: HashSet<String> = (0..10_000).map(|_| RequestId::make().as_str().to_owned()).collect();
+        assert_eq!(ids.len(), 10_000);
+    }
+}

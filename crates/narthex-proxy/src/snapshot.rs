@@ -1,0 +1,185 @@
+//! Everything that one configuration says, ready for use. A request holds one from start to end.
+
+use crate::body::BodyBudget;
+use crate::cors::Origins;
+use bytes::Bytes;
+use http::HeaderValue;
+use narthex_config::Config;
+use narthex_config::model::{HttpLimits, Route, RouteAuth, RouteId, ScopeName};
+use narthex_credentials::{CredentialSource, Credentials, SecretReader};
+use narthex_identity::{Caller, Identity, ResourceMetadata};
+use narthex_mcp::ScanLimits;
+use narthex_mcp::seal::Sealer;
+use narthex_policy::{Policy, RoutePolicy};
+use narthex_telemetry::Metrics;
+use narthex_upstreams::{Upstream, Upstreams};
+use pingora::http::RequestHeader;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+use thiserror::Error;
+
+/// One configuration, built.
+pub struct Snapshot {
+    pub(crate) routes: HashMap<Box<str>, Arc<RouteEntry>>,
+    pub(crate) documents: HashMap<Box<str>, Document>,
+    pub(crate) origins: Origins,
+    pub(crate) limits: HttpLimits,
+    pub(crate) scan: ScanLimits,
+    pub(crate) budget: BodyBudget,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) https: bool,
+    /// Inbound tokens.
+    pub identity: Arc<Identity>,
+    /// Grants, scopes, limits.
+    pub policy: Arc<Policy>,
+    /// Credentials for upstreams.
+    pub credentials: Arc<Credentials>,
+    /// The MCP servers.
+    pub upstreams: Arc<Upstreams>,
+}
+
+/// A route with all that a request to it needs, resolved.
+pub(crate) struct RouteEntry {
+    pub(crate) id: RouteId,
+    pub(crate) path: Box<str>,
+    pub(crate) resource: String,
+    /// The caller of everybody who comes here, on a route that says `auth: none`.
+    pub(crate) anonymous: Option<Arc<Caller>>,
+    pub(crate) scopes: Vec<ScopeName>,
+    pub(crate) metadata_url: String,
+    pub(crate) policy: Arc<RoutePolicy>,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) credentials: Arc<CredentialSource>,
+    /// The header of every POST to the upstream, but for what differs from call to call.
+    pub(crate) post: RequestHeader,
+}
+
+/// A public document that the gateway serves itself, such as RFC 9728 metadata.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Path, from the origin's root.
+    pub path: String,
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// The whole of it.
+    pub body: Bytes,
+}
+
+/// What a snapshot is built from, besides the configuration.
+pub struct Parts<'a> {
+    /// The snapshot in use, whose state is taken over.
+    pub previous: Option<&'a Snapshot>,
+    /// Reads secret references.
+    pub secrets: Arc<SecretReader>,
+    /// Where rare events are counted.
+    pub metrics: &'a Metrics,
+    /// Seals handles given to clients.
+    pub sealer: Arc<Sealer>,
+    /// Further public documents.
+    pub documents: Vec<Document>,
+}
+
+/// A configuration that is well-formed but cannot be put to use.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// An issuer.
+    #[error(transparent)]
+    Identity(#[from] narthex_identity::BuildError),
+    /// A credential.
+    #[error(transparent)]
+    Credentials(#[from] narthex_credentials::BuildError),
+    /// An upstream.
+    #[error(transparent)]
+    Upstreams(#[from] narthex_upstreams::BuildError),
+    /// A route.
+    #[error("route {0}: {1}")]
+    Route(RouteId, String),
+}
+
+impl Snapshot {
+    /// Builds all parts, or none.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build(config: &Config, parts: Parts<'_>) -> Result<Self, BuildError> {
+        let previous = parts.previous;
+        let events = parts.metrics.events().clone();
+        let identity =
+            Identity::build(config, previous.map(|p| p.identity.as_ref()), parts.secrets.clone(), events.clone())?;
+        let credentials = Credentials::build(config, previous.map(|p| p.credentials.as_ref()), events)?;
+        let upstreams = Upstreams::build(config, previous.map(|p| p.upstreams.as_ref()), Instant::now())?;
+        let policy = Policy::build(config, previous.map(|p| p.policy.as_ref()));
+        let limits = config.server.limits.clone();
+        let mut snapshot = Self {
+            routes: HashMap::new(),
+            documents: parts.documents.into_iter().map(|d| (d.path.clone().into(), d)).collect(),
+            origins: Origins::new(&config.server.allowed_origins),
+            scan: ScanLimits { depth: limits.json_depth.try_into().unwrap_or(u16::MAX), ..ScanLimits::default() },
+            budget: previous.map_or_else(|| BodyBudget::new(limits.buffered), |p| p.budget.with_cap(limits.buffered)),
+            limits,
+            sealer: parts.sealer,
+            https: config.server.public_url.url.starts_with("https:"),
+            identity: Arc::new(identity),
+            policy: Arc::new(policy),
+            credentials: Arc::new(credentials),
+            upstreams: Arc::new(upstreams),
+        };
+        for route in config.routes.values() {
+            snapshot.add_route(config, route)?;
+        }
+        Ok(snapshot)
+    }
+
+    fn add_route(&mut self, config: &Config, route: &Route) -> Result<(), BuildError> {
+        let missing = |what: &str| BuildError::Route(route.id.clone(), format!("no such {what}"));
+        let upstream = self.upstreams.get(&route.upstream).ok_or_else(|| missing("upstream"))?;
+        let anonymous = match &route.auth {
+            RouteAuth::Required => None,
+            RouteAuth::None { tenant } => Some(Arc::new(Caller::anonymous(tenant.clone()))),
+        };
+        let mut metadata_url = String::new();
+        if anonymous.is_none() {
+            let metadata = ResourceMetadata::new(config, route);
+            metadata_url = metadata.url;
+            let body = metadata.body;
+            let document = Document { path: metadata.path.clone(), content_type: "application/json", body };
+            self.documents.insert(metadata.path.into(), document);
+        }
+        let entry = Arc::new(RouteEntry {
+            id: route.id.clone(),
+            path: route.path.as_str().into(),
+            resource: route.resource.clone(),
+            anonymous,
+            scopes: route.scopes.iter().cloned().collect(),
+            metadata_url,
+            policy: self.policy.route(&route.id).ok_or_else(|| missing("policy"))?,
+            credentials: self.credentials.upstream(&route.upstream).ok_or_else(|| missing("credential"))?,
+            post: post_template(upstream).map_err(|e| BuildError::Route(route.id.clone(), e.to_string()))?,
+            upstream: Arc::clone(upstream),
+        });
+        // A balancer in front may or may not strip the path of `public_url`; the resource is one.
+        let prefix = &config.server.public_url.path;
+        if !prefix.is_empty() {
+            self.routes.insert(format!("{prefix}{}", route.path).into(), Arc::clone(&entry));
+        }
+        self.routes.insert(route.path.as_str().into(), entry);
+        Ok(())
+    }
+}
+
+/// Everything here is chosen by us: nothing of an inbound request is in it.
+fn post_template(upstream: &Upstream) -> pingora::Result<RequestHeader> {
+    const AGENT: &str = concat!("narthex/", env!("CARGO_PKG_VERSION"));
+    let mut header = RequestHeader::build_no_case("POST", upstream.path.as_bytes(), Some(16))?;
+    header.insert_header(http::header::HOST, upstream.host.clone())?;
+    header.insert_header(http::header::USER_AGENT, HeaderValue::from_static(AGENT))?;
+    header.insert_header(
+        http::header::ACCEPT,
+        HeaderValue::from_static("application/json, text/event-stream"),
+    )?;
+    header.insert_header(http::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))?;
+    header.insert_header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+    Ok(header)
+}

@@ -1,0 +1,151 @@
+//! Stage 7: a new request to the upstream, and the header of its answer.
+
+use crate::forward::{self, Answer, ForwardError, Outbound};
+use crate::gateway::Shared;
+use crate::record::Visit;
+use crate::refusal::Refusal;
+use crate::stage::credential::Credentialed;
+use crate::stage::frame::Verb;
+use crate::stage::permit::Permitted;
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use narthex_credentials::UpstreamCredential;
+use narthex_mcp::headers::encode_value;
+use narthex_upstreams::Slot;
+use pingora::Result;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::ServerSession;
+use std::time::Instant;
+
+/// A request that the upstream has answered, as far as the header.
+pub(crate) struct Answered<'b> {
+    pub(crate) permitted: Permitted<'b>,
+    pub(crate) answer: Answer,
+    pub(crate) client_gone: bool,
+    pub(crate) slot: Slot,
+}
+
+/// Sends the request, once more with a new credential if the upstream refuses the first with 401.
+///
+/// # Errors
+/// The upstream is taken for down, cannot be reached, does not answer, or accepts no credential of ours.
+pub(crate) async fn send<'b>(
+    shared: &Shared,
+    credentialed: Credentialed<'b>,
+    session: &mut ServerSession,
+    visit: &mut Visit,
+) -> Result<Answered<'b>, Refusal> {
+    let Credentialed { permitted, mut credential } = credentialed;
+    let upstream = permitted.routed.inbound().route.upstream.clone();
+    let mut slot = upstream.enter(Instant::now()).map_err(Refusal::Busy)?;
+    let cancels = permitted.routed.revision.is_modern() || permitted.routed.inbound().verb != Verb::Post;
+    let (mut client_gone, mut renewed) = (false, false);
+    let sent_at = Instant::now();
+    loop {
+        let request = outbound(&permitted, &credential, visit)?;
+        let sent =
+            forward::send(session, &mut client_gone, cancels, &upstream, &shared.connections, &request).await;
+        visit.upstream_time = Some(sent_at.elapsed());
+        let answer = sent.map_err(|error| {
+            if !matches!(error, ForwardError::ClientGone) {
+                slot.passage.failed(Instant::now());
+            }
+            Refusal::Forward(error)
+        })?;
+        visit.retries += answer.retries;
+        let status = answer.header().map_err(Refusal::Forward)?.status;
+        if status.is_server_error() {
+            slot.passage.failed(Instant::now());
+        } else {
+            slot.passage.succeeded();
+        }
+        // A 401 comes before anything is done, so this is not a second execution.
+        if status != StatusCode::UNAUTHORIZED || renewed {
+            return Ok(Answered { permitted, answer, client_gone, slot });
+        }
+        drop(answer);
+        renewed = true;
+        credential = renew(&permitted, &credential, visit).await?;
+    }
+}
+
+async fn renew(
+    permitted: &Permitted<'_>,
+    rejected: &UpstreamCredential,
+    visit: &Visit,
+) -> Result<UpstreamCredential, Refusal> {
+    let identified = &permitted.routed.scanned.identified;
+    let source = &identified.inbound.route.credentials;
+    if !source.is_renewable() {
+        return Err(Refusal::CredentialRejected { status: StatusCode::UNAUTHORIZED });
+    }
+    source.renew(rejected, &identified.caller, identified.token(), visit.now).await.map_err(Refusal::Credential)
+}
+
+fn outbound(permitted: &Permitted<'_>, credential: &UpstreamCredential, visit: &Visit) -> Result<Outbound, Refusal> {
+    let routed = &permitted.routed;
+    let internal = |_| Refusal::Internal("cannot build the upstream's request");
+    let body = routed.scanned.body.map_or_else(Bytes::new, |b| b.bytes.clone());
+    let mut header = routed.inbound().route.post.clone();
+    match routed.inbound().verb {
+        Verb::Post => header.insert_header(CONTENT_LENGTH, body.len()).map_err(internal)?,
+        Verb::Get => without_body(&mut header, Method::GET).map_err(internal)?,
+        Verb::Delete => without_body(&mut header, Method::DELETE).map_err(internal)?,
+    }
+    protocol_fields(&mut header, permitted).map_err(internal)?;
+    trace_fields(&mut header, permitted, visit).map_err(internal)?;
+    let origin = &routed.inbound().route.upstream.origin;
+    if let Some((name, value)) = credential.header_for(origin).map_err(Refusal::Credential)? {
+        header.insert_header(name.clone(), value.clone()).map_err(internal)?;
+    }
+    Ok(Outbound { header, body, replayable: routed.is_replayable() })
+}
+
+fn without_body(header: &mut RequestHeader, method: Method) -> Result<()> {
+    header.remove_header(&CONTENT_TYPE);
+    if method == Method::GET {
+        header.insert_header(ACCEPT, HeaderValue::from_static("text/event-stream"))?;
+    }
+    header.set_method(method);
+    Ok(())
+}
+
+/// The MCP fields, written anew from what was decided on.
+fn protocol_fields(header: &mut RequestHeader, permitted: &Permitted<'_>) -> Result<()> {
+    const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+    let (routed, facts) = (&permitted.routed, &permitted.routed.inbound().facts);
+    if facts.protocol_version.is_some() {
+        header.insert_header(VERSION, HeaderValue::from_static(routed.revision.as_str()))?;
+    }
+    if let Some(session) = &routed.session {
+        header.insert_header(HeaderName::from_static("mcp-session-id"), session.upstream_id())?;
+    }
+    if let Some(last) = facts.last_event_id.as_ref().filter(|_| !routed.revision.is_modern()) {
+        header.insert_header(HeaderName::from_static("last-event-id"), last.clone())?;
+    }
+    let Some(message) = routed.scanned.message().filter(|_| routed.revision.is_modern()) else {
+        return Ok(());
+    };
+    if !message.method.is_empty() {
+        header.insert_header(HeaderName::from_static("mcp-method"), message.method.as_ref())?;
+    }
+    if let Some(name) = &message.name {
+        header.insert_header(HeaderName::from_static("mcp-name"), encode_value(name).as_ref())?;
+    }
+    for (name, value) in &facts.params {
+        header.insert_header(name.clone(), value.clone())?;
+    }
+    Ok(())
+}
+
+fn trace_fields(header: &mut RequestHeader, permitted: &Permitted<'_>, visit: &Visit) -> Result<()> {
+    header.insert_header(HeaderName::from_static("x-request-id"), visit.request_id.value().clone())?;
+    if let Some(parent) = &visit.traceparent {
+        header.insert_header(HeaderName::from_static("traceparent"), parent.clone())?;
+        if let Some(state) = permitted.routed.inbound().facts.tracestate.as_ref().filter(|s| s.len() <= 512) {
+            header.insert_header(HeaderName::from_static("tracestate"), state.clone())?;
+        }
+    }
+    Ok(())
+}

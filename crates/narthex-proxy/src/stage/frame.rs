@@ -1,0 +1,114 @@
+//! Stage 1: strict HTTP. What is ambiguous ends here; what is not MCP is answered here.
+
+use crate::cors;
+use crate::facts::Facts;
+use crate::record::Visit;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
+use crate::snapshot::{Document, RouteEntry};
+use crate::strict;
+use bytes::Bytes;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Method, StatusCode};
+use narthex_identity::TokenError;
+use pingora::protocols::http::ServerSession;
+use std::sync::Arc;
+
+/// How a client uses an MCP endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verb {
+    Post,
+    Get,
+    Delete,
+}
+
+/// A well-formed request to a route.
+pub(crate) struct Inbound {
+    pub(crate) verb: Verb,
+    pub(crate) route: Arc<RouteEntry>,
+    pub(crate) facts: Facts,
+}
+
+/// What a request turned out to be.
+pub(crate) enum Accepted {
+    /// For a route.
+    Mcp(Inbound),
+    /// Something that the gateway answers itself.
+    Local(Reply),
+}
+
+const METHODS: &str = "POST, GET, DELETE, OPTIONS";
+
+/// Checks framing, header and origin, and finds the route.
+///
+/// # Errors
+/// Anything ambiguous, oversized, from a foreign origin, or to no route.
+pub(crate) fn accept(session: &ServerSession, visit: &mut Visit) -> Result<Accepted, Refusal> {
+    let snapshot = Arc::clone(&visit.snapshot);
+    let header = session.req_header();
+    strict::check(session, snapshot.limits.header_block).map_err(Refusal::Framing)?;
+    let facts = Facts::read(&header.headers).map_err(Refusal::Header)?;
+    let path = header.uri.path();
+    if let Some(document) = snapshot.documents.get(path) {
+        visit.other_path = Some(path.to_owned());
+        return serve(document, &header.method);
+    }
+    let Some(route) = snapshot.routes.get(path) else {
+        visit.other_path = Some(path.chars().take(256).collect());
+        return Err(Refusal::NoRoute);
+    };
+    visit.route = Some(Arc::clone(route));
+    if !snapshot.origins.allows(facts.origin.as_ref()) {
+        return Err(Refusal::Origin);
+    }
+    visit.origin = facts.origin.clone();
+    if header.uri.query().is_some_and(narthex_identity::query_has_token) {
+        return Err(Refusal::Token(TokenError::token_in_query()));
+    }
+    let verb = match header.method {
+        Method::POST => Verb::Post,
+        Method::GET => Verb::Get,
+        Method::DELETE => Verb::Delete,
+        Method::OPTIONS if facts.preflight && facts.origin.is_some() => return preflight(),
+        _ => return Err(Refusal::Method { allow: METHODS }),
+    };
+    Ok(Accepted::Mcp(Inbound { verb, route: Arc::clone(route), facts }))
+}
+
+/// Sends what [`accept`] made.
+///
+/// # Errors
+/// None: a client that is gone needs no answer.
+pub(crate) async fn answer(session: &mut ServerSession, visit: &mut Visit, reply: Reply) -> Result<(), Refusal> {
+    if reply.send(session, visit).await.is_err() {
+        visit.cut = Some("client_gone");
+    }
+    Ok(())
+}
+
+fn serve(document: &Document, method: &Method) -> Result<Accepted, Refusal> {
+    let internal = |_| Refusal::Internal("cannot build an answer");
+    let mut reply = match *method {
+        Method::GET => {
+            let mut reply = Reply::new(StatusCode::OK, Some(document.content_type), document.body.clone()).map_err(internal)?;
+            let caching = HeaderValue::from_static("public, max-age=300");
+            reply.header.insert_header(CACHE_CONTROL, caching).map_err(internal)?;
+            reply
+        }
+        Method::OPTIONS => {
+            let mut reply = Reply::new(StatusCode::NO_CONTENT, None, Bytes::new()).map_err(internal)?;
+            cors::preflight(&mut reply.header, "GET, OPTIONS").map_err(internal)?;
+            reply
+        }
+        _ => return Err(Refusal::Method { allow: "GET, OPTIONS" }),
+    };
+    cors::public(&mut reply.header).map_err(internal)?;
+    Ok(Accepted::Local(reply))
+}
+
+fn preflight() -> Result<Accepted, Refusal> {
+    let internal = |_| Refusal::Internal("cannot build an answer");
+    let mut reply = Reply::new(StatusCode::NO_CONTENT, None, Bytes::new()).map_err(internal)?;
+    cors::preflight(&mut reply.header, METHODS).map_err(internal)?;
+    Ok(Accepted::Local(reply))
+}

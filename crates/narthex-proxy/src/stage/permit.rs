@@ -1,0 +1,50 @@
+//! Stage 5: whether this caller may do this, now.
+
+use crate::gateway::Shared;
+use crate::record::Visit;
+use crate::refusal::Refusal;
+use crate::stage::frame::Verb;
+use crate::stage::route::Routed;
+use crate::streams::StreamGuard;
+use narthex_mcp::{Kind, Message};
+use narthex_policy::{Call, Permit};
+
+/// A request that may be made. Holds its places in the limits until it is over.
+pub(crate) struct Permitted<'b> {
+    pub(crate) routed: Routed<'b>,
+    pub(crate) permit: Permit,
+    /// The place of a GET stream; an answer that turns out to be a stream takes its own.
+    pub(crate) stream: Option<StreamGuard>,
+}
+
+/// Asks the policy about every message of the request; all must pass.
+///
+/// # Errors
+/// The tenant, a scope, a tool rule or a limit says no.
+pub(crate) fn decide<'b>(shared: &Shared, routed: Routed<'b>, visit: &mut Visit) -> Result<Permitted<'b>, Refusal> {
+    let route = &routed.inbound().route;
+    let (policy, caller) = (&route.policy, routed.caller());
+    let permit = match routed.scanned.messages() {
+        [] => policy.permit(caller, &[Call { method: visit.method, tool: None, counts: true }], visit.started),
+        [one] => policy.permit(caller, &[call(one)], visit.started),
+        many => policy.permit(caller, &many.iter().map(call).collect::<Vec<_>>(), visit.started),
+    };
+    let permit = permit.map_err(Refusal::Denied)?;
+    if let Some(tool) = &visit.tool {
+        visit.known_tool = route.upstream.catalogue.get(tool);
+    }
+    let stream = match routed.inbound().verb {
+        Verb::Get => Some(shared.streams.open(caller, visit)?),
+        Verb::Post | Verb::Delete => None,
+    };
+    Ok(Permitted { routed, permit, stream })
+}
+
+fn call<'a>(message: &'a Message<'_>) -> Call<'a> {
+    Call {
+        method: &message.method,
+        tool: if message.is_tool_call() { message.name.as_deref() } else { None },
+        // An answer to a server's request is not a call of its own.
+        counts: message.kind != Kind::Response,
+    }
+}

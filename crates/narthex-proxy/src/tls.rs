@@ -1,0 +1,86 @@
+//! The listener's certificate, replaced while it runs.
+
+use arc_swap::ArcSwap;
+use narthex_config::model::Tls;
+use pingora::tls::{ClientCertVerifier, RootCertStore};
+use rustls::crypto::ring::{default_provider, sign::any_supported_type};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// A certificate or key file that cannot be used.
+#[derive(Debug, Error)]
+#[error("{}: {cause}", path.display())]
+pub struct CertificateError {
+    path: PathBuf,
+    cause: String,
+}
+
+/// The certificate that new connections are shown.
+#[derive(Debug)]
+pub struct Certificates {
+    current: ArcSwap<CertifiedKey>,
+    client_verifier: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+impl Certificates {
+    /// Reads the files that `settings` names.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub fn load(settings: &Tls) -> Result<Self, CertificateError> {
+        let client_verifier = settings.client_ca.as_deref().map(client_verifier).transpose()?;
+        Ok(Self { current: ArcSwap::from_pointee(read(settings)?), client_verifier })
+    }
+
+    /// Reads the files again. New connections see the new certificate; open ones go on.
+    /// The authorities for client certificates are those of the start.
+    ///
+    /// # Errors
+    /// One of the files cannot be used; the old certificate stays.
+    pub fn reload(&self, settings: &Tls) -> Result<(), CertificateError> {
+        self.current.store(Arc::new(read(settings)?));
+        Ok(())
+    }
+
+    pub(crate) fn client_verifier(&self) -> Option<Arc<dyn ClientCertVerifier>> {
+        self.client_verifier.clone()
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+fn read(settings: &Tls) -> Result<CertifiedKey, CertificateError> {
+    let in_key = |cause: String| CertificateError { path: settings.key.clone(), cause };
+    let chain = certificates(&settings.cert)?;
+    let key = PrivateKeyDer::from_pem_file(&settings.key).map_err(|e| in_key(e.to_string()))?;
+    let key = any_supported_type(&key).map_err(|e| in_key(e.to_string()))?;
+    let certified = CertifiedKey::new(chain, key);
+    certified.keys_match().map_err(|e| in_key(e.to_string()))?;
+    Ok(certified)
+}
+
+fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, CertificateError> {
+    let fail = |cause: String| CertificateError { path: path.to_owned(), cause };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|e| fail(e.to_string()))?;
+    }
+    let provider = Arc::new(default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(|e| fail(e.to_string()))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let fail = |cause: String| CertificateError { path: path.to_owned(), cause };
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(|e| fail(e.to_string()))?.collect();
+    let found = found.map_err(|e| fail(e.to_string()))?;
+    if found.is_empty() { Err(fail("no certificate in it".to_owned())) } else { Ok(found) }
+}

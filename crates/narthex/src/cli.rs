@@ -1,0 +1,78 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NARTHEX_REVISION"), ")");
+
+/// A secure door in front of MCP servers.
+#[derive(Debug, Parser)]
+#[command(name = "narthex", version = VERSION, about, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: ConfigArg,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve (also what happens without a command).
+    Run(ConfigArg),
+    /// Check a configuration: exit 0 if it can be used, 1 if not, with every error at its line.
+    Check(CheckArgs),
+    /// Print the JSON Schema of gateway.yaml.
+    Schema,
+    /// Print a development token of the embedded issuer.
+    Token(TokenArgs),
+}
+
+/// Which configuration.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConfigArg {
+    /// The configuration file.
+    #[arg(short, long, env = "NARTHEX_CONFIG", default_value = "gateway.yaml")]
+    pub(crate) config: PathBuf,
+}
+
+/// `narthex check`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Do not read secrets, keys and certificates.
+    #[arg(long)]
+    pub(crate) no_environment: bool,
+}
+
+/// `narthex token`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TokenArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// The route that the token is for (its resource becomes the audience).
+    #[arg(long)]
+    pub(crate) route: Option<String>,
+    /// The tenant.
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// The subject.
+    #[arg(long, default_value = "developer")]
+    pub(crate) subject: String,
+    /// The client id.
+    #[arg(long, default_value = "narthex-cli")]
+    pub(crate) client: String,
+    /// Scopes, separated by spaces or commas. Default: those that the route and its tools need.
+    #[arg(long)]
+    pub(crate) scope: Option<String>,
+    /// Seconds until it expires.
+    #[arg(long, default_value_t = 3600)]
+    pub(crate) lifetime: u64,
+}
+
+impl Cli {
+    pub(crate) fn command(self) -> Command {
+        self.command.unwrap_or(Command::Run(self.run))
+    }
+}

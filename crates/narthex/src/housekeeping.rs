@@ -1,0 +1,111 @@
+//! What is done beside the requests: reloads, key refreshes, gauges, the end.
+
+use crate::reload::Reloader;
+use async_trait::async_trait;
+use narthex_admin::Readiness;
+use narthex_proxy::Gateway;
+use narthex_telemetry::{AccessLog, Metrics};
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+/// How often gauges are set and what is due is done.
+const TICK: Duration = Duration::from_secs(2);
+/// How long after the signal a drained process still answers, so that balancers see it is going.
+const LINGER: Duration = Duration::from_millis(300);
+
+/// Whether the gateway can serve, for `/readyz`.
+pub(crate) struct Ready {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) draining: AtomicBool,
+}
+
+impl Readiness for Ready {
+    fn not_ready(&self) -> Vec<&'static str> {
+        let mut reasons = Vec::new();
+        if self.draining.load(Ordering::Acquire) {
+            reasons.push("draining");
+        }
+        if !self.gateway.snapshot().identity.keys_ready() {
+            reasons.push("issuer keys not fetched");
+        }
+        reasons
+    }
+}
+
+/// The one background service.
+pub(crate) struct Housekeeping {
+    pub(crate) reloader: Reloader,
+    pub(crate) changed: Arc<Notify>,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access_log: Arc<AccessLog>,
+    pub(crate) ready: Arc<Ready>,
+}
+
+#[async_trait]
+impl BackgroundService for Housekeeping {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => Some(hangup),
+            Err(error) => {
+                warn!(%error, "SIGHUP will not reload");
+                None
+            }
+        };
+        self.gateway.snapshot().identity.prime().await;
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = tick.tick() => self.tick().await,
+                () = self.changed.notified() => self.reload().await,
+                _ = hung_up => self.reload().await,
+                _ = shutdown.changed() => return self.drain().await,
+            }
+        }
+    }
+}
+
+impl Housekeeping {
+    async fn reload(&self) {
+        if self.reloader.reload() {
+            self.gateway.snapshot().identity.prime().await;
+        }
+    }
+
+    async fn tick(&self) {
+        let snapshot = self.gateway.snapshot();
+        snapshot.policy.housekeep(Instant::now());
+        for upstream in snapshot.upstreams.iter() {
+            self.metrics.upstream(upstream.id.as_str(), upstream.is_up(), upstream.in_flight());
+        }
+        self.metrics.open_streams(self.gateway.open_streams());
+        self.metrics.buffered_bytes(self.gateway.buffered_bytes());
+        snapshot.identity.refresh_due(SystemTime::now()).await;
+    }
+
+    /// Waits until the last request is answered, then ends the process: pingora itself would sleep
+    /// its whole grace period, and cuts what is left at the end of it.
+    async fn drain(&self) {
+        self.ready.draining.store(true, Ordering::Release);
+        info!("draining");
+        tokio::time::sleep(LINGER).await;
+        while self.gateway.in_flight() > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        info!("drained");
+        self.access_log.flush();
+        std::process::exit(0);
+    }
+}

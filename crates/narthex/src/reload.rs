@@ -1,0 +1,90 @@
+//! Putting a changed configuration to use: all of it, or nothing.
+
+use crate::run::Prepared;
+use narthex_config::Config;
+use narthex_config::model::{Admin, Server, Tls};
+use narthex_config::watch::Watcher;
+use narthex_proxy::{Certificates, Gateway};
+use narthex_telemetry::Metrics;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tracing::{error, info, warn};
+
+/// Reloads the configuration of a running gateway.
+pub(crate) struct Reloader {
+    pub(crate) path: PathBuf,
+    pub(crate) prepared: Prepared,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) certificates: Option<Arc<Certificates>>,
+    pub(crate) watcher: Option<Watcher>,
+    /// What can only be set at the start.
+    pub(crate) started_with: StartOnly,
+}
+
+/// Settings that a running process cannot change.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct StartOnly {
+    listen: std::net::SocketAddr,
+    admin: Admin,
+    threads: Option<usize>,
+    has_tls: bool,
+    client_ca: Option<PathBuf>,
+}
+
+impl StartOnly {
+    pub(crate) fn of(config: &Config) -> Self {
+        let Server { listen, threads, tls, .. } = &config.server;
+        Self {
+            listen: *listen,
+            admin: config.admin.clone(),
+            threads: *threads,
+            has_tls: tls.is_some(),
+            client_ca: tls.as_ref().and_then(|t| t.client_ca.clone()),
+        }
+    }
+}
+
+impl Reloader {
+    /// Loads, validates, builds and swaps. A configuration that cannot be used changes nothing.
+    /// Returns whether it was put to use.
+    pub(crate) fn reload(&self) -> bool {
+        match self.try_reload() {
+            Ok(fingerprint) => {
+                info!(config = %self.path.display(), fingerprint, "configuration reloaded");
+                self.metrics.reloaded(true, SystemTime::now());
+                true
+            }
+            Err(cause) => {
+                error!(config = %self.path.display(), cause, "configuration not reloaded, the old one stays in use");
+                self.metrics.reloaded(false, SystemTime::now());
+                false
+            }
+        }
+    }
+
+    fn try_reload(&self) -> Result<String, String> {
+        let loaded = narthex_config::load(&self.path).map_err(|d| d.one_line())?;
+        let tls = loaded.config.server.tls.clone();
+        let start_only = StartOnly::of(&loaded.config);
+        let current = self.gateway.snapshot();
+        let snapshot = self.prepared.build(loaded.config, Some(&current)).map_err(|e| e.to_string())?;
+        self.reload_certificates(tls.as_ref())?;
+        self.gateway.swap(snapshot);
+        if start_only != self.started_with {
+            warn!("a changed listener, thread count or client_ca takes effect at the next start");
+        }
+        if let Some(watcher) = &self.watcher {
+            watcher.set_files(&loaded.files);
+        }
+        Ok(loaded.fingerprint)
+    }
+
+    fn reload_certificates(&self, tls: Option<&Tls>) -> Result<(), String> {
+        match (&self.certificates, tls) {
+            (Some(certificates), Some(tls)) => certificates.reload(tls).map_err(|e| e.to_string()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `narthex run`: the parts, assembled.
+
+use crate::check::complain;
+use crate::cli::ConfigArg;
+use crate::development;
+use crate::housekeeping::{Housekeeping, Ready};
+use crate::reload::{Reloader, StartOnly};
+use crate::seal_key::{self, SealKeyError};
+use narthex_authority::OpenError;
+use narthex_config::model::Server as Settings;
+use narthex_config::{Config, Loaded};
+use narthex_credentials::Secrets;
+use narthex_mcp::seal::{SealError, Sealer};
+use narthex_proxy::{BuildError, CertificateError, Certificates, Gateway, Parts, ServiceError, Snapshot};
+use narthex_telemetry::{AccessLog, Metrics};
+use pingora::server::configuration::{Opt, ServerConf};
+use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use thiserror::Error;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+/// Why the gateway does not start.
+#[derive(Debug, Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Issuer(#[from] OpenError),
+    #[error(transparent)]
+    SealKey(#[from] SealKeyError),
+    #[error("server.seal_keys: {0}")]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error("metrics: {0}")]
+    Metrics(String),
+}
+
+/// What every snapshot of this process is built with.
+pub(crate) struct Prepared {
+    metrics: Arc<Metrics>,
+    secrets: Arc<Secrets>,
+}
+
+impl Prepared {
+    fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, secrets: Arc::new(Secrets::new()) }
+    }
+
+    /// Builds everything that `config` asks for and throws it away.
+    pub(crate) fn try_out(config: Config) -> Result<(), StartError> {
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), env!("NARTHEX_REVISION"));
+        let prepared = Self::new(Arc::new(metrics.map_err(|e| StartError::Metrics(e.to_string()))?));
+        if let Some(tls) = &config.server.tls {
+            Certificates::load(tls)?;
+        }
+        prepared.build(config, None).map(drop)
+    }
+
+    /// A snapshot of `config`, with the state of `previous`.
+    pub(crate) fn build(&self, mut config: Config, previous: Option<&Snapshot>) -> Result<Snapshot, StartError> {
+        let issuer = development::open(&config)?;
+        let mut documents = Vec::new();
+        if let Some(issuer) = &issuer {
+            development::trust(&mut config, issuer);
+            documents = development::documents(&config, issuer);
+        }
+        let sealer = Arc::new(Sealer::new(seal_key::load(&config.server, &self.secrets)?)?);
+        let secrets = Arc::clone(&self.secrets);
+        Ok(Snapshot::build(&config, Parts { previous, secrets, metrics: &self.metrics, sealer, documents })?)
+    }
+}
+
+/// Serves until told to stop.
+pub(crate) fn run(args: &ConfigArg) -> ExitCode {
+    if let Err(error) = narthex_telemetry::init_logging() {
+        return complain(&format!("error: cannot set up logging: {error}\n"));
+    }
+    let loaded = match narthex_config::load(&args.config) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => return complain(&diagnostics.to_string()),
+    };
+    match assemble(&args.config, loaded) {
+        Ok((server, access_log)) => {
+            server.run(RunArgs::default());
+            access_log.flush();
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&format!("error: {error}\n")),
+    }
+}
+
+fn assemble(path: &Path, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), StartError> {
+    let Loaded { config, fingerprint, files, .. } = loaded;
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), env!("NARTHEX_REVISION"));
+    let metrics = Arc::new(metrics.map_err(|e| StartError::Metrics(e.to_string()))?);
+    let access_log = Arc::new(AccessLog::stdout(&metrics));
+    let prepared = Prepared::new(Arc::clone(&metrics));
+    let (settings, admin, started_with) = (config.server.clone(), config.admin.clone(), StartOnly::of(&config));
+    let certificates = settings.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
+    let snapshot = prepared.build(config, None)?;
+    metrics.reloaded(true, std::time::SystemTime::now());
+    let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), Arc::clone(&access_log)));
+    let ready = Arc::new(Ready { gateway: Arc::clone(&gateway), draining: AtomicBool::new(false) });
+    let changed = Arc::new(Notify::new());
+    let watcher = {
+        let changed = Arc::clone(&changed);
+        narthex_config::watch::watch(path, &files, move || changed.notify_one())
+    };
+    let watcher = watcher.inspect_err(|error| warn!(%error, "changes of the file will not be seen; SIGHUP reloads")).ok();
+    let reloader = Reloader {
+        path: path.to_owned(),
+        prepared,
+        gateway: Arc::clone(&gateway),
+        metrics: Arc::clone(&metrics),
+        certificates: certificates.clone(),
+        watcher,
+        started_with,
+    };
+    let mut server = Server::new_with_opt_and_conf(Some(Opt::default()), conf(&settings));
+    server.bootstrap();
+    server.add_service(narthex_proxy::service(&settings, Arc::clone(&gateway), Arc::clone(&metrics), certificates)?);
+    server.add_service(narthex_admin::service(admin.listen, Arc::clone(&metrics), Arc::clone(&ready) as _));
+    let housekeeping = Housekeeping { reloader, changed, gateway, metrics, access_log: Arc::clone(&access_log), ready };
+    server.add_service(background_service("housekeeping", housekeeping));
+    info!(listen = %settings.listen, public_url = settings.public_url.url, admin = %admin.listen, fingerprint, "starting");
+    Ok((server, access_log))
+}
+
+fn conf(settings: &Settings) -> ServerConf {
+    ServerConf {
+        // Several single-threaded runtimes: fewer wake-ups across cores than one that steals work.
+        work_stealing: false,
+        grace_period_seconds: Some(settings.grace_period.as_secs()),
+        graceful_shutdown_timeout_seconds: Some(1),
+        upgrade_sock: settings.state_dir.join("upgrade.sock").display().to_string(),
+        pid_file: settings.state_dir.join("narthex.pid").display().to_string(),
+        ..ServerConf::default()
+    }
+}

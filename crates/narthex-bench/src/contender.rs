@@ -87,8 +87,16 @@ impl Stand {
         let program = self.programs.join("bench-upstream");
         let mut process = self.launch(cpu, &program, &["--listen", &listen], Path::new("/dev/null"))?;
         let tokens = Arc::from(["none".to_owned()]);
-        self.first_call(Some(&mut process), &self.plain(self.upstream, tokens), &program).await?;
+        self.first_call(&mut process, &self.plain(self.upstream, tokens), &program).await?;
         Ok(process)
+    }
+
+    /// Whether `contender`'s program has been built.
+    ///
+    /// # Errors
+    /// [`Error::Start`] with the program's path when not.
+    pub fn expect_program(&self, contender: Contender) -> Result<(), Error> {
+        self.program(contender).map_or(Ok(()), |program| expect_file(&program))
     }
 
     /// Starts `contender` and waits until it answers a call.
@@ -96,49 +104,50 @@ impl Stand {
     /// # Errors
     /// When its program is missing, ends, or gives no right answer within 15 s.
     pub async fn start(&self, contender: Contender) -> Result<Running, Error> {
-        let listen = free_address()?;
-        let admin = free_address()?;
-        let gateway = Gateway::write(
-            &self.directory,
-            Addresses { listen, admin, upstream: self.upstream },
-            self.callers,
-        )?;
-        let (program, arguments, output) = match contender {
-            Contender::Direct => {
-                let target = self.plain(self.upstream, gateway.tokens);
-                return Ok(Running { contender, target, process: None });
-            }
-            Contender::Bare => (self.programs.join("bench-bare"), self.bare(listen), Path::new("/dev/null")),
-            Contender::BareTuned => {
-                let mut arguments = self.bare(listen);
-                arguments.push("--no-work-stealing".to_owned());
-                (self.programs.join("bench-bare-tuned"), arguments, Path::new("/dev/null"))
-            }
-            Contender::Narthex => {
-                let config = gateway.config.display().to_string();
-                let arguments = ["run", "--config", &config].map(str::to_owned).to_vec();
-                (self.narthex.clone(), arguments, self.access_log.as_path())
-            }
+        let (listen, admin) = (free_address()?, free_address()?);
+        let addresses = Addresses { listen, admin, upstream: self.upstream };
+        let gateway = Gateway::write(&self.directory, addresses, self.callers)?;
+        let Some(program) = self.program(contender) else {
+            let target = self.plain(self.upstream, gateway.tokens);
+            return Ok(Running { contender, target, process: None });
         };
+        let arguments = self.arguments(contender, listen, &gateway.config);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut target = self.plain(listen, gateway.tokens);
+        let mut output = Path::new("/dev/null");
         if contender == Contender::Narthex {
             gateway::PATH.clone_into(&mut target.path);
+            output = &self.access_log;
         }
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let cpu = self.placement.map(|placement| placement.proxy);
         let mut process = self.launch(cpu, &program, &arguments, output)?;
-        self.first_call(Some(&mut process), &target, &program).await?;
+        self.first_call(&mut process, &target, &program).await?;
         Ok(Running { contender, target, process: Some(process) })
+    }
+
+    fn program(&self, contender: Contender) -> Option<PathBuf> {
+        match contender {
+            Contender::Direct => None,
+            Contender::Bare => Some(self.programs.join("bench-bare")),
+            Contender::BareTuned => Some(self.programs.join("bench-bare-tuned")),
+            Contender::Narthex => Some(self.narthex.clone()),
+        }
+    }
+
+    fn arguments(&self, contender: Contender, listen: SocketAddr, config: &Path) -> Vec<String> {
+        if contender == Contender::Narthex {
+            return ["run", "--config", &config.display().to_string()].map(str::to_owned).to_vec();
+        }
+        let (listen, upstream) = (listen.to_string(), self.upstream.to_string());
+        let mut arguments = ["--listen", &listen, "--upstream", &upstream].map(str::to_owned).to_vec();
+        if contender == Contender::BareTuned {
+            arguments.push("--no-work-stealing".to_owned());
+        }
+        arguments
     }
 
     fn plain(&self, address: SocketAddr, tokens: Arc<[String]>) -> Target {
         Target { address, path: "/mcp".to_owned(), tokens }
-    }
-
-    fn bare(&self, listen: SocketAddr) -> Vec<String> {
-        ["--listen", &listen.to_string(), "--upstream", &self.upstream.to_string()]
-            .map(str::to_owned)
-            .to_vec()
     }
 
     fn launch(
@@ -148,25 +157,16 @@ impl Stand {
         arguments: &[&str],
         output: &Path,
     ) -> Result<Process, Error> {
-        if !program.is_file() {
-            return Err(Error::Start(format!("there is no {}: build it first", program.display())));
-        }
+        expect_file(program)?;
         let launcher = self.programs.join("bench-exec");
         Process::start(&launcher, cpu, program, arguments, output, &self.errors(program))
     }
 
     /// Calls `target` until it answers rightly.
-    async fn first_call(
-        &self,
-        mut process: Option<&mut Process>,
-        target: &Target,
-        program: &Path,
-    ) -> Result<(), Error> {
+    async fn first_call(&self, process: &mut Process, target: &Target, program: &Path) -> Result<(), Error> {
         let deadline = Instant::now() + START;
         loop {
-            if let Some(process) = &mut process {
-                process.expect_running().map_err(|error| self.with_output(&error, program))?;
-            }
+            process.expect_running().map_err(|error| self.with_output(&error, program))?;
             match call_once(target).await {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() > deadline => return Err(self.with_output(&error, program)),
@@ -189,11 +189,18 @@ impl Stand {
     }
 }
 
+fn expect_file(program: &Path) -> Result<(), Error> {
+    if program.is_file() {
+        return Ok(());
+    }
+    Err(Error::Start(format!("there is no {}: build it first", program.display())))
+}
+
 async fn call_once(target: &Target) -> Result<(), Error> {
     let host = target.address.to_string();
     let mut request = Workload::Call.request(&target.sender(&host, 0));
     let mut client = Client::connect(target.address).await.map_err(Error::io("connecting"))?;
-    let (bytes, id) = request.next();
+    let (bytes, id) = request.stamped();
     client.call(bytes).await.map_err(Error::io("a first call"))?.expect_result(&id)
 }
 

@@ -110,20 +110,29 @@ const LIMITS: &str = "{ requests: 100000000/1s, burst: 100000000";
 mod tests {
     use super::*;
 
+    fn addresses() -> Addresses {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Addresses { listen: at(1001), admin: at(1002), upstream: at(1003) }
+    }
+
     #[test]
-    fn what_is_written_has_a_token_for_each_caller_and_names_its_files() {
+    fn the_gateway_accepts_what_is_written() {
         let directory = tempfile::tempdir().unwrap();
-        let addresses = Addresses {
-            listen: "127.0.0.1:1001".parse().unwrap(),
-            admin: "127.0.0.1:1002".parse().unwrap(),
-            upstream: "127.0.0.1:1003".parse().unwrap(),
-        };
-        let gateway = Gateway::write(directory.path(), addresses, 3).unwrap();
+        let gateway = Gateway::write(directory.path(), addresses(), 3).unwrap();
         assert_eq!(gateway.tokens.len(), 3);
-        let text = fs::read_to_string(&gateway.config).unwrap();
-        for file in ["jwks.json", "upstream-key"] {
-            assert!(text.contains(&directory.path().join(file).display().to_string()), "{text}");
-            assert!(directory.path().join(file).exists());
+        let loaded = narthex_config::load(&gateway.config).unwrap();
+        let (route, limits) = (&loaded.config.routes, &loaded.config.server.limits);
+        assert_eq!(route.len(), 1);
+        assert!(limits.connections >= 100_000 && limits.streams_per_caller >= 100_000);
+    }
+
+    #[test]
+    fn every_stage_of_a_call_has_something_to_do() {
+        let text = yaml(Path::new("/d"), addresses());
+        for part in
+            ["jwks:", "tenant: {", "scopes: [mcp:read]", "scopes: [mcp:write]", "per: subject", "credential:"]
+        {
+            assert!(text.contains(part), "{part}");
         }
         assert!(text.contains("tenant-7: { routes: [bench]"), "{text}");
     }

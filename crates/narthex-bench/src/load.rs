@@ -150,7 +150,7 @@ impl Lane {
 
     async fn call(&mut self) -> Result<(), Error> {
         self.turn = (self.turn + 1) % self.requests.len();
-        let (bytes, id) = self.requests[self.turn].next();
+        let (bytes, id) = self.requests[self.turn].stamped();
         self.client.call(bytes).await.map_err(Error::io("a call"))?.expect_result(&id)
     }
 }
@@ -161,7 +161,7 @@ impl Lane {
 /// When `initialize` is refused.
 pub async fn open_session(client: &mut Client, sender: &Sender<'_>) -> Result<Option<String>, Error> {
     let mut request = sender.initialize();
-    let (bytes, id) = request.next();
+    let (bytes, id) = request.stamped();
     let answer = client.call(bytes).await.map_err(Error::io("initialize"))?;
     answer.expect_result(&id)?;
     Ok(answer.header("mcp-session-id"))

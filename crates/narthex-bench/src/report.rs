@@ -33,9 +33,9 @@ fn preamble(text: &mut String, results: &Results, options: &Options) -> std::fmt
     let (rounds, seconds) = (options.rounds, options.seconds);
     writeln!(
         text,
-        "{rounds} interleaved rounds of {seconds} s, {} keep-alive connections, {} callers; {place}. Medians \
-         (min–max over rounds).\n",
-        options.connections, options.callers
+        "{rounds} interleaved rounds of {seconds} s, {} keep-alive connections, {} callers; {place}; \
+         load average before: {}. Medians (min–max over rounds).\n",
+        options.connections, options.callers, results.load_average
     )
 }
 
@@ -56,7 +56,7 @@ fn ratios(text: &mut String, results: &Results) -> std::fmt::Result {
                 }
                 _ => "–".to_owned(),
             };
-        writeln!(text, "| {} | {} | {} | {ratio} |", workload.title(), median(&ours), median(&bare))?;
+        writeln!(text, "| {} | {} | {} | {ratio} |", workload.title(), median(&ours, 1), median(&bare, 1))?;
     }
     writeln!(text)
 }
@@ -66,8 +66,8 @@ fn details(text: &mut String, results: &Results) -> std::fmt::Result {
         return Ok(());
     }
     writeln!(text, "## Each contender, closed loop\n")?;
-    writeln!(text, "| workload | contender | CPU µs/call | calls/s | p50 ms | p99 ms | peak MiB |")?;
-    writeln!(text, "|---|---|---:|---:|---:|---:|---:|")?;
+    writeln!(text, "| workload | contender | CPU µs/call | CPU % | calls/s | p50 ms | p99 ms | peak MiB |")?;
+    writeln!(text, "|---|---|---:|---:|---:|---:|---:|---:|")?;
     for (workload, rows) in &results.workloads {
         for row in rows {
             writeln!(text, "| {} | {} |", workload.title(), cells(row))?;
@@ -81,8 +81,8 @@ fn paced(text: &mut String, results: &Results, options: &Options) -> std::fmt::R
         return Ok(());
     }
     writeln!(text, "## 1 KiB call at {} calls/s\n", options.rate)?;
-    writeln!(text, "| contender | CPU µs/call | calls/s | p50 ms | p99 ms | peak MiB |")?;
-    writeln!(text, "|---|---:|---:|---:|---:|---:|")?;
+    writeln!(text, "| contender | CPU µs/call | CPU % | calls/s | p50 ms | p99 ms | peak MiB |")?;
+    writeln!(text, "|---|---:|---:|---:|---:|---:|---:|")?;
     for row in &results.paced {
         writeln!(text, "| {} |", cells(row))?;
     }
@@ -133,14 +133,15 @@ fn failed_rows(text: &mut String, part: &str, rows: &[Row]) -> std::fmt::Result 
 /// A row's cells from the contender on.
 fn cells(row: &Row) -> String {
     let title = row.contender.title();
-    let Ok(rounds) = &row.rounds else { return format!("{title} | – | – | – | – | –") };
+    let Ok(rounds) = &row.rounds else { return format!("{title} | – | – | – | – | – | –") };
     let of = |figure: fn(&Round) -> Option<f64>| rounds.iter().filter_map(figure).collect::<Vec<_>>();
     let cpu = spread(&of(|round| round.cpu.map(micros)), 1);
+    let busy = median(&of(|round| round.busy.map(|share| share * 100.0)), 0);
     let rate = spread(&of(|round| Some(round.rate)), 0);
     let p50 = spread(&of(|round| Some(millis(round.p50))), 2);
     let p99 = spread(&of(|round| Some(millis(round.p99))), 2);
     let peak = spread(&of(|round| round.peak.map(mib)), 1);
-    format!("{title} | {cpu} | {rate} | {p50} | {p99} | {peak}")
+    format!("{title} | {cpu} | {busy} | {rate} | {p50} | {p99} | {peak}")
 }
 
 /// CPU of each round of `contender`, µs a call.
@@ -153,9 +154,9 @@ fn cpu(rows: &[Row], contender: Contender) -> Vec<f64> {
         .collect()
 }
 
-fn median(values: &[f64]) -> String {
+fn median(values: &[f64], digits: usize) -> String {
     Spread::of(values.iter().copied())
-        .map_or_else(|| "–".to_owned(), |spread| format!("{:.1}", spread.median))
+        .map_or_else(|| "–".to_owned(), |Spread { median, .. }| format!("{median:.digits$}"))
 }
 
 fn spread(values: &[f64], digits: usize) -> String {

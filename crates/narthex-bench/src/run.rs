@@ -24,6 +24,8 @@ pub struct Round {
     pub rate: f64,
     /// CPU time of the contender's process for one call; `None` without a process.
     pub cpu: Option<Duration>,
+    /// Share of one CPU that its process used, `0.0..`; near 1 it could not go faster.
+    pub busy: Option<f64>,
     /// The most memory it held, bytes.
     pub peak: Option<u64>,
     /// Median latency.
@@ -44,6 +46,8 @@ pub struct Row {
 /// What the run gave.
 #[derive(Debug)]
 pub struct Results {
+    /// `/proc/loadavg` before anything was started: how quiet the machine was.
+    pub load_average: String,
     /// CPUs used, if pinned.
     pub placement: Option<Placement>,
     /// A row for each contender, for each workload.
@@ -61,14 +65,23 @@ pub struct Results {
 /// contender's row.
 pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Results, Error> {
     raise_file_limit();
+    let load_average = std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim_end().to_owned();
     let directory = tempfile::tempdir().map_err(Error::io("making a temporary directory"))?;
     let stand = stand(options, directory.path().to_owned())?;
+    for &contender in &options.only {
+        stand.expect_program(contender)?;
+    }
     if let Some(placement) = stand.placement {
         pin(placement.load)?;
     }
     let _upstream = stand.start_upstream().await?;
-    let mut results =
-        Results { placement: stand.placement, workloads: Vec::new(), paced: Vec::new(), memory: Vec::new() };
+    let mut results = Results {
+        load_average,
+        placement: stand.placement,
+        workloads: Vec::new(),
+        paced: Vec::new(),
+        memory: Vec::new(),
+    };
     if !options.no_memory {
         for &contender in options.only.iter().filter(|contender| **contender != Contender::Direct) {
             progress(&format!("memory: {}", contender.title()));
@@ -83,13 +96,11 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
     }
     for &workload in &options.workloads {
         progress(workload.title());
-        let proxies = running.iter_mut().filter(|running| running.process.is_some()).collect();
-        results.workloads.push((workload, rounds(proxies, workload, Pace::Closed, options).await));
+        results.workloads.push((workload, rounds(&mut running, workload, Pace::Closed, options).await));
     }
     if !options.no_rate {
         progress(&format!("{} calls/s", options.rate));
-        let all = running.iter_mut().collect();
-        results.paced = rounds(all, Workload::Call, Pace::Rate(options.rate), options).await;
+        results.paced = rounds(&mut running, Workload::Call, Pace::Rate(options.rate), options).await;
     }
     Ok(results)
 }
@@ -109,25 +120,29 @@ fn stand(options: &Options, directory: PathBuf) -> Result<Stand, Error> {
 }
 
 /// Interleaved rounds. The contender that begins changes from round to round.
-async fn rounds(
-    mut running: Vec<&mut Running>,
-    workload: Workload,
-    pace: Pace,
-    options: &Options,
-) -> Vec<Row> {
+async fn rounds(running: &mut [Running], workload: Workload, pace: Pace, options: &Options) -> Vec<Row> {
     let mut rows: Vec<Row> =
         running.iter().map(|running| Row { contender: running.contender, rounds: Ok(Vec::new()) }).collect();
     for number in 0..options.rounds as usize {
         for turn in 0..rows.len() {
             let index = (number + turn) % rows.len();
+            if number > 0 && is_ceiling(rows[index].contender, pace) {
+                continue;
+            }
             let Ok(done) = &mut rows[index].rounds else { continue };
-            match round(running[index], workload, pace, options).await {
+            match round(&mut running[index], workload, pace, options).await {
                 Ok(round) => done.push(round),
                 Err(error) => rows[index].rounds = Err(error.to_string()),
             }
         }
     }
     rows
+}
+
+/// Without a proxy, a closed loop shows how many calls the load generator and the upstream can do on
+/// their CPU: what no proxy can exceed. One round is enough for that.
+fn is_ceiling(contender: Contender, pace: Pace) -> bool {
+    contender == Contender::Direct && matches!(pace, Pace::Closed)
 }
 
 async fn round(
@@ -147,16 +162,18 @@ async fn round(
     });
     let mut tally = load.run(pace, Bound { time: options.round(), calls: MAX_CALLS }).await?;
     let calls = tally.latencies.count();
-    let (mut cpu, mut peak) = (None, None);
+    let (mut cpu, mut busy, mut peak) = (None, None, None);
     if let (Some(process), Some(before)) = (&running.process, before) {
         let used = process.cpu_time()?.saturating_sub(before?);
         cpu = Some(used.div_f64(calls.max(1) as f64));
+        busy = Some(used.div_duration_f64(tally.elapsed));
         peak = Some(process.peak()?);
     }
     Ok(Round {
         calls,
         rate: calls as f64 / tally.elapsed.as_secs_f64(),
         cpu,
+        busy,
         peak,
         p50: tally.latencies.percentile(50),
         p99: tally.latencies.percentile(99),

@@ -111,7 +111,7 @@ impl Sender<'_> {
     }
 
     fn post(&self, method: &str, rest: &str) -> Request {
-        self.message("MCP-Protocol-Version: 2025-06-18\r\n", Message::new(method, rest))
+        self.message("MCP-Protocol-Version: 2025-06-18\r\n", &Message::new(method, rest))
     }
 
     fn post_modern(&self, tool: &str, length: usize) -> Request {
@@ -122,10 +122,10 @@ impl Sender<'_> {
         let body = legacy.bytes[legacy.id_at - ID_OFFSET..].to_vec();
         let headers =
             format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n");
-        self.message(&headers, Message { bytes: body })
+        self.message(&headers, &Message { bytes: body })
     }
 
-    fn message(&self, headers: &str, message: Message) -> Request {
+    fn message(&self, headers: &str, message: &Message) -> Request {
         let mut bytes = self.head("POST", "application/json, text/event-stream", headers);
         // Writing to a Vec cannot fail.
         let _ = write!(
@@ -173,7 +173,7 @@ pub struct Request {
 
 impl Request {
     /// The bytes with an id that this request has not had yet, and the id.
-    pub fn next(&mut self) -> (&[u8], [u8; 10]) {
+    pub fn stamped(&mut self) -> (&[u8], [u8; 10]) {
         let mut id = *b"0000000000";
         let mut rest = self.next;
         for digit in id.iter_mut().rev() {
@@ -205,7 +205,7 @@ mod tests {
         for workload in Workload::ALL {
             let mut request = workload.request(&SENDER);
             for _ in 0..2 {
-                let (bytes, id) = request.next();
+                let (bytes, id) = request.stamped();
                 let (_, body) = split(bytes);
                 assert_eq!(body["id"].to_string().as_bytes(), id, "{workload:?}");
                 assert_eq!(body["jsonrpc"], "2.0");
@@ -219,7 +219,7 @@ mod tests {
             [(Workload::Call, BODY), (Workload::Modern, BODY), (Workload::Argument, LONG_BODY)]
         {
             let mut request = workload.request(&SENDER);
-            let (head, body) = split(request.next().0);
+            let (head, body) = split(request.stamped().0);
             assert!(head.contains(&format!("Content-Length: {length}")), "{head}");
             assert_eq!(body["method"], "tools/call");
         }
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_2026_request_says_the_same_in_headers_and_body() {
-        let (head, body) = split(Workload::Modern.request(&SENDER).next().0);
+        let (head, body) = split(Workload::Modern.request(&SENDER).stamped().0);
         assert!(head.contains("Mcp-Method: tools/call\r\nMcp-Name: echo"), "{head}");
         assert_eq!(body["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
     }

@@ -149,6 +149,12 @@ impl Secrets {
     }
 }
 
+impl narthex_identity::SecretSource for Secrets {
+    fn read(&self, secret: &SecretRef) -> Result<SecretString, String> {
+        self.text(secret).map(Into::into).map_err(|e| e.to_string())
+    }
+}
+
 // === impl SecretError ===
 
 impl SecretError {

@@ -1,7 +1,7 @@
 //! Tokens that were verified lately: the way that almost every request takes.
 //!
 //! A fixed number of shards, each a slab with a hash index beside it, so that a hit is one hash, one
-//! uncontended read lock, one comparison of the whole token and one reference count. Full shards make
+//! read lock of its shard, one comparison of the whole token and one reference count. Full shards make
 //! room by the clock algorithm (second chance). Token bytes are zeroised when they leave.
 
 use crate::jwt::claims::Verified;
@@ -17,6 +17,9 @@ use zeroize::Zeroizing;
 
 /// Shards of one cache; a power of two.
 const SHARDS: usize = 64;
+/// How much of a token's end is hashed, bytes: the signature, different for every token. What is compared
+/// is the whole token; should many end alike, they share a shard, whose size bounds the search.
+const HASHED: usize = 64;
 /// Slots that making room looks at before it takes one that was used lately.
 const LOOKS: usize = 8;
 
@@ -77,7 +80,7 @@ impl TokenCache {
         now: SystemTime,
         is_current: impl Fn(u64, u64) -> bool,
     ) -> Option<Result<Arc<Caller>, TokenError>> {
-        let hash = self.hasher.hash_one(token.as_bytes());
+        let hash = hash_of(token.as_bytes(), &self.hasher);
         let shard = self.shard(hash).read();
         let slot = shard.find(hash, token.as_bytes())?;
         let entry = &slot.entry;
@@ -100,7 +103,7 @@ impl TokenCache {
         if room == 0 {
             return;
         }
-        let hash = self.hasher.hash_one(token.as_bytes());
+        let hash = hash_of(token.as_bytes(), &self.hasher);
         let mut shard = self.shard(hash).write();
         shard.remove(hash, token.as_bytes());
         if shard.index.len() >= room {
@@ -166,7 +169,7 @@ impl Shard {
             }
         };
         let slots = &self.slots;
-        self.index.insert_unique(hash, at, |at| hash_of(&slots[*at], hasher));
+        self.index.insert_unique(hash, at, |at| hash_of_slot(&slots[*at], hasher));
     }
 
     fn remove(&mut self, hash: u64, token: &[u8]) {
@@ -180,7 +183,7 @@ impl Shard {
     }
 
     fn evict(&mut self, at: usize, hasher: &RandomState) {
-        let hash = hash_of(&self.slots[at], hasher);
+        let hash = hash_of_slot(&self.slots[at], hasher);
         if let Ok(found) = self.index.find_entry(hash, |other| *other == at) {
             found.remove();
         }
@@ -205,8 +208,12 @@ impl Shard {
     }
 }
 
-fn hash_of(slot: &Option<Slot>, hasher: &RandomState) -> u64 {
-    slot.as_ref().map_or(0, |slot| hasher.hash_one(&**slot.token))
+fn hash_of(token: &[u8], hasher: &RandomState) -> u64 {
+    hasher.hash_one(&token[token.len().saturating_sub(HASHED)..])
+}
+
+fn hash_of_slot(slot: &Option<Slot>, hasher: &RandomState) -> u64 {
+    slot.as_ref().map_or(0, |slot| hash_of(&slot.token, hasher))
 }
 
 #[cfg(test)]
@@ -253,7 +260,9 @@ mod tests {
     fn a_token_of_an_issuer_or_keys_no_longer_current_is_not_found() {
         let cache = TokenCache::new(100);
         cache.insert("abc", entry(10), at(0));
-        assert!(cache.get("abc", RESOURCE, at(0), |issuer, generation| (issuer, generation) == (1, 0)).is_some());
+        assert!(
+            cache.get("abc", RESOURCE, at(0), |issuer, generation| (issuer, generation) == (1, 0)).is_some()
+        );
         assert!(cache.get("abc", RESOURCE, at(0), |_, generation| generation == 1).is_none());
     }
 
@@ -280,6 +289,17 @@ mod tests {
     }
 
     #[test]
+    fn tokens_that_end_alike_are_told_apart() {
+        let cache = TokenCache::new(SHARDS * 8);
+        let end = "x".repeat(2 * HASHED);
+        cache.insert(&format!("a{end}"), entry(10), at(0));
+        cache.insert(&format!("b{end}"), entry(20), at(0));
+        assert!(get(&cache, &format!("a{end}"), 15).is_none());
+        assert!(get(&cache, &format!("b{end}"), 15).is_some());
+        assert!(get(&cache, &format!("c{end}"), 15).is_none());
+    }
+
+    #[test]
     fn a_cache_of_no_size_holds_nothing() {
         let cache = TokenCache::new(0);
         cache.insert("abc", entry(10), at(0));
@@ -289,7 +309,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn it_is_bounded_and_never_mixes_tokens_up(ops in prop::collection::vec((0u64..600, 1u64..40, 0u64..40), 1..800)) {
+        fn it_is_bounded_and_never_mixes_tokens_up(
+            ops in prop::collection::vec((0u64..600, 1u64..40, 0u64..40), 1..800),
+        ) {
             let cache = TokenCache::new(SHARDS * 2);
             for (token, until, now) in ops {
                 let name = format!("t{token}");

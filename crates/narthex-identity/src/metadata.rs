@@ -50,7 +50,12 @@ fn document(config: &Config, route: &Route) -> Bytes {
     let document = Document {
         resource: &route.resource,
         authorization_servers: config.auth.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect(),
-        scopes_supported: route.scopes.iter().filter(|scope| is_asked_for(scope)).map(|s| s.as_str()).collect(),
+        scopes_supported: route
+            .scopes
+            .iter()
+            .filter(|scope| is_asked_for(scope))
+            .map(|s| s.as_str())
+            .collect(),
         bearer_methods_supported: ["header"],
         resource_name: route.id.as_str(),
     };
@@ -67,7 +72,8 @@ mod tests {
     fn metadata(public_path: &str, route_path: &str, scopes: &[&str]) -> ResourceMetadata {
         let mut config = fixtures::config(Vec::new());
         config.server.public_url.path = public_path.to_owned();
-        config.auth.issuers = vec![fixtures::issuer("https://idp.example/t1"), fixtures::issuer("https://b.example")];
+        config.auth.issuers =
+            vec![fixtures::issuer("https://idp.example/t1"), fixtures::issuer("https://b.example")];
         ResourceMetadata::new(&config, &fixtures::route(route_path, scopes)).unwrap()
     }
 

@@ -123,7 +123,9 @@ mod tests {
     fn what_is_no_single_object_is_refused() {
         let many: Vec<String> = (0..=MEMBER_CAP).map(|i| format!("\"k{i}\":1")).collect();
         let many = format!("{{{}}}", many.join(","));
-        for json in ["", "null", "[]", "\"a\"", "{} {}", "{}x", "{\"a\":1,}", "{'a':1}", "{\"a\":01}", many.as_str()] {
+        for json in
+            ["", "null", "[]", "\"a\"", "{} {}", "{}x", "{\"a\":1,}", "{'a':1}", "{\"a\":01}", many.as_str()]
+        {
             assert!(Object::parse(json).is_none(), "{json}");
         }
     }

@@ -100,7 +100,11 @@ pub async fn read(
         return Err(BodyError::TooLarge);
     }
     if expects_continue(session)? && !session.is_body_done() {
-        session.write_continue_response().await.map_err(|_| BodyError::Incomplete)?;
+        // pingora takes the 100 for an early answer, and would close the connection after the request.
+        session.set_close_on_response_before_downstream_finish(false);
+        let asked = session.write_continue_response().await;
+        session.set_close_on_response_before_downstream_finish(true);
+        asked.map_err(|_| BodyError::Incomplete)?;
     }
     let body = Body { bytes: Bytes::new(), held: 0, budget: budget.clone() };
     match timeout(within, read_all(session, limit, declared, body)).await {

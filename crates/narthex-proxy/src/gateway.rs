@@ -18,6 +18,7 @@ use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What outlives every configuration.
 pub(crate) struct Shared {
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) access_log: Arc<AccessLog>,
     pub(crate) connections: Connections,
     pub(crate) streams: Streams,
+    in_flight: AtomicUsize,
 }
 
 /// The gateway: one snapshot of the configuration in use, and what outlives it.
@@ -42,7 +44,7 @@ impl Gateway {
         options.h2_idle_timeout = Some(snapshot.limits.idle_timeout);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
-            shared: Shared { metrics, access_log, connections: Connections::default(), streams: Streams::default() },
+            shared: Shared { metrics, access_log, connections: Connections::default(), streams: Streams::default(), in_flight: AtomicUsize::new(0) },
             options,
         }
     }
@@ -62,6 +64,18 @@ impl Gateway {
     #[must_use]
     pub fn open_streams(&self) -> usize {
         self.shared.streams.open_now()
+    }
+
+    /// Requests being answered now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Bytes of request bodies held now.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.snapshot.load().budget.held()
     }
 
     /// Reads the next request on `session`. `None`: there is none, or none that can be answered.
@@ -100,9 +114,10 @@ impl HttpServerApp for Gateway {
         } else {
             session.set_keepalive(Some(snapshot.limits.idle_timeout.as_secs().max(1)));
         }
+        let _busy = Busy::new(&self.shared.in_flight);
         let mut visit = begin(snapshot, &session);
         if let Err(refusal) = pipeline::walk(&self.shared, &mut session, &mut visit, shutdown).await {
-            record::note_refusal(&mut visit, &refusal);
+            record::note_refusal(&self.shared, &mut visit, &refusal);
             let sent = match Reply::refusing(&refusal, &visit) {
                 Ok(reply) => reply.send(&mut session, &mut visit).await,
                 Err(error) => Err(error),
@@ -124,6 +139,22 @@ impl HttpServerApp for Gateway {
         let mut options = default_h2_options();
         options.max_header_list_size(u32::try_from(limits.header_block).unwrap_or(u32::MAX).saturating_mul(2));
         Some(options)
+    }
+}
+
+/// Counts a request for as long as it is being answered, also when its task is dropped.
+struct Busy<'a>(&'a AtomicUsize);
+
+impl<'a> Busy<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

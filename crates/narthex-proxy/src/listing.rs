@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use narthex_mcp::{sse, tools};
 use narthex_policy::RoutePolicy;
+use narthex_upstreams::Upstream;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
@@ -62,12 +63,45 @@ pub(crate) async fn deliver(
     Ok(())
 }
 
-fn look_into(body: &[u8], policy: &RoutePolicy, upstream: &narthex_upstreams::Upstream) -> Result<Option<Vec<u8>>, String> {
+type Unusable = String;
+
+/// Learns the names in one JSON-RPC response; gives it anew if it had to be changed.
+fn look_into(body: &[u8], policy: &RoutePolicy, upstream: &Upstream) -> Result<Option<Vec<u8>>, Unusable> {
     let mut names = Vec::new();
-    tools::tool_names(body, |name| names.push(name.to_owned()));
-    upstream.catalogue.learn(names.iter().map(String::as_str));
+    let read = tools::tool_names(body, |name| names.push(name.to_owned()));
+    if read.is_ok() {
+        upstream.catalogue.learn(names.iter().map(String::as_str));
+    }
     if !policy.hides_tools() {
+        // What is only learned from need not be understood.
         return Ok(None);
     }
-    tools::retain_tools(body, |name| policy.may_list(name)).map_err(|e| e.to_string())
+    tools::retain_tools(body, |name| policy.may_list(name)).map_err(|e| e.reason().to_owned())
+}
+
+/// The same for an answer that comes as events: the responses among them are looked into, every other
+/// byte stays.
+fn events(body: &Bytes, policy: &RoutePolicy, upstream: &Upstream) -> Result<Bytes, Unusable> {
+    let mut decoder = sse::Decoder::new(CAP);
+    decoder.push(body);
+    let mut out = Vec::with_capacity(body.len());
+    while let Some(frame) = decoder.next_frame().map_err(|e| e.to_string())? {
+        let changed = match &frame {
+            sse::Frame::Event(sse::Event { data: Some(data), .. }) => look_into(data, policy, upstream)?,
+            _ => None,
+        };
+        match (changed, &frame) {
+            (Some(data), sse::Frame::Event(event)) => {
+                let fields = sse::Fields {
+                    event: event.event.as_deref(),
+                    id: event.id.as_deref(),
+                    retry: event.retry,
+                    data: Some(&data),
+                };
+                sse::encode(&fields, &mut out).map_err(|e| e.to_string())?;
+            }
+            _ => out.extend_from_slice(frame.raw()),
+        }
+    }
+    Ok(out.into())
 }

@@ -5,6 +5,7 @@ use crate::snapshot::{RouteEntry, Snapshot};
 use http::{HeaderValue, StatusCode};
 use narthex_identity::Caller;
 use narthex_mcp::Revision;
+use narthex_telemetry::Tally;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -41,6 +42,8 @@ pub(crate) struct Visit {
     pub(crate) retries: usize,
     /// Why the request ended early, and whether the audit has to see it.
     pub(crate) refused: Option<(&'static str, bool)>,
+    /// Counts the request as in flight on its route.
+    pub(crate) tally: Option<Tally>,
     /// How a relayed answer ended, if not well.
     pub(crate) cut: Option<&'static str>,
 }
@@ -70,6 +73,7 @@ impl Visit {
             upstream_time: None,
             retries: 0,
             refused: None,
+            tally: None,
             cut: None,
         }
     }

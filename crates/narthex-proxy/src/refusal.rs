@@ -37,6 +37,7 @@ pub(crate) enum Refusal {
     Version(VersionError),
     HeaderMismatch(HeaderMismatch),
     ParamHeader,
+    UnaskedResponse,
     Session(HandleError),
     EventIdWithoutSession,
     Denied(Denial),
@@ -105,7 +106,8 @@ impl Refusal {
             Self::Version(error) => error.reason(),
             Self::HeaderMismatch(error) => error.reason(),
             Self::ParamHeader => "param_header",
-            Self::Session(_) => "session_not_found",
+            Self::UnaskedResponse => "unasked_response",
+            Self::Session(error) => error.reason(),
             Self::EventIdWithoutSession => "event_id_without_session",
             Self::Denied(denial) => denial.reason(),
             Self::TooManyStreams => "too_many_streams",
@@ -169,7 +171,7 @@ impl Refusal {
             Self::MediaType => {
                 Verdict::rpc(S::UNSUPPORTED_MEDIA_TYPE, rpc::INVALID_REQUEST, "Content-Type must be application/json")
             }
-            Self::Token(error) => Verdict::http(S::from_u16(error.status()).unwrap_or(S::UNAUTHORIZED)),
+            Self::Token(error) => Verdict::http(error.status()),
             Self::TokenLeak => {
                 Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "The access token must only be in Authorization")
             }
@@ -178,6 +180,7 @@ impl Refusal {
             Self::Version(error) => Verdict { data: error.data(), ..Verdict::rpc(S::BAD_REQUEST, error.code(), error.to_string()) },
             Self::HeaderMismatch(error) => Verdict::rpc(S::BAD_REQUEST, rpc::HEADER_MISMATCH, error.to_string()),
             Self::ParamHeader => Verdict::rpc(S::BAD_REQUEST, rpc::HEADER_MISMATCH, "an Mcp-Param header is malformed"),
+            Self::UnaskedResponse => Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "A response was not asked for"),
             Self::Session(_) => Verdict::rpc(S::NOT_FOUND, rpc::INVALID_REQUEST, "Session not found"),
             Self::EventIdWithoutSession => {
                 Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "Last-Event-ID needs a session")

@@ -66,14 +66,14 @@ impl Reply {
             }
             Refusal::Token(error) => {
                 if let Some(route) = &visit.route {
-                    let text = challenge::unauthorized(&route.metadata_url, &route.scopes, Some(error));
-                    self.text(WWW_AUTHENTICATE, &text)?;
+                    let value = challenge::unauthorized(&route.metadata_url, &route.scopes, Some(error));
+                    self.header.insert_header(WWW_AUTHENTICATE, value)?;
                 }
             }
             Refusal::Denied(Denial::MissingScopes { required }) => {
                 if let Some(route) = &visit.route {
-                    let text = challenge::insufficient_scope(&route.metadata_url, required);
-                    self.text(WWW_AUTHENTICATE, &text)?;
+                    let value = challenge::insufficient_scope(&route.metadata_url, required);
+                    self.header.insert_header(WWW_AUTHENTICATE, value)?;
                 }
             }
             Refusal::Denied(Denial::Limited(limited)) => {

@@ -5,16 +5,16 @@ use crate::cors::Origins;
 use bytes::Bytes;
 use http::HeaderValue;
 use narthex_config::Config;
-use narthex_config::model::{HttpLimits, Route, RouteAuth, RouteId, ScopeName};
-use narthex_credentials::{CredentialSource, Credentials, SecretReader};
-use narthex_identity::{Caller, Identity, ResourceMetadata};
+use narthex_config::model::{HttpLimits, Route, RouteAuth, RouteId, ScopeName, TenantId};
+use narthex_credentials::{CredentialSource, Credentials};
+use narthex_identity::{Caller, Identity, ResourceMetadata, SecretSource};
 use narthex_mcp::ScanLimits;
 use narthex_mcp::seal::Sealer;
 use narthex_policy::{Policy, RoutePolicy};
-use narthex_telemetry::Metrics;
+use narthex_telemetry::{Metrics, RouteMetrics};
 use narthex_upstreams::{Upstream, Upstreams};
 use pingora::http::RequestHeader;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
@@ -23,6 +23,7 @@ use thiserror::Error;
 pub struct Snapshot {
     pub(crate) routes: HashMap<Box<str>, Arc<RouteEntry>>,
     pub(crate) documents: HashMap<Box<str>, Document>,
+    pub(crate) tenants: HashSet<TenantId>,
     pub(crate) origins: Origins,
     pub(crate) limits: HttpLimits,
     pub(crate) scan: ScanLimits,
@@ -51,6 +52,7 @@ pub(crate) struct RouteEntry {
     pub(crate) policy: Arc<RoutePolicy>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) credentials: Arc<CredentialSource>,
+    pub(crate) metrics: RouteMetrics,
     /// The header of every POST to the upstream, but for what differs from call to call.
     pub(crate) post: RequestHeader,
 }
@@ -71,7 +73,7 @@ pub struct Parts<'a> {
     /// The snapshot in use, whose state is taken over.
     pub previous: Option<&'a Snapshot>,
     /// Reads secret references.
-    pub secrets: Arc<SecretReader>,
+    pub secrets: Arc<dyn SecretSource>,
     /// Where rare events are counted.
     pub metrics: &'a Metrics,
     /// Seals handles given to clients.
@@ -107,14 +109,15 @@ impl Snapshot {
         let previous = parts.previous;
         let events = parts.metrics.events().clone();
         let identity =
-            Identity::build(config, previous.map(|p| p.identity.as_ref()), parts.secrets.clone(), events.clone())?;
-        let credentials = Credentials::build(config, previous.map(|p| p.credentials.as_ref()), events)?;
+            Identity::build(config, previous.map(|p| p.identity.as_ref()), parts.secrets, events.clone())?;
+        let credentials = Credentials::build(config, previous.map(|p| p.credentials.as_ref()), &events)?;
         let upstreams = Upstreams::build(config, previous.map(|p| p.upstreams.as_ref()), Instant::now())?;
         let policy = Policy::build(config, previous.map(|p| p.policy.as_ref()));
         let limits = config.server.limits.clone();
         let mut snapshot = Self {
             routes: HashMap::new(),
             documents: parts.documents.into_iter().map(|d| (d.path.clone().into(), d)).collect(),
+            tenants: config.tenants.keys().cloned().collect(),
             origins: Origins::new(&config.server.allowed_origins),
             scan: ScanLimits { depth: limits.json_depth.try_into().unwrap_or(u16::MAX), ..ScanLimits::default() },
             budget: previous.map_or_else(|| BodyBudget::new(limits.buffered), |p| p.budget.with_cap(limits.buffered)),
@@ -127,12 +130,12 @@ impl Snapshot {
             upstreams: Arc::new(upstreams),
         };
         for route in config.routes.values() {
-            snapshot.add_route(config, route)?;
+            snapshot.add_route(config, route, parts.metrics)?;
         }
         Ok(snapshot)
     }
 
-    fn add_route(&mut self, config: &Config, route: &Route) -> Result<(), BuildError> {
+    fn add_route(&mut self, config: &Config, route: &Route, metrics: &Metrics) -> Result<(), BuildError> {
         let missing = |what: &str| BuildError::Route(route.id.clone(), format!("no such {what}"));
         let upstream = self.upstreams.get(&route.upstream).ok_or_else(|| missing("upstream"))?;
         let anonymous = match &route.auth {
@@ -140,12 +143,11 @@ impl Snapshot {
             RouteAuth::None { tenant } => Some(Arc::new(Caller::anonymous(tenant.clone()))),
         };
         let mut metadata_url = String::new();
-        if anonymous.is_none() {
-            let metadata = ResourceMetadata::new(config, route);
+        if let Some(metadata) = ResourceMetadata::new(config, route) {
             metadata_url = metadata.url;
-            let body = metadata.body;
-            let document = Document { path: metadata.path.clone(), content_type: "application/json", body };
-            self.documents.insert(metadata.path.into(), document);
+            let (path, body) = (metadata.path, metadata.body);
+            let document = Document { path: path.clone(), content_type: "application/json", body };
+            self.documents.insert(path.into(), document);
         }
         let entry = Arc::new(RouteEntry {
             id: route.id.clone(),
@@ -157,6 +159,7 @@ impl Snapshot {
             policy: self.policy.route(&route.id).ok_or_else(|| missing("policy"))?,
             credentials: self.credentials.upstream(&route.upstream).ok_or_else(|| missing("credential"))?,
             post: post_template(upstream).map_err(|e| BuildError::Route(route.id.clone(), e.to_string()))?,
+            metrics: metrics.route(route.id.as_str()),
             upstream: Arc::clone(upstream),
         });
         // A balancer in front may or may not strip the path of `public_url`; the resource is one.

@@ -64,9 +64,7 @@ impl Events {
     /// A token endpoint was asked for a credential for `upstream`.
     pub fn token_exchanged(&self, upstream: &str, ok: bool, took: Duration) {
         self.token_exchange.with_label_values(&[upstream, result(ok)]).inc();
-        self.token_exchange_duration
-            .with_label_values(&[upstream])
-            .observe(took.as_secs_f64());
+        self.token_exchange_duration.with_label_values(&[upstream]).observe(took.as_secs_f64());
     }
 }
 

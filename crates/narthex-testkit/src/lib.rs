@@ -1,1 +1,35 @@
-//! .
+//! For tests only: everything around the gateway, made so that a test sees and decides each byte.
+//!
+//! - [`MockIdp`]: an identity provider in this process: metadata, keys, tokens good and hostile,
+//!   token exchange, introspection.
+//! - [`RecordingUpstream`]: an MCP server in this process that keeps every byte it was sent and
+//!   answers as told.
+//! - [`RawClient`] and [`mcp`]: HTTP/1.1 as bytes, and MCP requests on it.
+//! - [`GatewayProcess`]: the real binary, on ports and in a directory of its own.
+//! - [`Pki`]: a certificate authority for tests with TLS.
+//!
+//! The parts fail by panicking: a test that cannot set its stage has to fail at once.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot set its stage has to fail at once, with the reason"
+)]
+
+mod client;
+mod gateway;
+mod idp;
+pub mod mcp;
+mod pki;
+mod port;
+mod upstream;
+mod wire;
+
+pub use client::{RawClient, RawResponse, SseEvent};
+pub use gateway::{GatewayProcess, Launch, Place, StartFailure};
+pub use idp::{Alg, Endpoint, HostileToken, Jws, MockIdp, SigningKeys, TokenCall, Trouble};
+pub use nix::sys::signal::Signal;
+pub use pki::{Leaf, Pki};
+pub use port::free_port;
+pub use upstream::{Answer, RecordingUpstream, SseFeed, UpstreamOptions, UpstreamRequest};
+pub use wire::Headers;

@@ -88,9 +88,9 @@ impl Housekeeping {
         let snapshot = self.gateway.snapshot();
         snapshot.policy.housekeep(Instant::now());
         for upstream in snapshot.upstreams.iter() {
-            self.metrics.upstream(upstream.id.as_str(), upstream.is_up(), upstream.in_flight());
+            self.metrics.upstream_up(upstream.id.as_str(), upstream.is_up());
+            self.metrics.breaker_open(upstream.id.as_str(), !upstream.is_up());
         }
-        self.metrics.open_streams(self.gateway.open_streams());
         self.metrics.buffered_bytes(self.gateway.buffered_bytes());
         snapshot.identity.refresh_due(SystemTime::now()).await;
     }

@@ -1,9 +1,8 @@
 //! Putting a changed configuration to use: all of it, or nothing.
 
 use crate::run::Prepared;
-use narthex_config::Config;
+use narthex_config::{Config, Watcher};
 use narthex_config::model::{Admin, Server, Tls};
-use narthex_config::watch::Watcher;
 use narthex_proxy::{Certificates, Gateway};
 use narthex_telemetry::Metrics;
 use std::path::PathBuf;
@@ -53,12 +52,12 @@ impl Reloader {
         match self.try_reload() {
             Ok(fingerprint) => {
                 info!(config = %self.path.display(), fingerprint, "configuration reloaded");
-                self.metrics.reloaded(true, SystemTime::now());
+                self.metrics.config_loaded(true, SystemTime::now());
                 true
             }
             Err(cause) => {
                 error!(config = %self.path.display(), cause, "configuration not reloaded, the old one stays in use");
-                self.metrics.reloaded(false, SystemTime::now());
+                self.metrics.config_loaded(false, SystemTime::now());
                 false
             }
         }
@@ -66,6 +65,7 @@ impl Reloader {
 
     fn try_reload(&self) -> Result<String, String> {
         let loaded = narthex_config::load(&self.path).map_err(|d| d.one_line())?;
+        crate::run::warn_of(&loaded.warnings);
         let tls = loaded.config.server.tls.clone();
         let start_only = StartOnly::of(&loaded.config);
         let current = self.gateway.snapshot();
@@ -76,7 +76,7 @@ impl Reloader {
             warn!("a changed listener, thread count or client_ca takes effect at the next start");
         }
         if let Some(watcher) = &self.watcher {
-            watcher.set_files(&loaded.files);
+            watcher.set_files(&loaded.fingerprint, &loaded.files);
         }
         Ok(loaded.fingerprint)
     }

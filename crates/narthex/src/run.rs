@@ -6,10 +6,11 @@ use crate::development;
 use crate::housekeeping::{Housekeeping, Ready};
 use crate::reload::{Reloader, StartOnly};
 use crate::seal_key::{self, SealKeyError};
+use narthex_admin::Admin;
 use narthex_authority::OpenError;
 use narthex_config::model::Server as Settings;
-use narthex_config::{Config, Loaded};
-use narthex_credentials::Secrets;
+use narthex_config::{Config, Diagnostics, Loaded};
+use narthex_credentials::secret::Secrets;
 use narthex_mcp::seal::{SealError, Sealer};
 use narthex_proxy::{BuildError, CertificateError, Certificates, Gateway, Parts, ServiceError, Snapshot};
 use narthex_telemetry::{AccessLog, Metrics};
@@ -39,6 +40,8 @@ pub(crate) enum StartError {
     Certificate(#[from] CertificateError),
     #[error(transparent)]
     Service(#[from] ServiceError),
+    #[error("access log: {0}")]
+    AccessLog(std::io::Error),
     #[error("metrics: {0}")]
     Metrics(String),
 }
@@ -51,7 +54,7 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, secrets: Arc::new(Secrets::new()) }
+        Self { metrics, secrets: Arc::new(Secrets::default()) }
     }
 
     /// Builds everything that `config` asks for and throws it away.
@@ -98,21 +101,22 @@ pub(crate) fn run(args: &ConfigArg) -> ExitCode {
 }
 
 fn assemble(path: &Path, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), StartError> {
-    let Loaded { config, fingerprint, files, .. } = loaded;
+    let Loaded { config, fingerprint, files, warnings } = loaded;
+    warn_of(&warnings);
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), env!("NARTHEX_REVISION"));
     let metrics = Arc::new(metrics.map_err(|e| StartError::Metrics(e.to_string()))?);
-    let access_log = Arc::new(AccessLog::stdout(&metrics));
+    let access_log = Arc::new(AccessLog::stdout(metrics.access_log_dropped()).map_err(StartError::AccessLog)?);
     let prepared = Prepared::new(Arc::clone(&metrics));
     let (settings, admin, started_with) = (config.server.clone(), config.admin.clone(), StartOnly::of(&config));
     let certificates = settings.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
     let snapshot = prepared.build(config, None)?;
-    metrics.reloaded(true, std::time::SystemTime::now());
+    metrics.config_loaded(true, std::time::SystemTime::now());
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), Arc::clone(&access_log)));
     let ready = Arc::new(Ready { gateway: Arc::clone(&gateway), draining: AtomicBool::new(false) });
     let changed = Arc::new(Notify::new());
     let watcher = {
         let changed = Arc::clone(&changed);
-        narthex_config::watch::watch(path, &files, move || changed.notify_one())
+        narthex_config::watch(path, &fingerprint, &files, move || changed.notify_one())
     };
     let watcher = watcher.inspect_err(|error| warn!(%error, "changes of the file will not be seen; SIGHUP reloads")).ok();
     let reloader = Reloader {
@@ -127,11 +131,19 @@ fn assemble(path: &Path, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     let mut server = Server::new_with_opt_and_conf(Some(Opt::default()), conf(&settings));
     server.bootstrap();
     server.add_service(narthex_proxy::service(&settings, Arc::clone(&gateway), Arc::clone(&metrics), certificates)?);
-    server.add_service(narthex_admin::service(admin.listen, Arc::clone(&metrics), Arc::clone(&ready) as _));
+    server.add_service(narthex_admin::service(admin.listen, Admin::new(Arc::clone(&metrics), Arc::clone(&ready) as _)));
     let housekeeping = Housekeeping { reloader, changed, gateway, metrics, access_log: Arc::clone(&access_log), ready };
     server.add_service(background_service("housekeeping", housekeeping));
     info!(listen = %settings.listen, public_url = settings.public_url.url, admin = %admin.listen, fingerprint, "starting");
     Ok((server, access_log))
+}
+
+/// Says what is probably not meant.
+pub(crate) fn warn_of(warnings: &Diagnostics) {
+    let text = warnings.one_line();
+    if !text.is_empty() {
+        warn!(warnings = text, "configuration");
+    }
 }
 
 fn conf(settings: &Settings) -> ServerConf {

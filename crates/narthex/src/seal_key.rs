@@ -2,7 +2,7 @@
 
 use aws_lc_rs::rand;
 use narthex_config::model::Server;
-use narthex_credentials::Secrets;
+use narthex_credentials::secret::{SecretError, Secrets};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -16,7 +16,7 @@ const LEN: usize = 32;
 #[derive(Debug, Error)]
 pub(crate) enum SealKeyError {
     #[error("server.seal_keys: {0}")]
-    Secret(#[from] narthex_credentials::SecretError),
+    Secret(#[from] SecretError),
     #[error("server.seal_keys: a key must be 64 hexadecimal digits (32 bytes)")]
     Form,
     #[error("cannot keep a seal key in {path}: {cause}")]

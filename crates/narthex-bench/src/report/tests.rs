@@ -8,6 +8,7 @@ fn round(cpu: u64, rate: f64) -> Round {
         calls: 100,
         rate,
         cpu: Some(Duration::from_micros(cpu)),
+        busy: Some(0.9),
         peak: Some(5 << 20),
         p50: Duration::from_micros(500),
         p99: Duration::from_millis(2),
@@ -21,6 +22,7 @@ fn results() -> Results {
     };
     let failed = Row { contender: Contender::Narthex, rounds: Err("status 404".to_owned()) };
     Results {
+        load_average: "0.00 0.00 0.00 1/99 1".to_owned(),
         placement: Some(Placement { proxy: 0, load: 1 }),
         workloads: vec![
             (

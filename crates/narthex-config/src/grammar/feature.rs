@@ -7,7 +7,7 @@ use std::fmt;
 macro_rules! not_yet {
     ($($(#[$doc:meta])* $type:ident = $message:literal, $help:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Clone, Debug)]
         pub(crate) struct $type;
 
         impl<'de> Deserialize<'de> for $type {

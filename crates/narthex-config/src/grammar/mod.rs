@@ -8,11 +8,13 @@ mod scalar;
 mod server;
 mod upstream;
 
-pub(crate) use auth::{Auth, Embedded, Introspection, Issuer, OAuthClient, TenantRule};
+pub(crate) use auth::{Auth, Introspection, Issuer, OAuthClient, TenantRule};
 pub(crate) use policy::{Limits, Route, Tenant, ToolRule};
-pub(crate) use scalar::{ClientMethod, Count, FileRef, HttpUrl, HumanDuration, Name, Scope, Secret, Size};
+pub(crate) use scalar::{
+    Alg, ClientMethod, Count, FileRef, HttpUrl, HumanDuration, Name, Scope, Secret, Size,
+};
 pub(crate) use server::{Admin, HttpLimits, Server, Tls};
-pub(crate) use upstream::{Breaker, Credential, TokenExchange, Upstream};
+pub(crate) use upstream::{Breaker, ClientCredentials, Credential, TokenExchange, Upstream};
 
 use crate::yaml::{Field, Named};
 use schemars::JsonSchema;

@@ -157,7 +157,8 @@ fn pattern(pattern: &str, example: &str) -> Schema {
     json_schema!({ "type": "string", "pattern": pattern, "examples": [example] })
 }
 
-const BAD_DURATION: &str = "not a duration\u{1f}help: write a number and a unit: `500ms`, `30s`, `5m` or `2h`";
+const BAD_DURATION: &str =
+    "not a duration\u{1f}help: write a number and a unit: `500ms`, `30s`, `5m` or `2h`";
 
 impl Word for HumanDuration {
     const NAME: &'static str = "Duration";
@@ -225,7 +226,8 @@ impl Word for Requests {
             return Err(form());
         }
         let count = u32::try_from(count).map_err(|_| "this rate is too high to be counted".to_owned())?;
-        let zero = || format!("a rate of zero would refuse everything{HELP}leave the route or tool out instead");
+        let zero =
+            || format!("a rate of zero would refuse everything{HELP}leave the route or tool out instead");
         let count = NonZeroU32::new(count).ok_or_else(zero)?;
         if window.is_zero() {
             return Err("the window of a rate cannot be zero".to_owned());
@@ -330,7 +332,9 @@ impl Word for Alg {
         }
         let why = match text {
             "none" => "an unsigned token proves nothing; `none` is never accepted",
-            "HS256" | "HS384" | "HS512" => "whoever can check an HMAC can also forge it; `HS*` is never accepted",
+            "HS256" | "HS384" | "HS512" => {
+                "whoever can check an HMAC can also forge it; `HS*` is never accepted"
+            }
             _ => "not a signature algorithm that is supported",
         };
         Err(format!("{why}{HELP}expected {}", crate::yaml::one_of(&ALGORITHMS.map(|(name, _)| name))))

@@ -1,8 +1,8 @@
 //! `upstreams:`.
 
+use super::OAuthClient;
 use super::feature::{Command, EnvCredential};
 use super::scalar::{Count, FileRef, Http, HttpUrl, HumanDuration, Scope, Secret};
-use super::OAuthClient;
 use crate::yaml::Field;
 use schemars::JsonSchema;
 use serde::Deserialize;

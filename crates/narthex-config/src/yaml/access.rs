@@ -90,7 +90,9 @@ impl<'de> MapAccess<'de> for Located<'de> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
         let NodeDe { node, report } = self.de;
         let value = match node.kind {
-            Kind::Null => Err(Failure::new("this key has no value").with_help("give it one, or leave it out")),
+            Kind::Null => {
+                Err(Failure::new("this key has no value").with_help("give it one, or leave it out"))
+            }
             _ => seed.deserialize(self.de),
         };
         value.map_err(|failure| {
@@ -137,11 +139,7 @@ impl<'de> VariantAccess<'de> for EnumOf<'de> {
         Err(Failure::new("the grammar has no such value"))
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Failure> {
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Failure> {
         Err(Failure::new("the grammar has no such value"))
     }
 }

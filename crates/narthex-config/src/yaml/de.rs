@@ -1,7 +1,7 @@
 //! Nodes → the types of the grammar. Unknown keys and unreadable values are put on the report, and
 //! reading goes on.
 
-use super::access::{EnumOf, Entries, Items, Located};
+use super::access::{Entries, EnumOf, Items, Located};
 use super::failure::{Failure, nearest, one_of};
 use super::tree::{Kind, Node};
 use super::{Field, marker};
@@ -164,7 +164,7 @@ impl<'de> Deserializer<'de> for NodeDe<'de> {
         visitor: V,
     ) -> Result<V::Value, Failure> {
         if name == marker::SECRET && !self.is_reference() {
-            self.node.mask(self.report);
+            self.node.mask_with_keys(self.report);
         }
         let choice = one_of(&marker::offered(name, variants));
         let (key, value) = match &self.node.kind {

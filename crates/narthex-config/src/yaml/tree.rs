@@ -69,7 +69,7 @@ fn options() -> Options {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
-            max_documents: 1,
+            max_documents: 2,
             max_nodes: 200_000,
             max_events: 500_000,
             max_aliases: 2_000,
@@ -79,6 +79,7 @@ fn options() -> Options {
         alias_limits: aliases,
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
+        reject_unsupported_tags: true,
         with_snippet: false,
     }
 }
@@ -108,9 +109,15 @@ fn message(error: &serde_saphyr::Error) -> String {
         other => {
             let text = other.to_string();
             let end = text.find(" at line ").or_else(|| text.find('\n')).unwrap_or(text.len());
-            format!("not valid YAML: {}", text[..end].trim_end())
+            format!("not valid YAML: {}", without_quotations(text[..end].trim_end()))
         }
     }
+}
+
+/// What the parser quotes may be part of a secret: an unquoted password that begins with `!` is a tag.
+fn without_quotations(message: &str) -> String {
+    let parts = message.split(['`', '"']).enumerate();
+    parts.map(|(index, part)| if index % 2 == 0 { part } else { "`…`" }).collect()
 }
 
 // === impl Span ===
@@ -158,7 +165,20 @@ impl Node {
         }
     }
 
-    /// Hides all scalars in it from diagnostics.
+    /// Hides it from diagnostics, keys and all.
+    pub(super) fn mask_with_keys(&self, report: &Report) {
+        self.mask(report);
+        match &self.kind {
+            Kind::List(items) => items.iter().for_each(|item| item.mask_with_keys(report)),
+            Kind::Map(entries) => entries.iter().for_each(|(key, value)| {
+                key.mask(report);
+                value.mask_with_keys(report);
+            }),
+            _ => {}
+        }
+    }
+
+    /// Hides all scalars in it from diagnostics, but not the keys of mappings.
     pub(super) fn mask(&self, report: &Report) {
         match &self.kind {
             Kind::List(items) => items.iter().for_each(|item| item.mask(report)),

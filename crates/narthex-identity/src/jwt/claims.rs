@@ -18,7 +18,7 @@ const ISSUED_AHEAD: Duration = Duration::from_secs(300);
 const LAST_DATE: u64 = 253_402_300_799;
 
 /// How the claims of one issuer are read.
-#[derive(Debug)]
+#[derive(Debug, Eq, PartialEq)]
 pub(crate) struct ClaimRules {
     /// `iss`.
     pub(crate) issuer: Arc<str>,
@@ -81,8 +81,7 @@ impl ClaimRules {
 
     fn check_start(&self, claims: &Object<'_>, now: SystemTime) -> Result<(), TokenError> {
         let begun = |start: Option<SystemTime>, ahead| start.is_none_or(|start| start <= now + ahead);
-        if begun(date(claims, "nbf")?, self.leeway)
-            && begun(date(claims, "iat")?, self.leeway + ISSUED_AHEAD)
+        if begun(date(claims, "nbf")?, self.leeway) && begun(date(claims, "iat")?, self.leeway + ISSUED_AHEAD)
         {
             Ok(())
         } else {

@@ -49,7 +49,10 @@ async fn discover(egress: &Egress, issuer: &str) -> Result<Url, FetchError> {
     let base = Url::parse(issuer).map_err(|_| FetchError::NoUrl)?;
     let mut worst = FetchError::NotPublished;
     for url in metadata_urls(&base).ok_or(FetchError::NoUrl)? {
-        match get(egress, &url, "application/json").await.and_then(|body| jwks_uri(&body, &url, issuer, &base)) {
+        match get(egress, &url, "application/json")
+            .await
+            .and_then(|body| jwks_uri(&body, &url, issuer, &base))
+        {
             Ok(Some(found)) => return Ok(found),
             Ok(None) => {}
             Err(error @ FetchError::NoAnswer { .. }) => return Err(error),
@@ -106,10 +109,8 @@ fn jwks_uri(body: &[u8], url: &Url, issuer: &str, base: &Url) -> Result<Option<U
 }
 
 async fn get(egress: &Egress, url: &Url, accept: &'static str) -> Result<bytes::Bytes, FetchError> {
-    let answer = egress
-        .get(url, accept)
-        .await
-        .map_err(|cause| FetchError::NoAnswer { url: url.clone(), cause })?;
+    let answer =
+        egress.get(url, accept).await.map_err(|cause| FetchError::NoAnswer { url: url.clone(), cause })?;
     match answer.status.as_u16() {
         200 => Ok(answer.body),
         404 | 410 => Err(FetchError::NotPublished),

@@ -75,6 +75,12 @@ struct Times {
     forced: Option<SystemTime>,
 }
 
+impl Held {
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+}
+
 impl KeyStore {
     /// A store for keys that are fetched; there are none yet.
     pub(crate) fn remote(issuer: &str, source: KeySource, egress: Egress, events: Events) -> Self {
@@ -82,7 +88,13 @@ impl KeyStore {
     }
 
     /// A store of keys that are at hand, from a file or from memory.
-    pub(crate) fn local(issuer: &str, source: KeySource, keys: KeySet, egress: Egress, events: Events) -> Self {
+    pub(crate) fn local(
+        issuer: &str,
+        source: KeySource,
+        keys: KeySet,
+        egress: Egress,
+        events: Events,
+    ) -> Self {
         let held = Held { version: 1, generation: 0, state: State::Keys(keys) };
         Self::new(issuer, source, held, egress, events)
     }
@@ -101,8 +113,8 @@ impl KeyStore {
     }
 
     /// What is known now.
-    pub(crate) fn held(&self) -> arc_swap::Guard<Arc<Held>> {
-        self.held.load()
+    pub(crate) fn held(&self) -> Arc<Held> {
+        self.held.load_full()
     }
 
     /// Tokens verified under an earlier generation are to be verified again.
@@ -115,15 +127,15 @@ impl KeyStore {
         &*self.issuer == issuer && self.source == *source
     }
 
-    /// Fetches the keys anew because what `seen` holds is not enough, unless somebody else did since
-    /// `seen`, or it was done too recently. Many callers at once share one fetch, which goes on even
+    /// Fetches the keys anew because those of version `seen` are not enough, unless somebody else did
+    /// since, or it was done too recently. Many callers at once share one fetch, which goes on even
     /// if all of them go away.
-    pub(crate) async fn refetch(self: &Arc<Self>, seen: &Held, now: SystemTime) {
+    pub(crate) async fn refetch(self: &Arc<Self>, seen: u64, now: SystemTime) {
         if self.is_local() {
             return;
         }
         let flight = Arc::clone(&self.flight).lock_owned().await;
-        if self.held().version != seen.version || !self.times.lock().start_forced(now) {
+        if self.held().version != seen || !self.times.lock().start_forced(now) {
             return;
         }
         let this = Arc::clone(self);
@@ -165,7 +177,8 @@ impl KeyStore {
             Err(FetchError::NotPublished) if !self.has_keys() => State::NotPublished,
             Err(error) => {
                 self.events.jwks_refreshed(&self.issuer, false);
-                tracing::warn!(issuer = &*self.issuer, %error, stale = self.has_keys(), "signing keys not fetched");
+                let stale = self.has_keys();
+                tracing::warn!(issuer = &*self.issuer, %error, stale, "signing keys not fetched");
                 self.times.lock().failed = Some(now);
                 return;
             }

@@ -10,7 +10,7 @@ const SHORT: usize = 4;
 #[inline]
 pub(super) fn plain_len(bytes: &[u8]) -> usize {
     let mut at = 0;
-    for word in bytes.chunks_exact(WORD).take(SHORT) {
+    for word in bytes.as_chunks().0.iter().take(SHORT) {
         let special = specials(word);
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
@@ -34,12 +34,10 @@ fn tail_len(bytes: &[u8]) -> usize {
 
 /// The high bit of each special byte. Bits above the lowest one set may be wrong (a borrow runs upwards
 /// through the word), so only the lowest may be used.
-fn specials(word: &[u8]) -> u64 {
+fn specials(word: &[u8; WORD]) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGHS: u64 = ONES << 7;
-    let mut bytes = [0; WORD];
-    bytes.copy_from_slice(word);
-    let word = u64::from_le_bytes(bytes);
+    let word = u64::from_le_bytes(*word);
     let quote = word ^ (ONES * b'"' as u64);
     let backslash = word ^ (ONES * b'\\' as u64);
     let quotes = quote.wrapping_sub(ONES) & !quote;

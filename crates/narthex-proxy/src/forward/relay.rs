@@ -13,6 +13,7 @@ use pingora::protocols::http::client::HttpSession;
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
 use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
 
 /// Bytes of an answer that are still read and thrown away after its client has gone.
 const DRAIN_CAP: usize = 16 * 1024 * 1024;
@@ -85,22 +86,26 @@ impl Relay<'_> {
         upstream: &Upstream,
         sent: &mut usize,
     ) -> RelayEnd {
-        let mut deadline = self.until.map(|at| {
-            let left = at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-            Box::pin(tokio::time::sleep(left))
-        });
+        let deadline = self
+            .until
+            .map(|at| Instant::now() + at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO));
         let mut shutdown = self.end_on_shutdown.cloned();
         let mut dropped = 0;
         loop {
             if self.client_gone && self.cancel_with_client {
                 return RelayEnd::ClientGone;
             }
-            let event = tokio::select! {
-                biased;
-                () = wait(&mut deadline) => Event::Ended,
-                () = stopping(&mut shutdown) => Event::Ended,
-                chunk = next_chunk(&mut answer.connection.session) => Event::Chunk(chunk),
-                _ = client.read_body_or_idle(true), if !self.client_gone => Event::ClientGone,
+            let event = if is_over(deadline, shutdown.as_ref()) {
+                Event::Ended
+            } else {
+                // No timer is set as long as chunks are there to be taken.
+                tokio::select! {
+                    biased;
+                    chunk = next_chunk(&mut answer.connection.session) => Event::Chunk(chunk),
+                    _ = client.read_body_or_idle(true), if !self.client_gone => Event::ClientGone,
+                    () = wait(deadline) => Event::Ended,
+                    () = stopping(&mut shutdown) => Event::Ended,
+                }
             };
             match event {
                 Event::Chunk(Ok(Some(chunk))) if self.client_gone => {
@@ -212,9 +217,13 @@ pub async fn collect(
     Ok(first.unwrap_or_else(|| all.freeze()))
 }
 
-async fn wait(deadline: &mut Option<std::pin::Pin<Box<tokio::time::Sleep>>>) {
+fn is_over(deadline: Option<Instant>, shutdown: Option<&ShutdownWatch>) -> bool {
+    deadline.is_some_and(|at| at <= Instant::now()) || shutdown.is_some_and(|watch| *watch.borrow())
+}
+
+async fn wait(deadline: Option<Instant>) {
     match deadline {
-        Some(sleep) => sleep.as_mut().await,
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

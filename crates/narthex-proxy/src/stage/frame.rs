@@ -57,13 +57,14 @@ pub(crate) fn accept(session: &ServerSession, visit: &mut Visit) -> Result<Accep
         visit.other_path = Some(path.chars().take(256).collect());
         return Err(Refusal::NoRoute);
     };
+    visit.tally = Some(route.metrics.request());
     visit.route = Some(Arc::clone(route));
     if !snapshot.origins.allows(facts.origin.as_ref()) {
         return Err(Refusal::Origin);
     }
     visit.origin = facts.origin.clone();
     if header.uri.query().is_some_and(narthex_identity::query_has_token) {
-        return Err(Refusal::Token(TokenError::token_in_query()));
+        return Err(Refusal::Token(TokenError::TokenInQuery));
     }
     let verb = match header.method {
         Method::POST => Verb::Post,

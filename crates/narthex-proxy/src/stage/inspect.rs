@@ -166,6 +166,7 @@ async fn relay(
     let Answered { permitted, answer, mut client_gone, slot } = answered;
     let routed = &permitted.routed;
     let upstream = routed.inbound().route.upstream.clone();
+    let counted = stream.as_ref().map(|_| routed.inbound().route.metrics.stream());
     // Nothing that is subscribed to ends by itself.
     let endless = routed.inbound().verb == Verb::Get || visit.method == "subscriptions/listen";
     if !client_gone {
@@ -186,6 +187,6 @@ async fn relay(
         RelayEnd::UpstreamBroken => Some("upstream_broken"),
         RelayEnd::Ended => Some("ended"),
     };
-    drop((stream, slot));
+    drop((stream, counted, slot));
     Ok(())
 }

@@ -12,7 +12,8 @@ use narthex_policy::{Call, Permit};
 /// A request that may be made. Holds its places in the limits until it is over.
 pub(crate) struct Permitted<'b> {
     pub(crate) routed: Routed<'b>,
-    pub(crate) permit: Permit,
+    #[expect(dead_code, reason = "its places in the limits are free again when it is dropped")]
+    permit: Permit,
     /// The place of a GET stream; an answer that turns out to be a stream takes its own.
     pub(crate) stream: Option<StreamGuard>,
 }

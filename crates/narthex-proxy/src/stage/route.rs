@@ -90,6 +90,10 @@ fn modern(scanned: &Scanned<'_>) -> Result<(), Refusal> {
     let Some(message) = scanned.message() else {
         return Err(Refusal::Method { allow: "POST" });
     };
+    if message.kind == Kind::Response {
+        // Servers ask nothing of clients any more, so there is nothing to answer.
+        return Err(Refusal::UnaskedResponse);
+    }
     let facts = &inbound.facts;
     let standard = StandardHeaders {
         version: facts.protocol_version.as_ref().map(HeaderValue::as_bytes),

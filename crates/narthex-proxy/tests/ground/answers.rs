@@ -65,13 +65,19 @@ fn rows() -> Vec<Row> {
             format!("{}{HELLO}", "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n".repeat(5)),
         ),
         Row::refused("1xx without end", "HTTP/1.1 102 Processing\r\n\r\n".repeat(64)),
-        Row::refused("101 unasked for", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
+        Row::refused(
+            "101 unasked for",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        ),
         Row::good("204", "HTTP/1.1 204 No Content\r\n\r\n").status("204", b""),
         Row::good("202", "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").status("202", b""),
         Row::good("304", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n").status("304", b""),
         Row::good("500", "HTTP/1.1 500 Oops\r\nContent-Length: 3\r\n\r\nbad").status("500", b"bad"),
         Row::good("204 and bytes", "HTTP/1.1 204 No Content\r\n\r\nhello").status("204", b"").not_reused(),
-        Row::good("chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n"),
+        Row::good(
+            "chunked",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
+        ),
         Row::good(
             "chunked with trailers",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Other: 2\r\n\r\n",
@@ -83,23 +89,35 @@ fn rows() -> Vec<Row> {
         Row::good("until close", "HTTP/1.1 200 OK\r\n\r\nhello").closing(),
         Row::good("HTTP/1.0 until close", "HTTP/1.0 200 OK\r\n\r\nhello").closing(),
         Row::good("HTTP/1.0 with length", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello").not_reused(),
-        Row::good("asked to close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello").not_reused(),
-        Row::good("more than its length", format!("{HELLO}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")).not_reused(),
+        Row::good("asked to close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
+            .not_reused(),
+        Row::good("more than its length", format!("{HELLO}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))
+            .not_reused(),
         Row::good(
             "more than its chunks",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n",
         )
         .not_reused(),
-        Row::good("the same length twice", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
-        Row::refused("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"),
+        Row::good(
+            "the same length twice",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        ),
+        Row::refused(
+            "two lengths",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        ),
         Row::refused("a negative length", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello"),
         Row::refused("no HTTP", "SSH-2.0-OpenSSH_9.6\r\n\r\n"),
         Row::refused("a giant header", [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'x'; 3 << 20]].concat()),
         Row::refused("closed before the header", "").closing(),
         Row::refused("closed within the header", "HTTP/1.1 200 OK\r\nContent-Le").closing(),
         Row::refused("closed after a 1xx", "HTTP/1.1 103 Early Hints\r\n\r\n").closing(),
-        Row::good("closed after the header", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").closing().truncated(b""),
-        Row::good("closed within the body", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel").closing().truncated(b"hel"),
+        Row::good("closed after the header", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+            .closing()
+            .truncated(b""),
+        Row::good("closed within the body", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel")
+            .closing()
+            .truncated(b"hel"),
         Row::good(
             "closed between chunks",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n",

@@ -52,8 +52,6 @@ pub(super) struct H2 {
 pub(super) struct Incoming {
     pub(super) status: StatusCode,
     pub(super) stream: h2::RecvStream,
-    /// Kept open, or reset, by the test.
-    pub(super) request: h2::SendStream<Bytes>,
 }
 
 impl H2 {
@@ -65,6 +63,11 @@ impl H2 {
     /// By ALPN.
     pub(super) async fn tls(door: &Door, tls: &Tls) -> Self {
         Self::over(tls.connect(tcp(door).await, "h2").await).await
+    }
+
+    /// For requests of a test's own.
+    pub(super) fn sender(&mut self) -> &mut SendRequest<Bytes> {
+        &mut self.send
     }
 
     async fn over(io: impl Duplex + 'static) -> Self {
@@ -94,10 +97,15 @@ impl H2 {
     }
 
     /// Sends a request and reads the header of its answer.
-    pub(super) async fn open(&mut self, path: &str, body: &[u8], length: bool) -> Result<Incoming, h2::Error> {
-        let (answer, request) = self.start(path, body, length).await;
+    pub(super) async fn open(
+        &mut self,
+        path: &str,
+        body: &[u8],
+        length: bool,
+    ) -> Result<Incoming, h2::Error> {
+        let (answer, _request) = self.start(path, body, length).await;
         let (parts, stream) = within(answer).await.map(Response::into_parts)?;
-        Ok(Incoming { status: parts.status, stream, request })
+        Ok(Incoming { status: parts.status, stream })
     }
 
     /// Sends a request and reads its whole answer.
@@ -117,10 +125,14 @@ impl H2 {
 }
 
 impl Incoming {
-    /// The next piece of the body.
+    /// The next piece of the body, not counting the empty one that ends it.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, h2::Error> {
-        let Some(chunk) = within(self.stream.data()).await.transpose()? else { return Ok(None) };
-        let _ = self.stream.flow_control().release_capacity(chunk.len());
-        Ok(Some(chunk))
+        loop {
+            let Some(chunk) = within(self.stream.data()).await.transpose()? else { return Ok(None) };
+            let _ = self.stream.flow_control().release_capacity(chunk.len());
+            if !chunk.is_empty() {
+                return Ok(Some(chunk));
+            }
+        }
     }
 }

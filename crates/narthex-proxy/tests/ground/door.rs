@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use narthex_config::model::{
-    Admin, Auth, Breaker, Config, Credential, HttpLimits, HttpVersion, PublicUrl, Server, Upstream as Settings,
-    UpstreamId,
+    Admin, Auth, Breaker, Config, Credential, HttpLimits, HttpVersion, PublicUrl, Server,
+    Upstream as Settings, UpstreamId,
 };
 use narthex_proxy::body::{self, BodyBudget, BodyError};
 use narthex_proxy::forward::{self, Answer, ForwardError, Outbound, Relay, RelayEnd};
@@ -66,6 +66,7 @@ pub(super) struct App {
     connections: Connections,
     budget: BodyBudget,
     body_within: Duration,
+    write_within: Duration,
     options: HttpServerOptions,
     outcomes: mpsc::UnboundedSender<Outcome>,
 }
@@ -85,6 +86,7 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) body_within: Duration,
+    pub(super) write_within: Duration,
     pub(super) budget: usize,
 }
 
@@ -95,6 +97,7 @@ impl Plan {
             settings: settings(&format!("http://{upstream}/mcp")),
             tls: None,
             body_within: Duration::from_secs(20),
+            write_within: Duration::from_secs(20),
             budget: 64 * 1024 * 1024,
         }
     }
@@ -195,6 +198,7 @@ impl Door {
             connections: Connections::default(),
             budget: budget.clone(),
             body_within: plan.body_within,
+            write_within: plan.write_within,
             options,
             outcomes: tell,
         });
@@ -207,11 +211,15 @@ impl Door {
 
     /// How the next request to end ended. Whatever its end, its body's bytes are given back.
     pub(super) async fn outcome(&mut self) -> Outcome {
-        let outcome = within(self.outcomes.recv()).await.expect("an outcome");
-        if self.upstream.in_flight() == 0 {
-            assert_eq!(self.budget.held(), 0, "body bytes are still held after {outcome:?}");
-        }
+        let outcome = self.outcome_of_many().await;
+        assert_eq!(self.budget.held(), 0, "body bytes are still held after {outcome:?}");
+        assert_eq!(self.upstream.in_flight(), 0, "a slot is still held after {outcome:?}");
         outcome
+    }
+
+    /// The same while other requests are under way.
+    pub(super) async fn outcome_of_many(&mut self) -> Outcome {
+        within(self.outcomes.recv()).await.expect("an outcome")
     }
 
     /// Tells the server to stop.
@@ -262,6 +270,7 @@ impl HttpServerApp for App {
         if *shutdown.borrow() {
             client.set_keepalive(None);
         }
+        client.set_write_timeout(Some(self.write_within));
         let outcome = self.serve(&mut client, shutdown).await;
         let reusable = matches!(outcome, Outcome::Relayed { end: RelayEnd::Complete | RelayEnd::Ended, .. });
         let settings = HttpPersistentSettings::for_session(&client);
@@ -278,13 +287,14 @@ impl HttpServerApp for App {
 impl App {
     async fn serve(&self, client: &mut ServerSession, shutdown: &ShutdownWatch) -> Outcome {
         let asked = client.req_header().uri.query().unwrap_or_default().to_owned();
-        let request = match body::read(client, LIMIT, self.body_within, &self.budget).await {
-            Ok(body) => outbound(client.req_header(), body.bytes.clone(), &asked, &self.upstream),
+        let body = match body::read(client, LIMIT, self.body_within, &self.budget).await {
+            Ok(body) => body,
             Err(error) => {
                 let _ = client.respond_error(status_of(error)).await;
                 return Outcome::Body(error);
             }
         };
+        let request = outbound(client.req_header(), body.bytes.clone(), &asked, &self.upstream);
         let mut slot = match self.upstream.enter(Instant::now()) {
             Ok(slot) => slot,
             Err(busy) => {
@@ -295,7 +305,9 @@ impl App {
         let mut client_gone = false;
         let cancel = !asked.contains("stay");
         let sent =
-            forward::send(client, &mut client_gone, cancel, &self.upstream, &self.connections, &request).await;
+            forward::send(client, &mut client_gone, cancel, &self.upstream, &self.connections, &request)
+                .await;
+        drop((request, body));
         let answer = match sent {
             Ok(answer) => answer,
             Err(error) => {

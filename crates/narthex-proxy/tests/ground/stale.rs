@@ -213,3 +213,64 @@ async fn an_http2_connection_that_was_cut_while_idle_costs_no_request() {
         answer_h2(&mut served, &mut rig.client, "2").await;
     }
 }
+
+/// An HTTP/2 frame.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short one").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Reads frames off `wire` until the one that ends stream `stream`.
+async fn until_end_of(wire: &mut Wire, stream: u32) {
+    loop {
+        let head = wire.take(9).await;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        wire.take(length).await;
+        let is_end = matches!(head[3], 0 | 1) && head[4] & 1 == 1;
+        if is_end && u32::from_be_bytes([head[5], head[6], head[7], head[8]]) == stream {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_above_the_last_one_of_a_goaway_is_opened_again_whatever_it_carries() {
+    const SETTINGS: u8 = 4;
+    const ACK: u8 = 1;
+    const HEADERS: u8 = 1;
+    const GOAWAY: u8 = 7;
+    for path in ["/", "/?once"] {
+        let up = Played::bind().await;
+        let mut door = Plan::to(up.addr).http(HttpVersion::H2).open().await;
+        let mut client = client::h1(&door).await;
+        client.send(post(path, b"1")).await;
+        let mut wire = up.accept().await;
+        wire.take(24).await;
+        wire.send([frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, ACK, 0, &[])].concat()).await;
+        until_end_of(&mut wire, 1).await;
+        // END_HEADERS, END_STREAM; `:status: 200` of HPACK's static table.
+        wire.send(frame(HEADERS, 5, 1, &[0x88])).await;
+        answered(&mut client, b"").await;
+        assert_eq!(door.outcome().await.end(), RelayEnd::Complete);
+
+        client.send(post(path, b"2")).await;
+        until_end_of(&mut wire, 3).await;
+        wire.send(frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0])).await;
+        let mut served = up.accept_h2().await;
+        answer_h2(&mut served, &mut client, "2").await;
+        let outcome = door.outcome().await;
+        assert!(matches!(outcome, Outcome::Relayed { retries: 1, .. }), "{path}: {outcome:?}");
+
+        // A stream that the GOAWAY counts as seen may have been acted on.
+        if path == "/?once" {
+            client.send(post(path, b"3")).await;
+            within(served.accept()).await.expect("a stream").expect("a stream");
+            served.abrupt_shutdown(h2::Reason::NO_ERROR);
+            let _ = within(served.accept()).await;
+            drop(served);
+            let head = client.head().await.expect("an answer");
+            assert!(head.starts_with("http/1.1 502"), "{head}");
+            assert!(!up.is_called(), "nothing was sent again");
+        }
+    }
+}

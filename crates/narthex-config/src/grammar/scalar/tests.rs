@@ -29,7 +29,8 @@ fn a_size_is_bytes_or_binary_units() {
 fn a_rate_is_a_count_and_a_window() {
     let rate = Requests::read("600/1m").unwrap().0;
     assert_eq!((rate.count.get(), rate.window), (600, Duration::from_secs(60)));
-    for text in ["", "600", "600/", "/1m", "0/1m", "600/0s", "600/m", "6s/1m", "4294967296/1h", "2000000/1ms"] {
+    for text in ["", "600", "600/", "/1m", "0/1m", "600/0s", "600/m", "6s/1m", "4294967296/1h", "2000000/1ms"]
+    {
         assert!(Requests::read(text).is_err(), "{text}");
     }
 }

@@ -1,0 +1,53 @@
+//! The files that a configuration refers to.
+
+use crate::model::{Config, Credential, KeySource, OAuthClient, OAuthClientAuth, SecretRef};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Every file that a change of which changes what the gateway does: certificates, secrets, keys.
+pub(crate) fn files_of(config: &Config) -> Vec<PathBuf> {
+    let mut files = BTreeSet::new();
+    let mut add = |path: Option<&Path>| files.extend(path.map(Path::to_owned));
+    if let Some(tls) = &config.server.tls {
+        [Some(tls.cert.as_path()), Some(&tls.key), tls.client_ca.as_deref()].into_iter().for_each(&mut add);
+    }
+    config.server.seal_keys.iter().for_each(|key| add(secret(key)));
+    for issuer in &config.auth.issuers {
+        if let KeySource::File(path) = &issuer.keys {
+            add(Some(path));
+        }
+        add(issuer.introspection.as_ref().and_then(|introspection| client(&introspection.client)));
+    }
+    for upstream in config.upstreams.values() {
+        add(upstream.ca.as_deref());
+        add(credential(&upstream.credential));
+    }
+    files.into_iter().collect()
+}
+
+fn credential(credential: &Credential) -> Option<&Path> {
+    match credential {
+        Credential::None => None,
+        Credential::Header { value: reference, .. } | Credential::Basic { password: reference, .. } => {
+            secret(reference)
+        }
+        Credential::ClientCredentials { client: at, .. } => client(at),
+        Credential::TokenExchange(exchange) => client(&exchange.client),
+    }
+}
+
+fn client(registration: &OAuthClient) -> Option<&Path> {
+    match &registration.auth {
+        OAuthClientAuth::Basic(reference)
+        | OAuthClientAuth::Post(reference)
+        | OAuthClientAuth::PrivateKeyJwt { key: reference, .. } => secret(reference),
+        OAuthClientAuth::None => None,
+    }
+}
+
+fn secret(reference: &SecretRef) -> Option<&Path> {
+    match reference {
+        SecretRef::File(path) => Some(path),
+        SecretRef::Env(_) => None,
+    }
+}

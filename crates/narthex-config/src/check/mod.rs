@@ -1,0 +1,177 @@
+//! The grammar's values → the model: defaults filled in, names resolved, rules between keys checked.
+//! Nothing here stops at the first mistake; what cannot be built is left out and is on the report.
+
+mod auth;
+mod client;
+mod credential;
+mod files;
+mod limits;
+mod route;
+mod server;
+mod tenant;
+mod upstream;
+pub(crate) mod url;
+
+pub(crate) use files::files_of;
+
+use crate::diagnostic::Report;
+use crate::grammar::{self, Count, FileRef, Gateway, HumanDuration, Name, Scope, Secret};
+use crate::model::{Config, ScopeName, SecretRef};
+use crate::yaml::{Field, Named, Span, nearest, one_of};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What all checks need.
+pub(crate) struct Check<'a> {
+    pub(crate) report: &'a Report,
+    /// The configuration's directory, against which paths are resolved.
+    pub(crate) dir: &'a Path,
+    /// Default of `server.state_dir`.
+    pub(crate) state_dir: PathBuf,
+}
+
+/// The names that may be referred to, including those whose entries have mistakes.
+struct Names {
+    tenants: Vec<String>,
+    upstreams: Vec<String>,
+    routes: Vec<String>,
+}
+
+/// The model of `gateway`, unless the report has an error afterwards.
+pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
+    let names = Names {
+        tenants: keys(&gateway.tenants),
+        upstreams: keys(&gateway.upstreams),
+        routes: keys(&gateway.routes),
+    };
+    let server = cx.server(gateway.server);
+    let admin = cx.admin(&gateway.admin);
+    let trusts_somebody = trusts_somebody(&gateway.auth);
+    let auth = cx.auth(gateway.auth, server.as_ref(), &names);
+    let tenants = cx.tenants(gateway.tenants, &names);
+    let upstreams = cx.upstreams(gateway.upstreams);
+    let public_url = server.as_ref().map(|server| &server.public_url);
+    let routes = cx.routes(gateway.routes, public_url, &names, trusts_somebody, &tenants, &upstreams);
+    if cx.report.has_errors() {
+        return None;
+    }
+    Some(Config { server: server?, admin, auth, tenants, upstreams, routes })
+}
+
+/// Whether there is an issuer, be it one with mistakes.
+fn trusts_somebody(field: &Field<grammar::Auth>) -> bool {
+    match field {
+        Field::Absent => false,
+        Field::Bad(_) => true,
+        Field::Set(_, auth) => {
+            let none = auth.issuers.is_absent() || auth.issuers.get().is_some_and(Vec::is_empty);
+            !none || !auth.embedded.is_absent()
+        }
+    }
+}
+
+fn keys<T>(named: &Field<Named<Name, T>>) -> Vec<String> {
+    named.get().into_iter().flat_map(|named| named.0.iter().map(|entry| entry.key.0.clone())).collect()
+}
+
+// === impl Check ===
+
+impl Check<'_> {
+    fn path(&self, path: &str) -> PathBuf {
+        self.dir.join(path)
+    }
+
+    /// The path of `{ file: … }`.
+    fn file(&self, field: &Field<FileRef>) -> Option<PathBuf> {
+        let FileRef::File(path) = field.get()?;
+        if path.is_empty() {
+            self.report.error(field.span()?, "the path of this file is empty");
+        }
+        Some(self.path(path))
+    }
+
+    fn secret(&self, field: &Field<Secret>) -> Option<SecretRef> {
+        let at = field.span()?;
+        match field.get()? {
+            Secret::File(path) if path.is_empty() => {
+                self.report.error(at, "the path of this secret is empty")
+            }
+            Secret::Env(name) if name.is_empty() || name.contains(['=', '\0']) => {
+                self.report.error(at, "not the name of an environment variable");
+            }
+            Secret::File(path) => return Some(SecretRef::File(self.path(path))),
+            Secret::Env(name) => return Some(SecretRef::Env(name.clone())),
+            Secret::Vault(_) => {}
+        }
+        None
+    }
+
+    /// The value of a key that must be there; `owner` is the place of the mapping that lacks it.
+    fn required<T>(&self, field: Field<T>, owner: Span, key: &str, example: &str) -> Option<(Span, T)> {
+        self.need(&field, owner, key, example);
+        field.with_span()
+    }
+
+    /// Reports that a key is not there.
+    fn need<T>(&self, field: &Field<T>, owner: Span, key: &str, example: &str) {
+        if field.is_absent() {
+            let help = format!("add `{key}: {example}`");
+            self.report.error_with_help(owner, format!("`{key}` is missing"), help);
+        }
+    }
+
+    /// Text that may not be empty.
+    fn text(&self, field: Field<String>) -> Option<String> {
+        let (at, text) = field.with_span()?;
+        if text.is_empty() || text.chars().any(char::is_control) {
+            self.report.error(at, "expected text without control characters, and not empty");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A duration that may be zero.
+    fn duration(field: &Field<HumanDuration>, default: Duration) -> Duration {
+        field.get().map_or(default, |duration| duration.0)
+    }
+
+    /// A duration that may not.
+    fn nonzero(&self, field: &Field<HumanDuration>, default: Duration) -> Duration {
+        let value = Self::duration(field, default);
+        if let Some(at) = field.span()
+            && value.is_zero()
+        {
+            self.report.error(at, "this duration cannot be zero");
+        }
+        value
+    }
+
+    fn count(field: &Field<Count>, default: NonZeroU32) -> NonZeroU32 {
+        field.get().map_or(default, |count| count.0)
+    }
+
+    fn usize(field: &Field<Count>, default: usize) -> usize {
+        field.get().map_or(default, |count| usize::try_from(count.0.get()).unwrap_or(usize::MAX))
+    }
+
+    fn scopes<C: FromIterator<ScopeName>>(field: &Field<Vec<Field<Scope>>>) -> C {
+        let scopes = field.get().into_iter().flatten().filter_map(Field::get);
+        scopes.map(|scope| ScopeName::from(scope.0.as_str())).collect()
+    }
+
+    /// Whether `name` is among `known`; else that is reported.
+    fn refers(&self, what: &str, name: &Name, at: Span, known: &[String]) -> bool {
+        if known.contains(&name.0) {
+            return true;
+        }
+        let known: Vec<&str> = known.iter().map(String::as_str).take(20).collect();
+        let help = match nearest(&name.0, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if known.is_empty() => format!("add it under `{what}s:`"),
+            None => format!("expected {}, or add it under `{what}s:`", one_of(&known)),
+        };
+        self.report.error_with_help(at, format!("there is no {what} `{}`", name.0), help);
+        false
+    }
+}

@@ -1,0 +1,252 @@
+//! `routes:`.
+
+use super::{Check, Names};
+use crate::diagnostic::Finding;
+use crate::grammar::{self, Name};
+use crate::model::{
+    Credential, PublicUrl, Route, RouteAuth, RouteId, Tenant, TenantId, ToolPattern, ToolRule, Upstream,
+    UpstreamId,
+};
+use crate::yaml::{Field, Named, Span};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Paths that the gateway answers itself.
+const OWN_PATHS: [&str; 2] = ["/.well-known", "/oauth"];
+
+impl Check<'_> {
+    pub(super) fn routes(
+        &self,
+        field: Field<Named<Name, grammar::Route>>,
+        public_url: Option<&PublicUrl>,
+        names: &Names,
+        trusts_somebody: bool,
+        tenants: &BTreeMap<TenantId, Tenant>,
+        upstreams: &BTreeMap<UpstreamId, Upstream>,
+    ) -> BTreeMap<RouteId, Route> {
+        let mut routes = BTreeMap::new();
+        let mut paths: HashMap<String, Span> = HashMap::new();
+        let mut needs_token = None;
+        for entry in field.into_value().unwrap_or_default().0 {
+            let Some(given) = entry.value.into_value() else { continue };
+            let id = RouteId::from(entry.key.0.as_str());
+            self.unique_path(&given.path, &mut paths);
+            if given.auth.is_absent() {
+                needs_token = needs_token.or(Some(entry.at));
+            }
+            let Some(route) = self.route(&id, given, entry.at, public_url, names) else { continue };
+            self.usable(&route, entry.at, tenants, upstreams);
+            routes.insert(id, route);
+        }
+        if let (Some(at), false) = (needs_token, trusts_somebody) {
+            let help =
+                "add an issuer under `auth.issuers`, or `auth: { embedded: development }` to try things out";
+            let message = "this route needs a token, and nobody is trusted to issue one";
+            self.report.error_with_help(at, message, help);
+        }
+        routes
+    }
+
+    fn route(
+        &self,
+        id: &RouteId,
+        given: grammar::Route,
+        at: Span,
+        public_url: Option<&PublicUrl>,
+        names: &Names,
+    ) -> Option<Route> {
+        let limits = self.limits(&given.limits);
+        let auth = self.route_auth(&given, at, names);
+        let tools = given.tools.get().into_iter().flatten();
+        let tools = tools.filter_map(|rule| self.tool_rule(rule, auth.as_ref())).collect();
+        if given.upstreams.is_absent() {
+            self.need(&given.upstream, at, "upstream", "name");
+        }
+        let upstream = given.upstream.with_span();
+        let upstream = upstream.filter(|(at, name)| self.refers("upstream", name, *at, &names.upstreams));
+        self.no_scopes_without_token(&given.scopes, auth.as_ref());
+        let path = self.required(given.path, at, "path", "/mcp");
+        let path = path.and_then(|(at, path)| self.route_path(path, at));
+        let (upstream, path) = (upstream?, path?);
+        Some(Route {
+            id: id.clone(),
+            resource: resource(public_url?, &path),
+            path,
+            upstream: UpstreamId::from(upstream.1.0.as_str()),
+            auth: auth?,
+            scopes: Self::scopes(&given.scopes),
+            tools,
+            limits,
+        })
+    }
+
+    fn unique_path(&self, field: &Field<String>, paths: &mut HashMap<String, Span>) {
+        let (Some(path), Some(at)) = (field.get(), field.span()) else { return };
+        if let Some(first) = paths.get(path) {
+            let finding = Finding::error(at, format!("two routes have the path `{path}`"));
+            self.report.add(finding.related(*first, "the other one is here"));
+        } else {
+            paths.insert(path.clone(), at);
+        }
+    }
+
+    fn route_path(&self, path: String, at: Span) -> Option<String> {
+        match path_mistake(&path) {
+            None => Some(path),
+            Some(mistake) => {
+                self.report.error(at, mistake);
+                None
+            }
+        }
+    }
+
+    fn route_auth(&self, given: &grammar::Route, at: Span, names: &Names) -> Option<RouteAuth> {
+        match (given.auth.span(), given.tenant.span()) {
+            (None, None) => Some(RouteAuth::Required),
+            (None, Some(at)) => {
+                let help = "remove it; callers with a token bring their tenant along";
+                self.report.error_with_help(at, "`tenant` goes with `auth: none` only", help);
+                None
+            }
+            (Some(_), None) => {
+                given.auth.get()?;
+                let help = "add `tenant: name`, for which such calls count";
+                self.report.error_with_help(at, "`auth: none` needs a `tenant`", help);
+                None
+            }
+            (Some(_), Some(at)) => {
+                given.auth.get()?;
+                let name = given.tenant.get()?;
+                self.refers("tenant", name, at, &names.tenants)
+                    .then(|| RouteAuth::None { tenant: TenantId::from(name.0.as_str()) })
+            }
+        }
+    }
+
+    fn tool_rule(&self, field: &Field<grammar::ToolRule>, auth: Option<&RouteAuth>) -> Option<ToolRule> {
+        let (at, rule) = (field.span()?, field.get()?);
+        self.need(&rule.r#match, at, "match", "[\"create_*\"]");
+        self.no_scopes_without_token(&rule.scopes, auth);
+        let limits = self.limits(&rule.limits);
+        let deny = rule.deny.get().copied().unwrap_or(false);
+        if rule.scopes.is_absent() && rule.limits.is_absent() && !deny {
+            let help = "give it `scopes`, `limits` or `deny: true`";
+            self.report.error_with_help(at, "this rule changes nothing", help);
+        }
+        let patterns = self.patterns(&rule.r#match);
+        Some(ToolRule { patterns, scopes: Self::scopes(&rule.scopes), deny, limits })
+    }
+
+    fn patterns(&self, field: &Field<Vec<Field<String>>>) -> Vec<ToolPattern> {
+        if let (Some(at), Some([])) = (field.span(), field.get().map(Vec::as_slice)) {
+            self.report.error_with_help(at, "this rule matches no tool", "name tools: `[\"create_*\"]`");
+        }
+        let listed = field.get().into_iter().flatten();
+        let listed = listed.filter_map(|pattern| Some((pattern.span()?, pattern.get()?)));
+        listed
+            .filter(|(at, pattern)| {
+                if pattern.is_empty() {
+                    self.report.error(*at, "an empty pattern matches no tool");
+                }
+                !pattern.is_empty()
+            })
+            .map(|(_, pattern)| ToolPattern::new(pattern))
+            .collect()
+    }
+
+    fn no_scopes_without_token(&self, field: &Field<Vec<Field<grammar::Scope>>>, auth: Option<&RouteAuth>) {
+        let scoped = field.get().is_some_and(|scopes| !scopes.is_empty());
+        if let (true, Some(at), Some(RouteAuth::None { .. })) = (scoped, field.span(), auth) {
+            self.report.error(at, "with `auth: none` no caller has a scope, so every call would be refused");
+        }
+    }
+
+    /// What makes a well-written route useless.
+    fn usable(
+        &self,
+        route: &Route,
+        at: Span,
+        tenants: &BTreeMap<TenantId, Tenant>,
+        upstreams: &BTreeMap<UpstreamId, Upstream>,
+    ) {
+        let granted = |tenant: &Tenant| tenant.routes.contains(&route.id);
+        let open_to = match &route.auth {
+            RouteAuth::Required => tenants.values().any(granted),
+            RouteAuth::None { tenant } => tenants.get(tenant).is_none_or(granted),
+        };
+        if !open_to {
+            let message = format!("no caller may use route `{}`", route.id);
+            self.report.warn(at, message, "add it to the `routes` of a tenant");
+        }
+        let exchange = upstreams.get(&route.upstream).map(|upstream| &upstream.credential);
+        if let (RouteAuth::None { .. }, Some(Credential::TokenExchange(_))) = (&route.auth, exchange) {
+            let message = format!(
+                "with `auth: none` there is no caller's token to exchange, as upstream `{}` wants",
+                route.upstream
+            );
+            self.report.error(at, message);
+        }
+    }
+}
+
+/// The resource identifier (RFC 8707) of a path. That of `/` has no trailing slash, as MCP advises.
+fn resource(public_url: &PublicUrl, path: &str) -> String {
+    format!("{}{}", public_url.url, if path == "/" { "" } else { path })
+}
+
+fn path_mistake(path: &str) -> Option<&'static str> {
+    let segments: BTreeSet<&str> = path.split('/').collect();
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/".contains(c);
+    let own =
+        |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    Some(match path {
+        "/" => return None,
+        _ if !path.starts_with('/') => "a path begins with `/`",
+        _ if path.contains('?') => "a path has no query",
+        _ if path.contains('#') => "a path has no fragment",
+        _ if path.contains('%') => "a path has no percent-encoding; it is compared as it stands",
+        _ if path.contains("//") => "a path has no empty segments (`//`)",
+        _ if path.ends_with('/') => "a path does not end with `/`",
+        _ if segments.contains("..") || segments.contains(".") => "a path has no `.` or `..` segments",
+        _ if !path.chars().all(legal) => "this character cannot stand in a path",
+        _ if OWN_PATHS.iter().any(|prefix| own(prefix)) => {
+            "the gateway itself answers under `/.well-known` and `/oauth`"
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_mistake;
+
+    #[test]
+    fn a_path_that_could_be_read_in_two_ways_is_refused() {
+        let bad = [
+            "",
+            "mcp",
+            "/mcp/",
+            "//",
+            "//mcp",
+            "/a//b",
+            "/..",
+            "/a/../b",
+            "/./a",
+            "/a%2fb",
+            "/a?b",
+            "/a#b",
+            "/a b",
+            "/ä",
+            "/a\\b",
+            "/.well-known",
+            "/.well-known/x",
+            "/oauth",
+            "/oauth/token",
+        ];
+        for path in bad {
+            assert!(path_mistake(path).is_some(), "{path}");
+        }
+        for path in ["/", "/mcp", "/a/b/c", "/oauthority", "/.well-known-x", "/a.b", "/..a"] {
+            assert_eq!(path_mistake(path), None, "{path}");
+        }
+    }
+}

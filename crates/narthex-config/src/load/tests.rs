@@ -1,0 +1,191 @@
+use super::*;
+use crate::model::{
+    Credential, KeySource, OAuthClientAuth, Per, Rate, RouteAuth, SecretRef, TenantRule, ToolPattern,
+};
+use std::time::Duration;
+
+mod hostile;
+mod mistakes;
+mod secrets;
+
+const EVERY_KEY: &str = include_str!("../../tests/fixtures/every-key.yaml");
+
+/// A small configuration that is right; tests add to it or replace lines of it.
+const GOOD: &str = "\
+server: { public_url: http://localhost:8080 }
+auth: { embedded: development }
+tenants: { acme: { routes: [demo] } }
+upstreams:
+  demo:
+    url: http://127.0.0.1:9001/mcp
+routes:
+  demo:
+    path: /mcp
+    upstream: demo
+";
+
+fn parsed(text: &str) -> Result<(Config, Diagnostics), Diagnostics> {
+    parse_in(Path::new("conf/gateway.yaml"), text, None)
+}
+
+/// What is reported of a text that must not load.
+fn refused(text: &str) -> Diagnostics {
+    match parsed(text) {
+        Ok(_) => panic!("this was accepted:\n{text}"),
+        Err(found) => found,
+    }
+}
+
+#[test]
+fn the_configuration_of_make_run_loads_without_a_warning() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../gateway.yaml");
+    let loaded = load(&path).unwrap_or_else(|found| panic!("{found}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    assert_eq!(loaded.files, [path.parent().unwrap().join(".narthex/demo-key")]);
+    assert_eq!(loaded.fingerprint.len(), 64);
+    assert!(loaded.config.auth.embedded_development);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("# yaml-language-server: $schema=./docs/gateway.schema.json\n"));
+}
+
+#[test]
+fn every_key_of_the_contract_loads_as_written() {
+    let (config, warnings) = parsed(EVERY_KEY).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(warnings.len(), 2, "{warnings}");
+    server_as_written(&config);
+    auth_as_written(&config);
+    upstreams_as_written(&config);
+    routes_as_written(&config);
+}
+
+fn server_as_written(config: &Config) {
+    let server = &config.server;
+    assert_eq!(server.listen.to_string(), "[::1]:8443");
+    assert_eq!(server.public_url.url, "https://gateway.example.com/mcp-gw");
+    assert_eq!(server.public_url.origin, "https://gateway.example.com");
+    assert_eq!(server.public_url.path, "/mcp-gw");
+    let tls = server.tls.as_ref().unwrap();
+    assert_eq!(tls.cert, Path::new("conf/tls/cert.pem"));
+    assert_eq!(tls.key, Path::new("/etc/narthex/key.pem"));
+    assert_eq!(tls.client_ca.as_deref(), Some(Path::new("conf/tls/ca.pem")));
+    assert_eq!(server.allowed_origins, ["https://app.example.com", "http://localhost:6274"]);
+    assert_eq!(server.seal_keys[1], SecretRef::Env("OLD_SEAL".into()));
+    assert_eq!(server.state_dir, Path::new("conf/state"));
+    assert_eq!((server.threads, server.grace_period), (Some(3), Duration::from_secs(45)));
+    let limits = &server.limits;
+    assert_eq!((limits.body, limits.header_block, limits.buffered), (8 << 20, 16 << 10, 128 << 20));
+    assert_eq!((limits.json_depth, limits.connections, limits.streams_per_caller), (32, 5000, 16));
+    let timeouts = [limits.header_timeout, limits.body_timeout, limits.idle_timeout, limits.write_timeout];
+    assert_eq!(timeouts.map(|timeout| timeout.as_millis()), [5_000, 20_000, 120_000, 1_500]);
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9191");
+}
+
+fn auth_as_written(config: &Config) {
+    let auth = &config.auth;
+    assert!(auth.embedded_development);
+    assert_eq!((auth.leeway, auth.token_cache), (Duration::ZERO, 5000));
+    assert_eq!(auth.scope_hierarchy["mcp:write"], ["mcp:read".into()]);
+    let [idp, internal, partner] = auth.issuers.as_slice() else { panic!("three issuers") };
+    assert_eq!((idp.issuer.as_str(), idp.algorithms.len()), ("https://idp.example.com", 9));
+    assert_eq!(idp.keys, KeySource::Discovery);
+    assert_eq!(idp.tenant, TenantRule::Claim("org_id".into()));
+    let introspection = idp.introspection.as_ref().unwrap();
+    assert_eq!(introspection.cache, Duration::from_secs(30));
+    assert!(matches!(introspection.client.auth, OAuthClientAuth::Post(SecretRef::File(_))));
+    assert!(
+        internal.insecure && matches!(&internal.keys, KeySource::Uri(url) if url.path() == "/realms/a/keys")
+    );
+    assert_eq!(internal.tenant, TenantRule::Value("acme".into()));
+    assert_eq!(internal.algorithms.len(), 3, "the default");
+    assert_eq!(partner.keys, KeySource::File("conf/partner.jwks".into()));
+    assert_eq!(partner.issuer, "https://partner.example.com/", "kept byte by byte");
+}
+
+fn upstreams_as_written(config: &Config) {
+    let github = &config.upstreams["github"];
+    let Credential::TokenExchange(exchange) = &github.credential else { panic!("token exchange") };
+    assert_eq!(exchange.scopes.len(), 2);
+    assert_eq!(exchange.subject_token_type, "urn:ietf:params:oauth:token-type:jwt");
+    assert!(
+        matches!(&exchange.client.auth, OAuthClientAuth::PrivateKeyJwt { key_id: Some(id), .. } if id == "k1")
+    );
+    assert_eq!((github.keepalive, github.max_concurrent.get()), (Duration::ZERO, 100));
+    assert_eq!((github.breaker.failures.get(), github.breaker.cooldown.as_secs()), (3, 20));
+    assert!(github.allow_link_local && !github.insecure);
+    let header = Credential::Header { name: "x-api-key".into(), value: SecretRef::Env("DOCS_KEY".into()) };
+    assert_eq!(config.upstreams["docs"].credential, header);
+    let basic = Credential::Basic {
+        username: "narthex".into(),
+        password: SecretRef::File("conf/legacy.password".into()),
+    };
+    assert_eq!(config.upstreams["legacy"].credential, basic);
+    let machine = &config.upstreams["machine"].credential;
+    assert!(matches!(machine, Credential::ClientCredentials { audience: Some(a), .. } if a == "machine"));
+    assert_eq!(config.upstreams["open"].credential, Credential::None);
+    assert_eq!(config.upstreams["open"].timeout, Duration::from_secs(60), "the default");
+}
+
+fn routes_as_written(config: &Config) {
+    let github = &config.routes["github"];
+    assert_eq!(github.resource, "https://gateway.example.com/mcp-gw/github");
+    assert_eq!(github.auth, RouteAuth::Required);
+    let rule = &github.tools[0];
+    assert_eq!(rule.patterns, [ToolPattern::new("create_*"), ToolPattern::new("delete_*")]);
+    let limits = rule.limits.as_ref().unwrap();
+    let rate = Rate { count: 10.try_into().unwrap(), window: Duration::from_secs(60) };
+    assert_eq!((limits.requests, limits.per), (Some(rate), Per::Subject));
+    assert!(github.tools[1].deny);
+    assert_eq!(github.limits.as_ref().unwrap().concurrent.unwrap().get(), 32);
+    assert_eq!(config.routes["docs"].auth, RouteAuth::None { tenant: "globex".into() });
+    assert_eq!(config.routes["tools"].resource, "https://gateway.example.com/mcp-gw", "no trailing slash");
+    let acme = config.tenants["acme"].limits.as_ref().unwrap();
+    assert_eq!((acme.burst.unwrap().get(), acme.concurrent.unwrap().get()), (100, 64));
+    assert!(config.tenants["nobody"].routes.is_empty(), "default deny");
+}
+
+#[test]
+fn every_file_that_is_referred_to_is_listed_for_the_watcher() {
+    let (config, _) = parsed(EVERY_KEY).unwrap();
+    let files: Vec<String> = files_of(&config).iter().map(|path| path.display().to_string()).collect();
+    let expected = [
+        "/etc/narthex/key.pem",
+        "/run/secrets/narthex",
+        "/run/secrets/seal",
+        "conf/ca.pem",
+        "conf/client.pem",
+        "conf/legacy.password",
+        "conf/partner.jwks",
+        "conf/tls/ca.pem",
+        "conf/tls/cert.pem",
+    ];
+    assert_eq!(files, expected);
+}
+
+#[test]
+fn the_state_directory_is_systemds_if_it_gives_one() {
+    let state_dir = |given: Option<&str>| {
+        let parsed = parse_in(Path::new("conf/gateway.yaml"), GOOD, given.map(OsString::from));
+        parsed.unwrap().0.server.state_dir
+    };
+    assert_eq!(state_dir(None), Path::new("conf/.narthex"));
+    assert_eq!(state_dir(Some("/var/lib/narthex")), Path::new("/var/lib/narthex"));
+    assert_eq!(state_dir(Some("/var/lib/a:/var/lib/b")), Path::new("/var/lib/a"));
+    assert_eq!(state_dir(Some("")), Path::new("conf/.narthex"));
+}
+
+#[test]
+fn what_cannot_be_of_use_is_a_warning() {
+    let (_, warnings) = parsed(&GOOD.replace("routes: [demo]", "limits: { concurrent: 1 }")).unwrap();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings.to_string().starts_with("warning: no caller may use route `demo`"), "{warnings}");
+}
+
+#[test]
+fn the_smallest_configuration_gets_all_defaults() {
+    let (config, _) = parsed("server: { public_url: https://h }").unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.server.limits.body, 16 << 20);
+    assert_eq!(config.auth.leeway, Duration::from_secs(30));
+    assert_eq!(config.auth.token_cache, 100_000);
+}

@@ -1,0 +1,126 @@
+//! The policy of all routes, built from the configuration.
+
+use crate::limit::{Limit, Place, TenantLimit, nanos};
+use crate::route::{Grant, RoutePolicy, Rule};
+use narthex_config::Config;
+use narthex_config::model::{Limits, Route, RouteAuth, RouteId, TenantId, ToolPattern, ToolRule};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What the configuration allows whom, on all routes.
+#[derive(Debug)]
+pub struct Policy {
+    routes: HashMap<RouteId, Arc<RoutePolicy>>,
+    limits: HashMap<Place, Arc<Limit>>,
+    /// Where the limits' time line begins; the same for all policies that follow one another.
+    epoch: Instant,
+}
+
+/// What [`Policy::housekeep`] found.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Housekeeping {
+    /// Keys (tenants, subjects, clients, tools) that limits keep state for now.
+    pub keys: usize,
+    /// Calls since the last time whose key had to share one state with others of its tenant.
+    pub overflows: u64,
+}
+
+impl Policy {
+    /// The policy of `config`. Limits that `previous` has at the same place with the same numbers go on
+    /// with what they have counted.
+    #[must_use]
+    pub fn build(config: &Config, previous: Option<&Self>) -> Self {
+        let epoch = previous.map_or_else(Instant::now, |policy| policy.epoch);
+        let mut builder = Builder { config, previous, limits: HashMap::new() };
+        let tenants: Arc<HashSet<TenantId>> = Arc::new(config.tenants.keys().cloned().collect());
+        let mut routes = HashMap::new();
+        for route in config.routes.values() {
+            let policy = RoutePolicy {
+                tenants: Arc::clone(&tenants),
+                grants: builder.grants(route),
+                scopes: route.scopes.iter().cloned().collect(),
+                rules: route.tools.iter().map(rule).collect(),
+                epoch,
+            };
+            routes.insert(route.id.clone(), Arc::new(policy));
+        }
+        Self { routes, limits: builder.limits, epoch }
+    }
+
+    /// The policy of one route, to be kept with it.
+    #[must_use]
+    pub fn route(&self, route: &RouteId) -> Option<Arc<RoutePolicy>> {
+        self.routes.get(route).cloned()
+    }
+
+    /// Forgets keys that have not been used for so long that their limits are whole again. To be called
+    /// every few seconds.
+    pub fn housekeep(&self, now: Instant) -> Housekeeping {
+        let now = nanos(now.saturating_duration_since(self.epoch));
+        let mut found = Housekeeping::default();
+        for limit in self.limits.values() {
+            limit.evict_idle(now);
+            found.keys += limit.len();
+            found.overflows += limit.take_overflows();
+        }
+        found
+    }
+}
+
+struct Builder<'a> {
+    config: &'a Config,
+    previous: Option<&'a Policy>,
+    limits: HashMap<Place, Arc<Limit>>,
+}
+
+impl Builder<'_> {
+    fn grants(&mut self, route: &Route) -> HashMap<TenantId, Grant> {
+        let config = self.config;
+        let granted = config.tenants.iter().filter(|(id, tenant)| {
+            tenant.routes.contains(&route.id)
+                || matches!(&route.auth, RouteAuth::None { tenant } if tenant == *id)
+        });
+        granted.map(|(id, tenant)| (id.clone(), self.grant(route, id, tenant.limits.as_ref()))).collect()
+    }
+
+    fn grant(&mut self, route: &Route, tenant: &TenantId, own: Option<&Limits>) -> Grant {
+        let of_tenant = self.limit(Place::Tenant(tenant.clone()), tenant, own);
+        let of_route = self.limit(Place::Route(route.id.clone()), tenant, route.limits.as_ref());
+        let places = places(route);
+        let rules = places.into_iter().zip(&route.tools);
+        Grant {
+            limits: of_tenant.into_iter().chain(of_route).collect(),
+            rules: rules.map(|(place, rule)| self.limit(place, tenant, rule.limits.as_ref())).collect(),
+        }
+    }
+
+    fn limit(&mut self, place: Place, tenant: &TenantId, limits: Option<&Limits>) -> Option<TenantLimit> {
+        let limits = limits?;
+        let before =
+            self.previous.and_then(|policy| policy.limits.get(&place)).filter(|limit| limit.is(limits));
+        let limit = self.limits.entry(place).or_insert_with_key(|place| {
+            before.map_or_else(|| Arc::new(Limit::new(place, limits)), Arc::clone)
+        });
+        Some(limit.of_tenant(tenant))
+    }
+}
+
+fn rule(rule: &ToolRule) -> Rule {
+    Rule { patterns: rule.patterns.clone(), scopes: rule.scopes.iter().cloned().collect(), deny: rule.deny }
+}
+
+/// The places of a route's rules. Rules may have the same patterns; each counts for itself.
+fn places(route: &Route) -> Vec<Place> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let place = |rule: &ToolRule| {
+        let patterns = rule.patterns.iter().map(ToolPattern::as_str).collect::<Vec<_>>().join(",");
+        let before = seen.entry(patterns.clone()).or_default();
+        *before += 1;
+        Place::Tool(route.id.clone(), patterns, *before)
+    };
+    route.tools.iter().map(place).collect()
+}
+
+#[cfg(test)]
+mod tests;

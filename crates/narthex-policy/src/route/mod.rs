@@ -1,0 +1,150 @@
+//! The policy of one route.
+
+use crate::denial::Denial;
+use crate::limit::{Charge, TenantLimit, nanos};
+use crate::permit::Permit;
+use narthex_config::model::{ScopeName, TenantId, ToolPattern};
+use narthex_identity::Caller;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The method that calls a tool.
+const TOOLS_CALL: &str = "tools/call";
+
+/// One call of a request, as parsed from its body. A batch has several.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The JSON-RPC method.
+    pub method: &'a str,
+    /// The tool named by the call.
+    pub tool: Option<&'a str>,
+    /// Whether limits count it.
+    pub counts: bool,
+}
+
+/// What a route allows whom.
+#[derive(Debug)]
+pub struct RoutePolicy {
+    pub(crate) tenants: Arc<HashSet<TenantId>>,
+    pub(crate) grants: HashMap<TenantId, Grant>,
+    pub(crate) scopes: Vec<ScopeName>,
+    pub(crate) rules: Vec<Rule>,
+    /// Where the limits' time line begins.
+    pub(crate) epoch: Instant,
+}
+
+/// A tenant's leave to use the route, and the limits that it has there.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    /// The tenant's own and the route's.
+    pub(crate) limits: Vec<TenantLimit>,
+    /// Those of the rules, in the rules' order.
+    pub(crate) rules: Vec<Option<TenantLimit>>,
+}
+
+/// One of the route's `tools:`.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) patterns: Vec<ToolPattern>,
+    pub(crate) scopes: Vec<ScopeName>,
+    pub(crate) deny: bool,
+}
+
+// === impl RoutePolicy ===
+
+impl RoutePolicy {
+    /// Decides on a request of `caller` with these calls, all or none; `now` is when it came.
+    ///
+    /// The order is: the tenant is configured and the route granted to it; the caller holds the route's
+    /// scopes; no rule denies a tool; the caller holds the scopes of all rules that match; no limit is
+    /// reached. A request without calls (a GET stream, a DELETE) is decided by the first two.
+    ///
+    /// # Errors
+    /// The first thing that stands against it.
+    pub fn permit(&self, caller: &Caller, calls: &[Call<'_>], now: Instant) -> Result<Permit, Denial> {
+        let grant = self.grant(&caller.tenant)?;
+        self.check_scopes(caller, calls)?;
+        let mut charge = Charge::default();
+        for call in calls.iter().filter(|call| call.counts) {
+            self.charge(&mut charge, grant, caller, *call);
+        }
+        if calls.len() > 1 {
+            charge.merge();
+        }
+        charge.take(nanos(now.saturating_duration_since(self.epoch)))
+    }
+
+    /// Whether a list of tools may show this one: no rule denies it. A tool that the caller only lacks
+    /// a scope for is shown, and challenged when called.
+    #[must_use]
+    pub fn may_list(&self, tool: &str) -> bool {
+        !self.rules.iter().any(|rule| rule.deny && rule.matches(tool))
+    }
+
+    /// Whether a rule denies any tool, so that lists have to be looked into.
+    #[must_use]
+    pub fn hides_tools(&self) -> bool {
+        self.rules.iter().any(|rule| rule.deny)
+    }
+
+    fn grant(&self, tenant: &TenantId) -> Result<&Grant, Denial> {
+        match self.grants.get(tenant) {
+            Some(grant) => Ok(grant),
+            None if self.tenants.contains(tenant) => Err(Denial::RouteNotGranted),
+            None => Err(Denial::UnknownTenant),
+        }
+    }
+
+    fn check_scopes(&self, caller: &Caller, calls: &[Call<'_>]) -> Result<(), Denial> {
+        let holds = |scopes: &[ScopeName]| scopes.iter().all(|scope| caller.holds(scope));
+        let may_use_route = holds(&self.scopes);
+        let mut holds_all = may_use_route;
+        for call in calls {
+            for (_, rule) in self.matching(*call) {
+                // Who may not even use the route is not told what it hides.
+                if rule.deny && may_use_route {
+                    return Err(Denial::HiddenTool { name: call.tool.unwrap_or_default().to_owned() });
+                }
+                holds_all &= holds(&rule.scopes);
+            }
+        }
+        if holds_all { Ok(()) } else { Err(Denial::MissingScopes { required: self.required(calls) }) }
+    }
+
+    /// All scopes that these calls need; those of denied tools are nobody's business.
+    fn required(&self, calls: &[Call<'_>]) -> Vec<ScopeName> {
+        let mut scopes: BTreeSet<&ScopeName> = self.scopes.iter().collect();
+        for call in calls {
+            if !self.matching(*call).any(|(_, rule)| rule.deny) {
+                scopes.extend(self.matching(*call).flat_map(|(_, rule)| &rule.scopes));
+            }
+        }
+        scopes.into_iter().cloned().collect()
+    }
+
+    fn charge<'a>(&self, charge: &mut Charge<'a>, grant: &'a Grant, caller: &Caller, call: Call<'_>) {
+        for limit in &grant.limits {
+            charge.add(limit, caller, call.tool);
+        }
+        if grant.rules.iter().any(Option::is_some) {
+            let limits = self.matching(call).filter_map(|(number, _)| grant.rules.get(number)?.as_ref());
+            limits.for_each(|limit| charge.add(limit, caller, call.tool));
+        }
+    }
+
+    /// The rules about this call's tool, with their numbers. A call of a tool without a name is one of
+    /// the tool with the empty name, which `*` matches.
+    fn matching<'a>(&'a self, call: Call<'a>) -> impl Iterator<Item = (usize, &'a Rule)> {
+        let tool = call.tool.or_else(|| (call.method == TOOLS_CALL).then_some(""));
+        self.rules.iter().enumerate().filter(move |(_, rule)| tool.is_some_and(|tool| rule.matches(tool)))
+    }
+}
+
+// === impl Rule ===
+
+impl Rule {
+    fn matches(&self, tool: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(tool))
+    }
+}

@@ -1,0 +1,57 @@
+//! The names of the metrics, as constants, for code and tests that refer to them.
+//!
+//! They are part of the gateway's public interface: renaming one is a breaking change.
+
+/// Finished requests, by `tenant`, `route`, `method`, `upstream` and `code`.
+pub const HTTP_REQUESTS: &str = "narthex_http_requests_total";
+/// Time from the first byte of a request to the last of its answer, by `route` and `method`.
+pub const HTTP_REQUEST_DURATION: &str = "narthex_http_request_duration_seconds";
+/// Time that an upstream took to begin its answer, by `upstream`.
+pub const UPSTREAM_DURATION: &str = "narthex_upstream_duration_seconds";
+/// Requests being worked on, by `route`.
+pub const INFLIGHT_REQUESTS: &str = "narthex_inflight_requests";
+/// Requests refused, by `route` and `reason`.
+pub const DENIED: &str = "narthex_denied_total";
+/// Requests refused because a limit was reached, by `tenant` and `limit`.
+pub const RATE_LIMITED: &str = "narthex_rate_limited_total";
+/// Tool calls, by `tenant`, `route`, `tool` and `code`.
+pub const TOOL_CALLS: &str = "narthex_tool_calls_total";
+/// 1 while an upstream answers, 0 while it does not, by `upstream`.
+pub const UPSTREAM_UP: &str = "narthex_upstream_up";
+/// 1 while an upstream's circuit breaker is open, by `upstream`.
+pub const UPSTREAM_BREAKER_OPEN: &str = "narthex_upstream_breaker_open";
+/// Requests sent to an upstream a second time, by `upstream`.
+pub const UPSTREAM_RETRIES: &str = "narthex_upstream_retries_total";
+/// Credentials renewed because an upstream answered 401, by `upstream`.
+pub const CREDENTIAL_RENEWALS: &str = "narthex_credential_renewals_total";
+/// 1 if the last reload of the configuration succeeded.
+pub const CONFIG_LAST_RELOAD_SUCCESSFUL: &str = "narthex_config_last_reload_successful";
+/// Unix time of the last successful load of the configuration.
+pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP: &str = "narthex_config_last_reload_success_timestamp_seconds";
+/// Loads of the configuration, by `result`.
+pub const CONFIG_RELOADS: &str = "narthex_config_reloads_total";
+/// Tokens found in the cache of verified tokens.
+pub const TOKEN_CACHE_HITS: &str = "narthex_token_cache_hits_total";
+/// Tokens that had to be verified.
+pub const TOKEN_CACHE_MISSES: &str = "narthex_token_cache_misses_total";
+/// Streams open to clients, by `route`.
+pub const OPEN_STREAMS: &str = "narthex_open_streams";
+/// Open client connections.
+pub const CONNECTIONS: &str = "narthex_connections";
+/// Bytes of request bodies held in memory.
+pub const BUFFERED_BYTES: &str = "narthex_buffered_bytes";
+/// Access log lines that could not be written.
+pub const ACCESS_LOG_DROPPED: &str = "narthex_access_log_dropped_total";
+/// Keys (subjects, clients, tools) that limits keep state for.
+pub const LIMIT_KEYS: &str = "narthex_limit_keys";
+/// Keys that had to share one state because their limit keeps too many already.
+pub const LIMIT_KEY_OVERFLOWS: &str = "narthex_limit_key_overflows_total";
+/// Label sets counted as `other` because their metric has too many series already, by `metric`.
+pub const SERIES_DROPPED: &str = "narthex_metric_series_dropped_total";
+/// Always 1; `version` and `revision` say what is running.
+pub const BUILD_INFO: &str = "narthex_build_info";
+
+/// The label value that stands for everything that is not known by name.
+pub const OTHER: &str = "other";
+/// The `tenant` of a request whose caller has no configured tenant.
+pub const UNKNOWN: &str = "unknown";

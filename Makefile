@@ -17,7 +17,8 @@ test: deps real-peers ## Run all tests (installs the real peers they need)
 	$(CARGO) test --workspace
 
 bench: deps ## Compare CPU, latency and memory with a bare Pingora proxy
-	$(CARGO) build --release -p narthex -p narthex-bench
+	$(CARGO) build --release -p narthex
+	$(CARGO) build --release -p narthex-bench
 	target/release/bench $(BENCH_ARGS)
 
 lint: deps ## Formatting, lints, licences and advisories

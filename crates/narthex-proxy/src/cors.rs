@@ -47,7 +47,8 @@ pub(crate) fn preflight(header: &mut ResponseHeader, methods: &'static str) -> p
 
 /// Any page may read public metadata (RFC 9728 §3.1).
 pub(crate) fn public(header: &mut ResponseHeader) -> pingora::Result<()> {
-    header.insert_header(HeaderName::from_static("access-control-allow-origin"), HeaderValue::from_static("*"))
+    header
+        .insert_header(HeaderName::from_static("access-control-allow-origin"), HeaderValue::from_static("*"))
 }
 
 #[cfg(test)]
@@ -60,7 +61,13 @@ mod tests {
         let of = HeaderValue::from_static;
         assert!(origins.allows(None));
         assert!(origins.allows(Some(&of("https://app.example.com"))));
-        for bad in ["null", "https://app.example.com.evil.test", "http://app.example.com", "https://app.example.com:8443", ""] {
+        for bad in [
+            "null",
+            "https://app.example.com.evil.test",
+            "http://app.example.com",
+            "https://app.example.com:8443",
+            "",
+        ] {
             assert!(!origins.allows(Some(&of(bad))), "{bad}");
         }
         assert!(!Origins::default().allows(Some(&of("http://localhost:8080"))));

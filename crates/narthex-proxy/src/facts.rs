@@ -155,16 +155,29 @@ mod tests {
 
     #[test]
     fn what_may_come_once_is_refused_twice() {
-        for name in
-            ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id", "content-type", "origin", "x-request-id"]
-        {
+        for name in [
+            "mcp-protocol-version",
+            "mcp-method",
+            "mcp-name",
+            "mcp-session-id",
+            "content-type",
+            "origin",
+            "x-request-id",
+        ] {
             assert_eq!(read(&[(name, "a"), (name, "a")]).unwrap_err(), HeaderFault::Duplicate, "{name}");
         }
     }
 
     #[test]
     fn underscore_variants_of_fields_that_decide_are_refused() {
-        for name in ["mcp_session_id", "content_length", "transfer_encoding", "x_forwarded_for", "x_request_id", "mcp_param_x"] {
+        for name in [
+            "mcp_session_id",
+            "content_length",
+            "transfer_encoding",
+            "x_forwarded_for",
+            "x_request_id",
+            "mcp_param_x",
+        ] {
             assert_eq!(read(&[(name, "a")]).unwrap_err(), HeaderFault::Underscore, "{name}");
         }
         assert!(read(&[("my_own_header", "a")]).is_ok());
@@ -172,8 +185,14 @@ mod tests {
 
     #[test]
     fn two_lengths_are_refused() {
-        assert_eq!(read(&[("content-length", "1"), ("content-length", "1")]).unwrap_err(), HeaderFault::Framing);
-        assert_eq!(read(&[("content-length", "1"), ("transfer-encoding", "chunked")]).unwrap_err(), HeaderFault::Framing);
+        assert_eq!(
+            read(&[("content-length", "1"), ("content-length", "1")]).unwrap_err(),
+            HeaderFault::Framing
+        );
+        assert_eq!(
+            read(&[("content-length", "1"), ("transfer-encoding", "chunked")]).unwrap_err(),
+            HeaderFault::Framing
+        );
         assert_eq!(read(&[("host", "a"), ("host", "a")]).unwrap_err(), HeaderFault::Framing);
     }
 

@@ -44,7 +44,13 @@ impl Gateway {
         options.h2_idle_timeout = Some(snapshot.limits.idle_timeout);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
-            shared: Shared { metrics, access_log, connections: Connections::default(), streams: Streams::default(), in_flight: AtomicUsize::new(0) },
+            shared: Shared {
+                metrics,
+                access_log,
+                connections: Connections::default(),
+                streams: Streams::default(),
+                in_flight: AtomicUsize::new(0),
+            },
             options,
         }
     }
@@ -137,7 +143,8 @@ impl HttpServerApp for Gateway {
     fn h2_options(&self) -> Option<H2Options> {
         let limits = &self.snapshot.load().limits;
         let mut options = default_h2_options();
-        options.max_header_list_size(u32::try_from(limits.header_block).unwrap_or(u32::MAX).saturating_mul(2));
+        options
+            .max_header_list_size(u32::try_from(limits.header_block).unwrap_or(u32::MAX).saturating_mul(2));
         Some(options)
     }
 }

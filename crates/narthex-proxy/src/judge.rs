@@ -47,7 +47,12 @@ pub(crate) fn judge(
     }
 }
 
-fn success(verb: Verb, expects_result: bool, status: StatusCode, content: Option<Content>) -> Result<Judged, Refusal> {
+fn success(
+    verb: Verb,
+    expects_result: bool,
+    status: StatusCode,
+    content: Option<Content>,
+) -> Result<Judged, Refusal> {
     match (verb, content) {
         (Verb::Post, _) if !expects_result => Ok(Judged::Empty(StatusCode::ACCEPTED)),
         (Verb::Post, Some(content)) if status == StatusCode::OK => Ok(Judged::Relay(status, content)),
@@ -99,7 +104,9 @@ mod tests {
 
     #[test]
     fn a_page_of_somebody_else_is_never_passed_on() {
-        for (status, content) in [(200, "text/html"), (200, ""), (204, "application/json"), (206, "application/json")] {
+        for (status, content) in
+            [(200, "text/html"), (200, ""), (204, "application/json"), (206, "application/json")]
+        {
             assert_eq!(of(Verb::Post, true, status, content), "upstream_error", "{status} {content}");
         }
         assert_eq!(of(Verb::Get, true, 200, "application/json"), "upstream_error");

@@ -23,7 +23,9 @@ const CAP: usize = 8 * 1024 * 1024;
 
 /// Whether this answer is a list of tools that has to be looked into.
 pub(crate) fn is_wanted(routed: &Routed<'_>, visit: &Visit) -> bool {
-    visit.method == "tools/list" && (routed.inbound().route.policy.hides_tools() || routed.inbound().route.upstream.catalogue.is_due(visit.started))
+    visit.method == "tools/list"
+        && (routed.inbound().route.policy.hides_tools()
+            || routed.inbound().route.upstream.catalogue.is_due(visit.started))
 }
 
 /// Reads the whole list, remembers its names, takes out what is hidden, and sends the rest.
@@ -40,9 +42,13 @@ pub(crate) async fn deliver(
 ) -> Result<(), Refusal> {
     let route = answered.permitted.routed.inbound().route.clone();
     let upstream = &route.upstream;
-    let whole = forward::collect(answered.answer, CAP, upstream, &shared.connections).await.map_err(Refusal::Forward)?;
+    let whole = forward::collect(answered.answer, CAP, upstream, &shared.connections)
+        .await
+        .map_err(Refusal::Forward)?;
     let body = match content {
-        Content::Json => look_into(&whole, &route.policy, upstream).map(|changed| changed.map_or(whole, Bytes::from)),
+        Content::Json => {
+            look_into(&whole, &route.policy, upstream).map(|changed| changed.map_or(whole, Bytes::from))
+        }
         Content::EventStream => events(&whole, &route.policy, upstream),
     };
     let body = body.map_err(|error| {

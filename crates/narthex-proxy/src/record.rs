@@ -40,16 +40,31 @@ pub(crate) struct Visit {
     pub(crate) bytes_out: usize,
     pub(crate) upstream_time: Option<Duration>,
     pub(crate) retries: usize,
-    /// Why the request ended early, and whether the audit has to see it.
-    pub(crate) refused: Option<(&'static str, bool)>,
+    /// Why the request ended early.
+    pub(crate) refused: Option<Refused>,
     /// Counts the request as in flight on its route.
     pub(crate) tally: Option<Tally>,
     /// How a relayed answer ended, if not well.
     pub(crate) cut: Option<&'static str>,
 }
 
+/// What is recorded of a refusal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: &'static str,
+    /// The gateway said no; otherwise an upstream failed.
+    pub(crate) denied: bool,
+    /// The audit has to see it.
+    pub(crate) security: bool,
+}
+
 impl Visit {
-    pub(crate) fn begin(snapshot: Arc<Snapshot>, request_id: RequestId, verb: &'static str, remote: Option<IpAddr>) -> Self {
+    pub(crate) fn begin(
+        snapshot: Arc<Snapshot>,
+        request_id: RequestId,
+        verb: &'static str,
+        remote: Option<IpAddr>,
+    ) -> Self {
         Self {
             snapshot,
             request_id,

@@ -8,8 +8,8 @@ use http::StatusCode;
 use narthex_credentials::CredentialError;
 use narthex_identity::TokenError;
 use narthex_mcp::ScanError;
-use narthex_mcp::revision::VersionError;
 use narthex_mcp::headers::HeaderMismatch;
+use narthex_mcp::revision::VersionError;
 use narthex_mcp::rpc;
 use narthex_mcp::seal::HandleError;
 use narthex_policy::Denial;
@@ -26,7 +26,9 @@ pub(crate) enum Refusal {
     Header(HeaderFault),
     Origin,
     NoRoute,
-    Method { allow: &'static str },
+    Method {
+        allow: &'static str,
+    },
     NotAcceptable,
     MediaType,
     Token(TokenError),
@@ -43,11 +45,17 @@ pub(crate) enum Refusal {
     Denied(Denial),
     TooManyStreams,
     Credential(CredentialError),
-    CredentialRejected { status: StatusCode },
+    CredentialRejected {
+        status: StatusCode,
+    },
     Busy(Busy),
     Forward(ForwardError),
-    UpstreamRedirect { status: StatusCode },
-    UpstreamError { status: StatusCode },
+    UpstreamRedirect {
+        status: StatusCode,
+    },
+    UpstreamError {
+        status: StatusCode,
+    },
     Internal(&'static str),
 }
 
@@ -140,14 +148,32 @@ impl Refusal {
         )
     }
 
+    /// Whether the gateway said no, rather than an upstream failing.
+    pub(crate) fn is_denial(&self) -> bool {
+        !matches!(
+            self,
+            Self::Credential(_)
+                | Self::CredentialRejected { .. }
+                | Self::Busy(_)
+                | Self::Forward(_)
+                | Self::UpstreamRedirect { .. }
+                | Self::UpstreamError { .. }
+                | Self::Internal(_)
+        )
+    }
+
     /// What is only for the log: never a secret, never sent to the caller.
     pub(crate) fn detail(&self) -> String {
         match self {
             Self::Token(error) => error.to_string(),
             Self::Credential(error) => error.to_string(),
             Self::Forward(error) => error.to_string(),
-            Self::CredentialRejected { status } => format!("the upstream refused our credential with {status}"),
-            Self::UpstreamRedirect { status } | Self::UpstreamError { status } => format!("the upstream answered {status}"),
+            Self::CredentialRejected { status } => {
+                format!("the upstream refused our credential with {status}")
+            }
+            Self::UpstreamRedirect { status } | Self::UpstreamError { status } => {
+                format!("the upstream answered {status}")
+            }
             Self::Internal(what) => (*what).to_owned(),
             other => other.reason().to_owned(),
         }
@@ -168,19 +194,32 @@ impl Refusal {
                 rpc::INVALID_REQUEST,
                 "Accept must include application/json and text/event-stream",
             ),
-            Self::MediaType => {
-                Verdict::rpc(S::UNSUPPORTED_MEDIA_TYPE, rpc::INVALID_REQUEST, "Content-Type must be application/json")
-            }
+            Self::MediaType => Verdict::rpc(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                rpc::INVALID_REQUEST,
+                "Content-Type must be application/json",
+            ),
             Self::Token(error) => Verdict::http(error.status()),
-            Self::TokenLeak => {
-                Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "The access token must only be in Authorization")
-            }
+            Self::TokenLeak => Verdict::rpc(
+                S::BAD_REQUEST,
+                rpc::INVALID_REQUEST,
+                "The access token must only be in Authorization",
+            ),
             Self::Body(error) => body_verdict(*error),
             Self::Scan(error) => Verdict::rpc(S::BAD_REQUEST, error.code(), error.message()),
-            Self::Version(error) => Verdict { data: error.data(), ..Verdict::rpc(S::BAD_REQUEST, error.code(), error.to_string()) },
-            Self::HeaderMismatch(error) => Verdict::rpc(S::BAD_REQUEST, rpc::HEADER_MISMATCH, error.to_string()),
-            Self::ParamHeader => Verdict::rpc(S::BAD_REQUEST, rpc::HEADER_MISMATCH, "an Mcp-Param header is malformed"),
-            Self::UnaskedResponse => Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "A response was not asked for"),
+            Self::Version(error) => Verdict {
+                data: error.data(),
+                ..Verdict::rpc(S::BAD_REQUEST, error.code(), error.to_string())
+            },
+            Self::HeaderMismatch(error) => {
+                Verdict::rpc(S::BAD_REQUEST, rpc::HEADER_MISMATCH, error.to_string())
+            }
+            Self::ParamHeader => {
+                Verdict::rpc(S::BAD_REQUEST, rpc::HEADER_MISMATCH, "an Mcp-Param header is malformed")
+            }
+            Self::UnaskedResponse => {
+                Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "A response was not asked for")
+            }
             Self::Session(_) => Verdict::rpc(S::NOT_FOUND, rpc::INVALID_REQUEST, "Session not found"),
             Self::EventIdWithoutSession => {
                 Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "Last-Event-ID needs a session")
@@ -207,7 +246,9 @@ impl Refusal {
             Self::Forward(_) | Self::UpstreamRedirect { .. } | Self::UpstreamError { .. } => {
                 Verdict::upstream(S::BAD_GATEWAY, "The MCP server failed to answer")
             }
-            Self::Internal(_) => Verdict::rpc(S::INTERNAL_SERVER_ERROR, rpc::INTERNAL_ERROR, "Internal error"),
+            Self::Internal(_) => {
+                Verdict::rpc(S::INTERNAL_SERVER_ERROR, rpc::INTERNAL_ERROR, "Internal error")
+            }
         }
     }
 }
@@ -215,7 +256,9 @@ impl Refusal {
 fn body_verdict(error: BodyError) -> Verdict {
     use StatusCode as S;
     match error {
-        BodyError::TooLarge => Verdict::rpc(S::PAYLOAD_TOO_LARGE, rpc::INVALID_REQUEST, "Request body is too large"),
+        BodyError::TooLarge => {
+            Verdict::rpc(S::PAYLOAD_TOO_LARGE, rpc::INVALID_REQUEST, "Request body is too large")
+        }
         BodyError::TooSlow => Verdict::http(S::REQUEST_TIMEOUT),
         BodyError::Incomplete => Verdict::http(S::BAD_REQUEST),
         BodyError::Saturated => {
@@ -233,7 +276,9 @@ fn denial_verdict(denial: &Denial) -> Verdict {
         }
         Denial::MissingScopes { .. } => Verdict::rpc(S::FORBIDDEN, FORBIDDEN, "Insufficient scope"),
         // Exactly what a server says of a tool that it does not have (MCP 2026-07-28, server/tools).
-        Denial::HiddenTool { name } => Verdict::rpc(S::OK, rpc::INVALID_PARAMS, format!("Unknown tool: {name}")),
+        Denial::HiddenTool { name } => {
+            Verdict::rpc(S::OK, rpc::INVALID_PARAMS, format!("Unknown tool: {name}"))
+        }
         Denial::Limited(limited) => Verdict {
             retry_after: Some(limited.retry_after),
             ..Verdict::rpc(S::TOO_MANY_REQUESTS, rpc::LIMIT_REACHED, "Limit reached, try again later")

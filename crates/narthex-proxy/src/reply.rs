@@ -27,7 +27,11 @@ pub(crate) struct Reply {
 impl Reply {
     /// # Errors
     /// None in practice: the fields are well-formed.
-    pub(crate) fn new(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> pingora::Result<Self> {
+    pub(crate) fn new(
+        status: StatusCode,
+        content_type: Option<&'static str>,
+        body: Bytes,
+    ) -> pingora::Result<Self> {
         let mut header = ResponseHeader::build_no_case(status, Some(16))?;
         if let Some(content_type) = content_type {
             header.insert_header(CONTENT_TYPE, HeaderValue::from_static(content_type))?;
@@ -80,7 +84,10 @@ impl Reply {
                 // draft-ietf-httpapi-ratelimit-headers-10 §3, §4.
                 let (policy, count) = (&limited.policy, limited.count);
                 let window = limited.window.map_or_else(String::new, |w| format!(";w={}", seconds(w)));
-                self.text(HeaderName::from_static("ratelimit-policy"), &format!("\"{policy}\";q={count}{window}"))?;
+                self.text(
+                    HeaderName::from_static("ratelimit-policy"),
+                    &format!("\"{policy}\";q={count}{window}"),
+                )?;
                 let reset = seconds(limited.retry_after);
                 self.text(HeaderName::from_static("ratelimit"), &format!("\"{policy}\";r=0;t={reset}"))?;
             }
@@ -101,7 +108,11 @@ impl Reply {
     ///
     /// # Errors
     /// The client is gone.
-    pub(crate) async fn send(mut self, session: &mut ServerSession, visit: &mut Visit) -> pingora::Result<()> {
+    pub(crate) async fn send(
+        mut self,
+        session: &mut ServerSession,
+        visit: &mut Visit,
+    ) -> pingora::Result<()> {
         settle(session).await;
         decorate(&mut self.header, visit)?;
         visit.status = self.header.status;

@@ -41,7 +41,8 @@ pub fn service(
     let mut service = Service::new("narthex".to_owned(), door);
     let mut listener = ListenerConfig::tcp(settings.listen.to_string());
     if let Some(certificates) = certificates {
-        let mut tls = TlsSettings::with_callbacks(Box::new(NoCallbacks)).map_err(|e| ServiceError::Tls(e.to_string()))?;
+        let mut tls = TlsSettings::with_callbacks(Box::new(NoCallbacks))
+            .map_err(|e| ServiceError::Tls(e.to_string()))?;
         if let Some(verifier) = certificates.client_verifier() {
             tls.set_client_cert_verifier(verifier);
         }

@@ -119,8 +119,12 @@ impl Snapshot {
             documents: parts.documents.into_iter().map(|d| (d.path.clone().into(), d)).collect(),
             tenants: config.tenants.keys().cloned().collect(),
             origins: Origins::new(&config.server.allowed_origins),
-            scan: ScanLimits { depth: limits.json_depth.try_into().unwrap_or(u16::MAX), ..ScanLimits::default() },
-            budget: previous.map_or_else(|| BodyBudget::new(limits.buffered), |p| p.budget.with_cap(limits.buffered)),
+            scan: ScanLimits {
+                depth: limits.json_depth.try_into().unwrap_or(u16::MAX),
+                ..ScanLimits::default()
+            },
+            budget: previous
+                .map_or_else(|| BodyBudget::new(limits.buffered), |p| p.budget.with_cap(limits.buffered)),
             limits,
             sealer: parts.sealer,
             https: config.server.public_url.url.starts_with("https:"),

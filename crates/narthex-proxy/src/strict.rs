@@ -67,7 +67,8 @@ fn lines_end_in_crlf(raw: &[u8]) -> bool {
 
 fn names_content_length(raw: &[u8]) -> bool {
     const NAME: &[u8] = b"content-length";
-    raw.split(|b| *b == b'\n').any(|line| line.len() >= NAME.len() && line[..NAME.len()].eq_ignore_ascii_case(NAME))
+    raw.split(|b| *b == b'\n')
+        .any(|line| line.len() >= NAME.len() && line[..NAME.len()].eq_ignore_ascii_case(NAME))
 }
 
 #[cfg(test)]

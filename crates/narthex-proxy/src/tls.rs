@@ -75,12 +75,15 @@ fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, Certifica
         roots.add(certificate).map_err(|e| fail(e.to_string()))?;
     }
     let provider = Arc::new(default_provider());
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(|e| fail(e.to_string()))
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|e| fail(e.to_string()))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let fail = |cause: String| CertificateError { path: path.to_owned(), cause };
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(|e| fail(e.to_string()))?.collect();
+    let found: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).map_err(|e| fail(e.to_string()))?.collect();
     let found = found.map_err(|e| fail(e.to_string()))?;
     if found.is_empty() { Err(fail("no certificate in it".to_owned())) } else { Ok(found) }
 }

@@ -188,7 +188,8 @@ impl Headers {
     /// The first value of a field, whatever the case of `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
+        let field = self.0.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        field.map(|(_, value)| value.as_str())
     }
 
     /// Every value of a field.

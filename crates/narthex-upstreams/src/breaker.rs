@@ -73,7 +73,9 @@ impl Breaker {
     fn failed(&self, probe: bool, now: Instant) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if probe || failures >= self.threshold {
-            let until = self.elapsed(now).saturating_add(u64::try_from(self.cooldown.as_millis()).unwrap_or(u64::MAX));
+            let until = self
+                .elapsed(now)
+                .saturating_add(u64::try_from(self.cooldown.as_millis()).unwrap_or(u64::MAX));
             self.open_until.store(until.max(1), Ordering::Release);
         }
     }

@@ -47,11 +47,15 @@ impl Catalogue {
     /// Says so to one caller a minute.
     #[must_use]
     pub fn is_due(&self, now: Instant) -> bool {
-        let elapsed = u64::try_from(now.saturating_duration_since(self.epoch).as_millis()).unwrap_or(u64::MAX);
+        let elapsed =
+            u64::try_from(now.saturating_duration_since(self.epoch).as_millis()).unwrap_or(u64::MAX);
         let fresh_until = self.fresh_until.load(Ordering::Relaxed);
         let next = elapsed.saturating_add(u64::try_from(FRESH.as_millis()).unwrap_or(u64::MAX));
         elapsed >= fresh_until
-            && self.fresh_until.compare_exchange(fresh_until, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && self
+                .fresh_until
+                .compare_exchange(fresh_until, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// The remembered copy of `name`.

@@ -181,7 +181,8 @@ impl Upstreams {
 impl Upstream {
     // The CA file is re-read on every reload: its content may have changed under the same name.
     fn same_as(&self, settings: &Settings) -> bool {
-        settings.ca.is_none() && self.settings == Settings { credential: Credential::None, ..settings.clone() }
+        settings.ca.is_none()
+            && self.settings == Settings { credential: Credential::None, ..settings.clone() }
     }
 }
 

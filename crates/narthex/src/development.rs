@@ -29,7 +29,11 @@ pub(crate) fn trust(config: &mut Config, issuer: &DevelopmentIssuer) {
 /// What the issuer publishes: its metadata (RFC 8414 §3) and its keys.
 pub(crate) fn documents(config: &Config, issuer: &DevelopmentIssuer) -> Vec<Document> {
     let prefix = &config.server.public_url.path;
-    let json = |path: String, body: String| Document { path, content_type: "application/json", body: Bytes::from(body) };
+    let json = |path: String, body: String| Document {
+        path,
+        content_type: "application/json",
+        body: Bytes::from(body),
+    };
     vec![
         json(format!("/.well-known/oauth-authorization-server{prefix}"), issuer.metadata()),
         json(format!("{prefix}/oauth/jwks"), issuer.jwks()),

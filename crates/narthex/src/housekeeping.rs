@@ -86,13 +86,15 @@ impl Housekeeping {
 
     async fn tick(&self) {
         let snapshot = self.gateway.snapshot();
-        snapshot.policy.housekeep(Instant::now());
+        let found = snapshot.policy.housekeep(Instant::now());
+        self.metrics.limit_keys(found.keys, found.overflows);
         for upstream in snapshot.upstreams.iter() {
             self.metrics.upstream_up(upstream.id.as_str(), upstream.is_up());
             self.metrics.breaker_open(upstream.id.as_str(), !upstream.is_up());
         }
         self.metrics.buffered_bytes(self.gateway.buffered_bytes());
-        snapshot.identity.refresh_due(SystemTime::now()).await;
+        // A slow issuer holds nothing else up.
+        tokio::spawn(async move { snapshot.identity.refresh_due(SystemTime::now()).await });
     }
 
     /// Waits until the last request is answered, then ends the process: pingora itself would sleep

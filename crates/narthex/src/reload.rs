@@ -1,8 +1,8 @@
 //! Putting a changed configuration to use: all of it, or nothing.
 
 use crate::run::Prepared;
-use narthex_config::{Config, Watcher};
 use narthex_config::model::{Admin, Server, Tls};
+use narthex_config::{Config, Watcher};
 use narthex_proxy::{Certificates, Gateway};
 use narthex_telemetry::Metrics;
 use std::path::PathBuf;

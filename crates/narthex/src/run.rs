@@ -68,7 +68,11 @@ impl Prepared {
     }
 
     /// A snapshot of `config`, with the state of `previous`.
-    pub(crate) fn build(&self, mut config: Config, previous: Option<&Snapshot>) -> Result<Snapshot, StartError> {
+    pub(crate) fn build(
+        &self,
+        mut config: Config,
+        previous: Option<&Snapshot>,
+    ) -> Result<Snapshot, StartError> {
         let issuer = development::open(&config)?;
         let mut documents = Vec::new();
         if let Some(issuer) = &issuer {
@@ -105,9 +109,11 @@ fn assemble(path: &Path, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     warn_of(&warnings);
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), env!("NARTHEX_REVISION"));
     let metrics = Arc::new(metrics.map_err(|e| StartError::Metrics(e.to_string()))?);
-    let access_log = Arc::new(AccessLog::stdout(metrics.access_log_dropped()).map_err(StartError::AccessLog)?);
+    let access_log =
+        Arc::new(AccessLog::stdout(metrics.access_log_dropped()).map_err(StartError::AccessLog)?);
     let prepared = Prepared::new(Arc::clone(&metrics));
-    let (settings, admin, started_with) = (config.server.clone(), config.admin.clone(), StartOnly::of(&config));
+    let (settings, admin, started_with) =
+        (config.server.clone(), config.admin.clone(), StartOnly::of(&config));
     let certificates = settings.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
     let snapshot = prepared.build(config, None)?;
     metrics.config_loaded(true, std::time::SystemTime::now());
@@ -118,7 +124,9 @@ fn assemble(path: &Path, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         let changed = Arc::clone(&changed);
         narthex_config::watch(path, &fingerprint, &files, move || changed.notify_one())
     };
-    let watcher = watcher.inspect_err(|error| warn!(%error, "changes of the file will not be seen; SIGHUP reloads")).ok();
+    let watcher = watcher
+        .inspect_err(|error| warn!(%error, "changes of the file will not be seen; SIGHUP reloads"))
+        .ok();
     let reloader = Reloader {
         path: path.to_owned(),
         prepared,
@@ -130,9 +138,18 @@ fn assemble(path: &Path, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     };
     let mut server = Server::new_with_opt_and_conf(Some(Opt::default()), conf(&settings));
     server.bootstrap();
-    server.add_service(narthex_proxy::service(&settings, Arc::clone(&gateway), Arc::clone(&metrics), certificates)?);
-    server.add_service(narthex_admin::service(admin.listen, Admin::new(Arc::clone(&metrics), Arc::clone(&ready) as _)));
-    let housekeeping = Housekeeping { reloader, changed, gateway, metrics, access_log: Arc::clone(&access_log), ready };
+    server.add_service(narthex_proxy::service(
+        &settings,
+        Arc::clone(&gateway),
+        Arc::clone(&metrics),
+        certificates,
+    )?);
+    server.add_service(narthex_admin::service(
+        admin.listen,
+        Admin::new(Arc::clone(&metrics), Arc::clone(&ready) as _),
+    ));
+    let housekeeping =
+        Housekeeping { reloader, changed, gateway, metrics, access_log: Arc::clone(&access_log), ready };
     server.add_service(background_service("housekeeping", housekeeping));
     info!(listen = %settings.listen, public_url = settings.public_url.url, admin = %admin.listen, fingerprint, "starting");
     Ok((server, access_log))
@@ -140,9 +157,8 @@ fn assemble(path: &Path, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
 
 /// Says what is probably not meant.
 pub(crate) fn warn_of(warnings: &Diagnostics) {
-    let text = warnings.one_line();
-    if !text.is_empty() {
-        warn!(warnings = text, "configuration");
+    if !warnings.is_empty() {
+        warn!(warnings = warnings.one_line(), "configuration");
     }
 }
 

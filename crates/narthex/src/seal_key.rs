@@ -39,12 +39,18 @@ fn own(state_dir: &Path) -> Result<[u8; LEN], SealKeyError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut key = [0; LEN];
             rand::fill(&mut key).map_err(|_| fail("no randomness".to_owned()))?;
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(|e| fail(e.to_string()))?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(state_dir)
+                .map_err(|e| fail(e.to_string()))?;
             let mut options = OpenOptions::new();
             options.write(true).create_new(true).mode(0o600);
             let mut file = options.open(&path).map_err(|e| fail(e.to_string()))?;
             let text: String = key.iter().map(|b| format!("{b:02x}")).collect();
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| fail(e.to_string()))?;
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+                .map_err(|e| fail(e.to_string()))?;
             Ok(key)
         }
         Err(error) => Err(fail(error.to_string())),

@@ -60,14 +60,17 @@ fn tenant(args: &TokenArgs, config: &Config, route: &Route) -> Result<String, St
         return Ok(name.clone());
     }
     let granted = config.tenants.iter().find(|(_, tenant)| tenant.routes.contains(&route.id));
-    granted.map(|(id, _)| id.as_str().to_owned()).ok_or_else(|| format!("no tenant may use the route {}", route.id))
+    granted
+        .map(|(id, _)| id.as_str().to_owned())
+        .ok_or_else(|| format!("no tenant may use the route {}", route.id))
 }
 
 fn scopes(args: &TokenArgs, route: &Route) -> Vec<String> {
     match &args.scope {
         Some(text) => text.split([' ', ',']).filter(|s| !s.is_empty()).map(str::to_owned).collect(),
         None => {
-            let needed: BTreeSet<_> = route.scopes.iter().chain(route.tools.iter().flat_map(|t| &t.scopes)).collect();
+            let needed: BTreeSet<_> =
+                route.scopes.iter().chain(route.tools.iter().flat_map(|t| &t.scopes)).collect();
             needed.into_iter().map(|s| s.as_str().to_owned()).collect()
         }
     }

@@ -36,12 +36,9 @@ impl Rate {
         let period = Duration::from_nanos(period);
         let quota = Quota::with_period(period)?.allow_burst(burst);
         // The limiters' time line begins where the policy's does, so that buckets outlive them.
-        let (take, peek) = at(0.into(), || {
-            (RateLimiter::new(quota, Take, CallTime), RateLimiter::new(quota, Peek, CallTime))
-        });
         Some(Self {
-            take: take.with_middleware(),
-            peek,
+            take: at(0.into(), || RateLimiter::new(quota, Take, CallTime)),
+            peek: at(0.into(), || RateLimiter::new(quota, Peek, CallTime)),
             count: rate.count.get(),
             window: rate.window,
             burst,

@@ -64,7 +64,7 @@ pub(crate) async fn send<'b>(
         if status != StatusCode::UNAUTHORIZED || renewed {
             return Ok(Answered { permitted, answer, client_gone, slot });
         }
-        drop(answer);
+        shared.connections.abandon(answer.connection).await;
         renewed = true;
         credential = renew(&permitted, &credential, visit).await?;
     }
@@ -80,10 +80,17 @@ async fn renew(
     if !source.is_renewable() {
         return Err(Refusal::CredentialRejected { status: StatusCode::UNAUTHORIZED });
     }
-    source.renew(rejected, &identified.caller, identified.token(), visit.now).await.map_err(Refusal::Credential)
+    source
+        .renew(rejected, &identified.caller, identified.token(), visit.now)
+        .await
+        .map_err(Refusal::Credential)
 }
 
-fn outbound(permitted: &Permitted<'_>, credential: &UpstreamCredential, visit: &Visit) -> Result<Outbound, Refusal> {
+fn outbound(
+    permitted: &Permitted<'_>,
+    credential: &UpstreamCredential,
+    visit: &Visit,
+) -> Result<Outbound, Refusal> {
     let routed = &permitted.routed;
     let internal = |_| Refusal::Internal("cannot build the upstream's request");
     let body = routed.scanned.body.map_or_else(Bytes::new, |b| b.bytes.clone());

@@ -80,7 +80,11 @@ pub(crate) fn accept(session: &ServerSession, visit: &mut Visit) -> Result<Accep
 ///
 /// # Errors
 /// None: a client that is gone needs no answer.
-pub(crate) async fn answer(session: &mut ServerSession, visit: &mut Visit, reply: Reply) -> Result<(), Refusal> {
+pub(crate) async fn answer(
+    session: &mut ServerSession,
+    visit: &mut Visit,
+    reply: Reply,
+) -> Result<(), Refusal> {
     if reply.send(session, visit).await.is_err() {
         visit.cut = Some("client_gone");
     }
@@ -91,7 +95,8 @@ fn serve(document: &Document, method: &Method) -> Result<Accepted, Refusal> {
     let internal = |_| Refusal::Internal("cannot build an answer");
     let mut reply = match *method {
         Method::GET => {
-            let mut reply = Reply::new(StatusCode::OK, Some(document.content_type), document.body.clone()).map_err(internal)?;
+            let mut reply = Reply::new(StatusCode::OK, Some(document.content_type), document.body.clone())
+                .map_err(internal)?;
             let caching = HeaderValue::from_static("public, max-age=300");
             reply.header.insert_header(CACHE_CONTROL, caching).map_err(internal)?;
             reply

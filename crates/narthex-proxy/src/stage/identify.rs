@@ -35,14 +35,19 @@ impl Identified {
 ///
 /// # Errors
 /// No token, or not a good one for this route.
-pub(crate) async fn caller(shared: &Shared, mut inbound: Inbound, visit: &mut Visit) -> Result<Identified, Refusal> {
+pub(crate) async fn caller(
+    shared: &Shared,
+    mut inbound: Inbound,
+    visit: &mut Visit,
+) -> Result<Identified, Refusal> {
     if let Some(anonymous) = &inbound.route.anonymous {
         let caller = Arc::clone(anonymous);
         visit.caller = Some(Arc::clone(&caller));
         return Ok(Identified { inbound, caller, token: None });
     }
     let (caller, range) = {
-        let token = bearer_token(inbound.facts.authorization.iter().map(HeaderValue::as_bytes)).map_err(Refusal::Token)?;
+        let token = bearer_token(inbound.facts.authorization.iter().map(HeaderValue::as_bytes))
+            .map_err(Refusal::Token)?;
         if inbound.facts.leaks(token) {
             return Err(Refusal::TokenLeak);
         }

@@ -35,31 +35,54 @@ pub(crate) async fn deliver(
     visit: &mut Visit,
     shutdown: &ShutdownWatch,
 ) -> Result<(), Refusal> {
-    let routed = &answered.permitted.routed;
-    let upstream_header = answered.answer.header().map_err(Refusal::Forward)?;
-    let judged = judge(
-        routed.inbound().verb,
-        expects_result(routed),
-        upstream_header.status,
-        upstream_header.headers.get(CONTENT_TYPE),
-    )?;
-    let (status, content) = match judged {
-        Judged::Relay(status, content) => (status, content),
-        Judged::Empty(status) => return empty(shared, answered, status, None, session, visit).await,
-        Judged::Status(status) => {
-            let body = rpc::error_body(visit.rpc_id.as_deref(), rpc::INTERNAL_ERROR, "The MCP server refused the request", None);
-            return empty(shared, answered, status, Some(body.into()), session, visit).await;
+    let prepared = match prepare(shared, &mut answered, visit) {
+        Ok(prepared) => prepared,
+        Err(refusal) => {
+            shared.connections.abandon(answered.answer.connection).await;
+            return Err(refusal);
         }
     };
-    let header = response_header(routed, upstream_header, status, content, visit)?;
-    let stream = match (content, answered.permitted.stream.take()) {
-        (Content::EventStream, None) => Some(shared.streams.open(routed.caller(), visit)?),
-        (_, taken) => taken,
+    let (header, content, stream) = match prepared {
+        Prepared::Relay { header, content, stream } => (header, content, stream),
+        Prepared::Own { status, body } => return own(shared, answered, status, body, session, visit).await,
     };
-    if listing::is_wanted(routed, visit) && status == StatusCode::OK {
+    let routed = &answered.permitted.routed;
+    if listing::is_wanted(routed, visit) && header.status == StatusCode::OK {
         return listing::deliver(shared, answered, header, content, session, visit).await;
     }
     relay(shared, answered, header, stream, session, visit, shutdown).await
+}
+
+/// What is to be sent.
+enum Prepared {
+    /// The upstream's body, under this header.
+    Relay { header: ResponseHeader, content: Content, stream: Option<StreamGuard> },
+    /// Something of ours.
+    Own { status: StatusCode, body: Option<Bytes> },
+}
+
+fn prepare(shared: &Shared, answered: &mut Answered<'_>, visit: &mut Visit) -> Result<Prepared, Refusal> {
+    let taken = answered.permitted.stream.take();
+    let routed = &answered.permitted.routed;
+    let upstream = answered.answer.header().map_err(Refusal::Forward)?;
+    let verb = routed.inbound().verb;
+    let (status, content) =
+        match judge(verb, expects_result(routed), upstream.status, upstream.headers.get(CONTENT_TYPE))? {
+            Judged::Relay(status, content) => (status, content),
+            Judged::Empty(status) => return Ok(Prepared::Own { status, body: None }),
+            Judged::Status(status) => {
+                let text = "The MCP server refused the request";
+                let body = rpc::error_body(visit.rpc_id.as_deref(), rpc::INTERNAL_ERROR, text, None);
+                return Ok(Prepared::Own { status, body: Some(body.into()) });
+            }
+        };
+    let header = build_header(routed, upstream, status, content, visit)
+        .map_err(|_| Refusal::Internal("cannot build the answer"))?;
+    let stream = match (content, taken) {
+        (Content::EventStream, None) => Some(shared.streams.open(routed.caller(), visit)?),
+        (_, taken) => taken,
+    };
+    Ok(Prepared::Relay { header, content, stream })
 }
 
 fn expects_result(routed: &Routed<'_>) -> bool {
@@ -67,16 +90,6 @@ fn expects_result(routed: &Routed<'_>) -> bool {
 }
 
 /// The header for the client: every field is one that we chose.
-fn response_header(
-    routed: &Routed<'_>,
-    upstream: &ResponseHeader,
-    status: StatusCode,
-    content: Content,
-    visit: &mut Visit,
-) -> Result<ResponseHeader, Refusal> {
-    build_header(routed, upstream, status, content, visit).map_err(|_| Refusal::Internal("cannot build the answer"))
-}
-
 fn build_header(
     routed: &Routed<'_>,
     upstream: &ResponseHeader,
@@ -93,14 +106,18 @@ fn build_header(
         Content::EventStream => {
             header.insert_header(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))?;
             header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"))?;
-            header.insert_header(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))?;
+            header.insert_header(
+                HeaderName::from_static("x-accel-buffering"),
+                HeaderValue::from_static("no"),
+            )?;
         }
     }
     match upstream.headers.get(CONTENT_LENGTH) {
         Some(length) => header.insert_header(CONTENT_LENGTH, length.clone())?,
         None => header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?,
     }
-    if let Some(after) = upstream.headers.get(RETRY_AFTER).filter(|_| status == StatusCode::TOO_MANY_REQUESTS) {
+    if let Some(after) = upstream.headers.get(RETRY_AFTER).filter(|_| status == StatusCode::TOO_MANY_REQUESTS)
+    {
         header.insert_header(RETRY_AFTER, after.clone())?;
     }
     if let Some(handle) = session_handle(routed, upstream, visit) {
@@ -129,7 +146,7 @@ fn session_handle(routed: &Routed<'_>, upstream: &ResponseHeader, visit: &Visit)
 }
 
 /// Answers without the upstream's body, which is read to its end so that its connection lives on.
-async fn empty(
+async fn own(
     shared: &Shared,
     answered: Answered<'_>,
     status: StatusCode,

@@ -22,11 +22,17 @@ pub(crate) struct Permitted<'b> {
 ///
 /// # Errors
 /// The tenant, a scope, a tool rule or a limit says no.
-pub(crate) fn decide<'b>(shared: &Shared, routed: Routed<'b>, visit: &mut Visit) -> Result<Permitted<'b>, Refusal> {
+pub(crate) fn decide<'b>(
+    shared: &Shared,
+    routed: Routed<'b>,
+    visit: &mut Visit,
+) -> Result<Permitted<'b>, Refusal> {
     let route = &routed.inbound().route;
     let (policy, caller) = (&route.policy, routed.caller());
     let permit = match routed.scanned.messages() {
-        [] => policy.permit(caller, &[Call { method: visit.method, tool: None, counts: true }], visit.started),
+        [] => {
+            policy.permit(caller, &[Call { method: visit.method, tool: None, counts: true }], visit.started)
+        }
         [one] => policy.permit(caller, &[call(one)], visit.started),
         many => policy.permit(caller, &many.iter().map(call).collect::<Vec<_>>(), visit.started),
     };

@@ -1,7 +1,7 @@
 //! Stage 9: what happened, written down. Runs for every request, however it ended.
 
 use crate::gateway::Shared;
-use crate::record::Visit;
+use crate::record::{Refused, Visit};
 use crate::refusal::Refusal;
 use narthex_identity::Caller;
 use narthex_policy::Denial;
@@ -11,9 +11,11 @@ use narthex_telemetry::{AccessRecord, Decision, FinishedCall};
 /// Takes a refusal into the record, and explains to the log what no caller is told.
 pub(crate) fn note_refusal(shared: &Shared, visit: &mut Visit, refusal: &Refusal) {
     let (reason, security) = (refusal.reason(), refusal.is_security_event());
-    visit.refused = Some((reason, security));
+    visit.refused = Some(Refused { reason, denied: refusal.is_denial(), security });
     let route = visit.route.as_ref().map_or("-", |r| r.id.as_str());
-    shared.metrics.denied(route, reason);
+    if refusal.is_denial() {
+        shared.metrics.denied(route, reason);
+    }
     if let Refusal::Denied(Denial::Limited(limited)) = refusal {
         shared.metrics.rate_limited(tenant_label(visit), &limited.policy);
     }
@@ -43,10 +45,6 @@ pub(crate) fn write(shared: &Shared, visit: &Visit) {
         shared.metrics.upstream_retried(upstream);
     }
     let caller = visit.caller.as_deref();
-    let (reason, security) = match (visit.refused, visit.cut) {
-        (Some((reason, security)), _) => (Some(reason), security),
-        (None, cut) => (cut, false),
-    };
     shared.access_log.write(&AccessRecord {
         at: visit.now,
         request_id: visit.request_id.as_str(),
@@ -62,9 +60,9 @@ pub(crate) fn write(shared: &Shared, visit: &Visit) {
         tool: visit.tool.as_deref(),
         upstream,
         status: code,
-        decision: if visit.refused.is_some() { Decision::Deny } else { Decision::Allow },
-        reason,
-        security,
+        decision: if visit.refused.is_some_and(|r| r.denied) { Decision::Deny } else { Decision::Allow },
+        reason: visit.refused.map(|r| r.reason).or(visit.cut),
+        security: visit.refused.is_some_and(|r| r.security),
         bytes_in: visit.bytes_in as u64,
         bytes_out: visit.bytes_out as u64,
         duration,

@@ -35,7 +35,8 @@ impl TokenCall {
     /// The first value of a form field.
     #[must_use]
     pub fn form(&self, name: &str) -> Option<&str> {
-        self.form_all(name).next()
+        let field = self.form.iter().find(|(field, _)| field == name);
+        field.map(|(_, value)| value.as_str())
     }
 
     /// Every value of a form field.

@@ -101,7 +101,16 @@ mod tests {
 
     #[test]
     fn what_is_no_server_is_never_called() {
-        for text in ["0.0.0.0", "0.1.2.3", "224.0.0.1", "255.255.255.255", "240.0.0.1", "::", "ff02::1", "::ffff:0.0.0.0"] {
+        for text in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "224.0.0.1",
+            "255.255.255.255",
+            "240.0.0.1",
+            "::",
+            "ff02::1",
+            "::ffff:0.0.0.0",
+        ] {
             let kind = text.parse().map(classify);
             assert_eq!(kind, Ok(AddressKind::NotAServer), "{text}");
             assert!(!AddressKind::NotAServer.is_allowed(true));

@@ -24,7 +24,7 @@ bench: deps ## Compare CPU, latency and memory with a bare Pingora proxy
 lint: deps ## Formatting, lints, licences and advisories
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check bans licenses sources; \
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
 	 else echo 'cargo-deny is not installed: licences and sources not checked'; fi
 
 build: deps ## Build the release binaries

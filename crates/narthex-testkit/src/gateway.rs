@@ -1,19 +1,21 @@
 //! The real binary, as a process with ports and a directory of its own.
 
+mod launch;
 mod output;
+mod place;
+
+pub use launch::{Launch, StartFailure};
+pub use place::Place;
 
 use crate::client::RawResponse;
 use crate::mcp;
-use crate::port::free_port;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use output::Output;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
-use std::{fmt, fs, io};
-use tempfile::TempDir;
+use std::{fs, io};
 
 /// A running gateway. Dropping it kills it.
 pub struct GatewayProcess {
@@ -178,187 +180,6 @@ impl Drop for GatewayProcess {
     }
 }
 
-/// How a gateway is started.
-pub struct Launch<F> {
-    yaml: F,
-    env: Vec<(String, String)>,
-    args: Vec<String>,
-}
-
-impl<F: Fn(&Place) -> String> Launch<F> {
-    /// With the configuration that `yaml` gives for the gateway's place.
-    #[must_use]
-    pub fn new(yaml: F) -> Self {
-        Self { yaml, env: Vec::new(), args: Vec::new() }
-    }
-
-    /// With this environment variable.
-    #[must_use]
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.env.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// With this argument after `run --config FILE`.
-    #[must_use]
-    pub fn arg(mut self, arg: &str) -> Self {
-        self.args.push(arg.to_owned());
-        self
-    }
-
-    /// Starts it and waits until `/readyz` says 200.
-    ///
-    /// # Errors
-    /// It ended, or did not become ready within 20 s. Where another process was faster at one of its
-    /// ports, it is tried again with others.
-    pub async fn start(&self) -> Result<GatewayProcess, StartFailure> {
-        let mut failure = StartFailure { output: String::new(), status: None };
-        for _ in 0..ATTEMPTS {
-            match self.attempt().await {
-                Err(lost) if lost.output.contains("in use") => failure = lost,
-                outcome => return outcome,
-            }
-        }
-        Err(failure)
-    }
-
-    async fn attempt(&self) -> Result<GatewayProcess, StartFailure> {
-        let place = Place::new();
-        place.write_config(&(self.yaml)(&place));
-        let mut gateway = self.spawn(place);
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if let Ok(Some(status)) = gateway.child.try_wait() {
-                gateway.output.finish();
-                return Err(StartFailure { output: gateway.output(), status: Some(status) });
-            }
-            if gateway.admin("/readyz").await.is_ok_and(|answer| answer.status == 200) {
-                return Ok(gateway);
-            }
-            tokio::time::sleep(POLL).await;
-        }
-        Err(StartFailure { output: gateway.output(), status: None })
-    }
-
-    fn spawn(&self, place: Place) -> GatewayProcess {
-        let binary = binary();
-        let mut child = Command::new(&binary)
-            .args(["run", "--config"])
-            .arg(place.config())
-            .args(&self.args)
-            .envs(self.env.iter().cloned())
-            .current_dir(place.dir())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
-        let output = Output::capture(&mut child);
-        GatewayProcess { child, place, output }
-    }
-}
-
-/// What a gateway has to itself.
-#[derive(Debug)]
-pub struct Place {
-    /// The port for MCP clients, of 127.0.0.1.
-    pub port: u16,
-    /// The port for operators, of 127.0.0.1.
-    pub admin_port: u16,
-    dir: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        Self { port: free_port(), admin_port: free_port(), dir }
-    }
-
-    /// Its directory, removed with it: the configuration is in it, and secrets and state may be.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// The configuration file.
-    #[must_use]
-    pub fn config(&self) -> PathBuf {
-        self.dir().join("gateway.yaml")
-    }
-
-    /// Where MCP clients connect.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
-    }
-
-    /// Where operators connect.
-    #[must_use]
-    pub fn admin_address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.admin_port))
-    }
-
-    /// `server.public_url`.
-    #[must_use]
-    pub fn public_url(&self) -> String {
-        format!("http://localhost:{}", self.port)
-    }
-
-    /// The `server:` and `admin:` sections for this place, with `more` (lines indented by two spaces)
-    /// in `server:`.
-    #[must_use]
-    pub fn server_yaml(&self, more: &str) -> String {
-        format!(
-            "server:\n  listen: {}\n  public_url: {}\n  state_dir: {}\n{more}admin:\n  listen: {}\n",
-            self.address(),
-            self.public_url(),
-            self.dir().join("state").display(),
-            self.admin_address(),
-        )
-    }
-
-    /// Writes a file into the directory, such as a secret, and gives its path.
-    #[must_use]
-    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.dir().join(name);
-        fs::write(&path, content).expect("a writable directory");
-        path
-    }
-
-    fn write_config(&self, yaml: &str) {
-        let new = self.file(".gateway.yaml.new", yaml);
-        fs::rename(new, self.config()).expect("a writable directory");
-    }
-}
-
-/// A gateway that did not become ready.
-#[derive(Debug)]
-pub struct StartFailure {
-    /// What it wrote.
-    pub output: String,
-    /// How it ended; `None` if it was still running.
-    pub status: Option<ExitStatus>,
-}
-
-impl fmt::Display for StartFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.status {
-            Some(status) => write!(f, "the gateway ended ({status}):\n{}", self.output),
-            None => write!(f, "the gateway did not become ready:\n{}", self.output),
-        }
-    }
-}
-
-/// The binary under test: `NARTHEX_BIN`, or the one built beside this test.
-fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("NARTHEX_BIN") {
-        return path.into();
-    }
-    // The test is target/PROFILE/deps/NAME.
-    let test = std::env::current_exe().expect("a path of this test");
-    test.ancestors().nth(2).expect("a target directory").join("narthex")
-}
-
 fn pid(child: &Child) -> Pid {
     Pid::from_raw(i32::try_from(child.id()).expect("a process id"))
 }
@@ -380,7 +201,6 @@ async fn until<F: Future<Output = bool>>(done: impl Fn() -> F) -> bool {
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
-const ATTEMPTS: usize = 3;
 
 /// Log messages of the gateway.
 const RELOADED: &str = "configuration reloaded";

@@ -142,8 +142,9 @@ mod tests {
     async fn handshake(server: Arc<ServerConfig>, client: Arc<ClientConfig>, name: &'static str) -> bool {
         let (here, there) = tokio::io::duplex(16 * 1024);
         let accept = tokio::spawn(async move { TlsAcceptor::from(server).accept(here).await });
-        let connect = TlsConnector::from(client).connect(name.try_into().unwrap(), there).await.is_ok();
-        connect && accept.await.unwrap().is_ok()
+        // Held, so that the server can still write to it.
+        let connected = TlsConnector::from(client).connect(name.try_into().unwrap(), there).await;
+        connected.is_ok() && accept.await.unwrap().is_ok()
     }
 
     #[tokio::test]

@@ -49,7 +49,7 @@ impl RawResponse {
         if self.header("content-type").is_none_or(|kind| !kind.starts_with("text/event-stream")) {
             return self.json();
         }
-        let is_response = |message: &Value| message.get("result").or(message.get("error")).is_some();
+        let is_response = |message: &Value| message.get("result").is_some() || message.get("error").is_some();
         self.events().iter().map(SseEvent::json).find(is_response).unwrap_or_default()
     }
 

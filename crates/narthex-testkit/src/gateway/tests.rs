@@ -1,4 +1,5 @@
 use super::*;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_sample_is_found_by_all_of_its_name_and_labels() {

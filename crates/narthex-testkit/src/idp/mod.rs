@@ -117,7 +117,6 @@ impl MockIdp {
 
     /// An opaque token that introspection says is active, with these claims.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "so that calls can say json!(…) without a borrow")]
     pub fn opaque_token(&self, claims: Value) -> String {
         let token = self.state.unique("opaque-token-canary");
         self.state.opaque.lock().insert(token.clone(), claims);

@@ -51,11 +51,11 @@ const BEYOND_A_PLAIN_VERIFIER: [&str; 9] = [
     "crit names an absent extension",
     "crit is empty",
     "crit turns base64 off",
+    "iss a list with ours",
     "sub empty",
     "tenant missing",
     "tenant empty",
     "tenant a list",
-    "aud twice, ours first",
 ];
 
 #[tokio::test]
@@ -65,9 +65,7 @@ async fn hostile_tokens_are_many_each_named_once_and_refused_by_a_plain_verifier
     assert!(tokens.len() >= 100, "{}", tokens.len());
     assert_eq!(tokens.iter().map(|hostile| hostile.name).collect::<BTreeSet<_>>().len(), tokens.len());
     let accepted = tokens.iter().filter(|hostile| verify(&idp, &hostile.token).is_ok());
-    let surprising: Vec<_> =
-        accepted.map(|hostile| hostile.name).filter(|name| !BEYOND_A_PLAIN_VERIFIER.contains(name)).collect();
-    assert_eq!(surprising, [""; 0]);
+    assert_eq!(accepted.map(|hostile| hostile.name).collect::<Vec<_>>(), BEYOND_A_PLAIN_VERIFIER);
 }
 
 #[tokio::test]

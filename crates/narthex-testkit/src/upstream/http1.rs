@@ -69,7 +69,10 @@ async fn give<S: Connection>(wire: &mut Wire<S>, answer: Answer) -> io::Result<T
             Ok(if last == Then::Close { last } else { then })
         }
         What::Close => Ok(Then::Close),
-        What::Reset => wire.stream().abort_on_close().and(Err(io::ErrorKind::ConnectionReset.into())),
+        What::Reset => {
+            wire.stream().abort_on_close()?;
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
         What::Hang => {
             wire.peer_closed().await;
             Ok(Then::Close)

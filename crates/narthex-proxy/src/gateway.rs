@@ -17,8 +17,10 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// What outlives every configuration.
 pub(crate) struct Shared {
@@ -85,18 +87,17 @@ impl Gateway {
     }
 
     /// Reads the next request on `session`. `None`: there is none, or none that can be answered.
-    async fn next_request(&self, session: &mut ServerSession, snapshot: &Snapshot) -> Option<()> {
-        let limits = &snapshot.limits;
+    async fn next_request(&self, session: &mut ServerSession, within: Duration) -> Option<()> {
         // pingora bounds each read; this bounds all of them together, however slowly bytes drip in.
-        let within = limits.idle_timeout + limits.header_timeout;
         match timeout(within, session.read_request()).await {
             Ok(Ok(true)) => Some(()),
             Ok(Ok(false)) | Err(_) => None,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "unreadable request");
-                self.shared.metrics.denied("-", "bad_request");
+                record::unreadable(&self.shared, remote(session));
                 session.set_keepalive(None);
-                let _ = session.respond_error(400).await;
+                // A client that sends no HTTP may not read any either.
+                let _ = Reply::unreadable(session).await;
                 None
             }
         }
@@ -110,9 +111,12 @@ impl HttpServerApp for Gateway {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let snapshot = self.snapshot.load_full();
-        session.set_read_timeout(Some(snapshot.limits.header_timeout));
-        self.next_request(&mut session, &snapshot).await?;
+        let (header_timeout, idle_timeout) = {
+            let limits = &self.snapshot.load().limits;
+            (limits.header_timeout, limits.idle_timeout)
+        };
+        session.set_read_timeout(Some(header_timeout));
+        self.next_request(&mut session, idle_timeout + header_timeout).await?;
         // The wait for it may have been long: decide by the configuration of now.
         let snapshot = self.snapshot.load_full();
         if *shutdown.borrow() {
@@ -175,10 +179,13 @@ fn begin(snapshot: Arc<Snapshot>, session: &ServerSession) -> Visit {
         _ => "other",
     };
     let request_id = RequestId::take_or_make(header.headers.get("x-request-id"));
-    let remote = session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip);
-    let mut visit = Visit::begin(snapshot, request_id, verb, remote);
+    let mut visit = Visit::begin(snapshot, request_id, verb, remote(session));
     visit.traceparent = header.headers.get("traceparent").filter(|v| is_traceparent(v.as_bytes())).cloned();
     visit
+}
+
+fn remote(session: &ServerSession) -> Option<IpAddr> {
+    session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip)
 }
 
 /// W3C Trace Context §3.2.2, version 00.

@@ -42,6 +42,18 @@ impl Reply {
         Ok(Self { header, body })
     }
 
+    /// Answers what is not even HTTP.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(crate) async fn unreadable(session: &mut ServerSession) -> pingora::Result<()> {
+        let mut reply = Self::new(StatusCode::BAD_REQUEST, None, Bytes::new())?;
+        reply.header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+        harden(&mut reply.header)?;
+        session.write_response_header(Box::new(reply.header)).await?;
+        session.finish_body().await
+    }
+
     /// What `refusal` looks like to the caller of `visit`.
     pub(crate) fn refusing(refusal: &Refusal, visit: &Visit) -> pingora::Result<Self> {
         let verdict = refusal.verdict();
@@ -124,13 +136,8 @@ impl Reply {
 
 /// What every answer carries: the request id, CORS where the origin is allowed, security fields.
 pub(crate) fn decorate(header: &mut ResponseHeader, visit: &Visit) -> pingora::Result<()> {
-    const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-    const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-    const REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
     header.insert_header(HeaderName::from_static("x-request-id"), visit.request_id.value().clone())?;
-    header.insert_header(http::header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)?;
-    header.insert_header(http::header::CONTENT_SECURITY_POLICY, CSP)?;
-    header.insert_header(http::header::REFERRER_POLICY, REFERRER)?;
+    harden(header)?;
     if visit.snapshot.https {
         const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
         header.insert_header(http::header::STRICT_TRANSPORT_SECURITY, HSTS)?;
@@ -139,6 +146,16 @@ pub(crate) fn decorate(header: &mut ResponseHeader, visit: &Visit) -> pingora::R
         cors::allow(header, origin)?;
     }
     Ok(())
+}
+
+/// Security fields: an answer is data, never a page.
+fn harden(header: &mut ResponseHeader) -> pingora::Result<()> {
+    const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+    const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    const REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+    header.insert_header(http::header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)?;
+    header.insert_header(http::header::CONTENT_SECURITY_POLICY, CSP)?;
+    header.insert_header(http::header::REFERRER_POLICY, REFERRER)
 }
 
 async fn settle(session: &mut ServerSession) {

@@ -12,14 +12,14 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    run: ConfigArg,
+    run: RunArgs,
 }
 
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve (also what happens without a command).
-    Run(ConfigArg),
+    Run(RunArgs),
     /// Check a configuration: exit 0 if it can be used, 1 if not, with every error at its line.
     Check(CheckArgs),
     /// Print the JSON Schema of gateway.yaml.
@@ -34,6 +34,16 @@ pub(crate) struct ConfigArg {
     /// The configuration file.
     #[arg(short, long, env = "NARTHEX_CONFIG", default_value = "gateway.yaml")]
     pub(crate) config: PathBuf,
+}
+
+/// `narthex run`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Take the listening sockets over from the running process, which gets SIGQUIT next.
+    #[arg(long)]
+    pub(crate) upgrade: bool,
 }
 
 /// `narthex check`.

@@ -1,7 +1,7 @@
 //! `narthex run`: the parts, assembled.
 
 use crate::check::complain;
-use crate::cli::ConfigArg;
+use crate::cli::RunArgs as Args;
 use crate::development;
 use crate::housekeeping::{Housekeeping, Ready};
 use crate::reload::{Reloader, StartOnly};
@@ -86,15 +86,15 @@ impl Prepared {
 }
 
 /// Serves until told to stop.
-pub(crate) fn run(args: &ConfigArg) -> ExitCode {
+pub(crate) fn run(args: &Args) -> ExitCode {
     if let Err(error) = narthex_telemetry::init_logging() {
         return complain(&format!("error: cannot set up logging: {error}\n"));
     }
-    let loaded = match narthex_config::load(&args.config) {
+    let loaded = match narthex_config::load(&args.config.config) {
         Ok(loaded) => loaded,
         Err(diagnostics) => return complain(&diagnostics.to_string()),
     };
-    match assemble(&args.config, loaded) {
+    match assemble(args, loaded) {
         Ok((server, access_log)) => {
             server.run(RunArgs::default());
             access_log.flush();
@@ -104,7 +104,8 @@ pub(crate) fn run(args: &ConfigArg) -> ExitCode {
     }
 }
 
-fn assemble(path: &Path, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), StartError> {
+fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), StartError> {
+    let path: &Path = &args.config.config;
     let Loaded { config, fingerprint, files, warnings } = loaded;
     warn_of(&warnings);
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), env!("NARTHEX_REVISION"));
@@ -136,7 +137,10 @@ fn assemble(path: &Path, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         watcher,
         started_with,
     };
-    let mut server = Server::new_with_opt_and_conf(Some(Opt::default()), conf(&settings));
+    let mut server = Server::new_with_opt_and_conf(
+        Some(Opt { upgrade: args.upgrade, ..Opt::default() }),
+        conf(&settings),
+    );
     server.bootstrap();
     server.add_service(narthex_proxy::service(
         &settings,

@@ -3,10 +3,13 @@
 use crate::gateway::Shared;
 use crate::record::{Refused, Visit};
 use crate::refusal::Refusal;
+use crate::request_id::RequestId;
 use narthex_identity::Caller;
 use narthex_policy::Denial;
 use narthex_telemetry::names::{OTHER, UNKNOWN};
 use narthex_telemetry::{AccessRecord, Decision, FinishedCall};
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
 
 /// Takes a refusal into the record, and explains to the log what no caller is told.
 pub(crate) fn note_refusal(shared: &Shared, visit: &mut Visit, refusal: &Refusal) {
@@ -23,6 +26,36 @@ pub(crate) fn note_refusal(shared: &Shared, visit: &mut Visit, refusal: &Refusal
         let (id, detail) = (visit.request_id.as_str(), refusal.detail());
         tracing::warn!(request_id = id, route, reason, detail, "request failed");
     }
+}
+
+/// Records what was not even HTTP. It has an id of its own, for the log alone.
+pub(crate) fn unreadable(shared: &Shared, remote: Option<IpAddr>) {
+    const REASON: &str = "unreadable_request";
+    shared.metrics.denied("-", REASON);
+    let id = RequestId::take_or_make(None);
+    shared.access_log.write(&AccessRecord {
+        at: SystemTime::now(),
+        request_id: id.as_str(),
+        trace_id: None,
+        remote,
+        tenant: None,
+        subject: None,
+        client: None,
+        method: "-",
+        path: "-",
+        route: None,
+        mcp_method: None,
+        tool: None,
+        upstream: None,
+        status: 400,
+        decision: Decision::Deny,
+        reason: Some(REASON),
+        security: true,
+        bytes_in: 0,
+        bytes_out: 0,
+        duration: Duration::ZERO,
+        upstream_duration: None,
+    });
 }
 
 /// Counts the request and writes its line of the access log.

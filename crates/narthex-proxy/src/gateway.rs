@@ -178,7 +178,7 @@ fn begin(snapshot: Arc<Snapshot>, session: &ServerSession) -> Visit {
         Method::OPTIONS => "OPTIONS",
         _ => "other",
     };
-    let request_id = RequestId::take_or_make(header.headers.get("x-request-id"));
+    let request_id = RequestId::of(&header.headers);
     let mut visit = Visit::begin(snapshot, request_id, verb, remote(session));
     visit.traceparent = header.headers.get("traceparent").filter(|v| is_traceparent(v.as_bytes())).cloned();
     visit

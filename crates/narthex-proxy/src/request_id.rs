@@ -1,6 +1,6 @@
 //! The id that every record of a request carries.
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,14 +13,17 @@ const CAP: usize = 64;
 pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
-    pub(crate) fn take_or_make(given: Option<&HeaderValue>) -> Self {
-        match given {
-            Some(value) if well_formed(value.as_bytes()) => Self(value.clone()),
+    /// The id of a request with this header. One that is part of a credential is not taken over: it
+    /// would end up in logs and at the upstream.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        match headers.get("x-request-id") {
+            Some(given) if well_formed(given.as_bytes()) && !is_in_credential(given, headers) => Self(given.clone()),
             _ => Self::make(),
         }
     }
 
-    fn make() -> Self {
+    /// A new id.
+    pub(crate) fn make() -> Self {
         // Unique, not secret: a random start per process and a counter.
         static START: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("request id"));
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -38,6 +41,12 @@ impl RequestId {
     pub(crate) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or("-")
     }
+}
+
+fn is_in_credential(given: &HeaderValue, headers: &HeaderMap) -> bool {
+    const CREDENTIALS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "dpop", "x-api-key"];
+    let mut values = CREDENTIALS.iter().flat_map(|name| headers.get_all(*name));
+    values.any(|value| memchr::memmem::find(value.as_bytes(), given.as_bytes()).is_some())
 }
 
 fn well_formed(id: &[u8]) -> bool {
@@ -63,18 +72,32 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
+    fn taken(fields: &[(&'static str, &str)]) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        RequestId::of(&headers).as_str().to_owned()
+    }
+
     #[test]
     fn a_well_formed_id_is_taken_over() {
-        let given = HeaderValue::from_static("trace-1.2:3_x");
-        assert_eq!(RequestId::take_or_make(Some(&given)).as_str(), "trace-1.2:3_x");
+        assert_eq!(taken(&[("x-request-id", "trace-1.2:3_x")]), "trace-1.2:3_x");
     }
 
     #[test]
     fn an_ill_formed_id_is_replaced() {
         let long = "a".repeat(65);
         for bad in ["", "a b", "a\"b", "é", "{}", long.as_str()] {
-            let given = HeaderValue::from_bytes(bad.as_bytes()).unwrap();
-            assert_eq!(RequestId::take_or_make(Some(&given)).as_str().len(), 32, "{bad}");
+            assert_eq!(taken(&[("x-request-id", bad)]).len(), 32, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_not_taken_for_an_id() {
+        for name in ["authorization", "proxy-authorization", "cookie", "dpop", "x-api-key"] {
+            let id = taken(&[("x-request-id", "opaque-token-1"), (name, "Bearer opaque-token-1")]);
+            assert_eq!(id.len(), 32, "{name}");
         }
     }
 

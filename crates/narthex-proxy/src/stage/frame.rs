@@ -54,7 +54,7 @@ pub(crate) fn accept(session: &ServerSession, visit: &mut Visit) -> Result<Accep
         return serve(document, &header.method);
     }
     let Some(route) = snapshot.routes.get(path) else {
-        visit.other_path = Some(path.chars().take(256).collect());
+        visit.other_path = Some(loggable(path));
         return Err(Refusal::NoRoute);
     };
     visit.tally = Some(route.metrics.request());
@@ -74,6 +74,13 @@ pub(crate) fn accept(session: &ServerSession, visit: &mut Visit) -> Result<Accep
         _ => return Err(Refusal::Method { allow: METHODS }),
     };
     Ok(Accepted::Mcp(Inbound { verb, route: Arc::clone(route), facts }))
+}
+
+/// A path of no route, without segments long enough to be a token.
+fn loggable(path: &str) -> String {
+    const SEGMENT: usize = 32;
+    let segments = path.split('/').map(|s| if s.len() > SEGMENT { "*" } else { s });
+    segments.take(8).collect::<Vec<_>>().join("/")
 }
 
 /// Sends what [`accept`] made.

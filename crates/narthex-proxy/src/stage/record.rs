@@ -32,7 +32,7 @@ pub(crate) fn note_refusal(shared: &Shared, visit: &mut Visit, refusal: &Refusal
 pub(crate) fn unreadable(shared: &Shared, remote: Option<IpAddr>) {
     const REASON: &str = "unreadable_request";
     shared.metrics.denied("-", REASON);
-    let id = RequestId::take_or_make(None);
+    let id = RequestId::make();
     shared.access_log.write(&AccessRecord {
         at: SystemTime::now(),
         request_id: id.as_str(),

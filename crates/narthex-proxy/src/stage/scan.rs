@@ -62,14 +62,15 @@ pub(crate) async fn read<'b>(
     let read = body::read(session, limits.body, limits.body_timeout, &visit.snapshot.budget).await;
     let body: &'b Body = held.insert(read.map_err(Refusal::Body)?);
     visit.bytes_in = body.bytes.len();
+    // Before anything of the body is noted: what is noted may be logged.
+    if identified.token().is_some_and(|token| memmem::find(&body.bytes, token.as_bytes()).is_some()) {
+        return Err(Refusal::TokenLeak);
+    }
     let said = narthex_mcp::scan(&body.bytes, &visit.snapshot.scan).map_err(|error| {
         visit.rpc_id = error.id().map(Into::into);
         Refusal::Scan(error)
     })?;
     note(&said, visit);
-    if identified.token().is_some_and(|token| memmem::find(&body.bytes, token.as_bytes()).is_some()) {
-        return Err(Refusal::TokenLeak);
-    }
     Ok(Scanned { identified, body: Some(body), said: Some(said) })
 }
 

@@ -1,55 +1,94 @@
 #!/usr/bin/env bash
 # Starts the demo MCP server and the gateway in front of it, and says how to try them. Ctrl-C stops both.
+# NARTHEX_BIN_DIR: where the binaries are, if not in target/release.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-config=${NARTHEX_CONFIG:-gateway.yaml}
-bin=target/release
+bin=${NARTHEX_BIN_DIR:-target/release}
+config=gateway.yaml
+unset NARTHEX_CONFIG # or `narthex token` would read another
 umask 077
+
+fail() { echo "run-demo: $*" >&2; exit 1; }
+
+# value_of KEY: its values in the configuration, in order.
+value_of() { sed -n "s/^ *$1: *\([^ ]*\).*/\1/p" "$config"; }
+
+# require_free ADDRESS WHAT: fails if somebody listens there already.
+require_free() {
+    if (exec 3<>"/dev/tcp/${1%:*}/${1##*:}") 2>/dev/null; then
+        fail "$1 is taken, and $2 needs it: stop what listens there, or change $config"
+    fi
+}
+
+for binary in narthex narthex-demo; do
+    [ -x "$bin/$binary" ] || fail "$bin/$binary is not built: run make build, or say where it is with NARTHEX_BIN_DIR"
+done
+{ read -r listen && read -r admin; } < <(value_of listen)
+public_url=$(value_of public_url)
+upstream=$(value_of url | sed 's,^http://\([^/]*\)/.*,\1,')
+require_free "$listen" 'the gateway'
+require_free "$admin" "the gateway's admin listener"
+require_free "$upstream" 'the demo server'
+
 mkdir -p .narthex
 [ -s .narthex/demo-key ] || head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n' >.narthex/demo-key
+"$bin/narthex" check --config "$config"
 
 pids=()
-stop() { trap - EXIT INT TERM; for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; }
+stop() {
+    trap - EXIT
+    trap '' INT TERM
+    [ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null || true
+    wait
+}
 trap stop EXIT
 trap 'exit 0' INT TERM
 
-"$bin/narthex" check --config "$config"
-"$bin/narthex-demo" --listen 127.0.0.1:9001 --api-key-file .narthex/demo-key >.narthex/demo.log 2>&1 &
+# await NAME PID URL: until it answers, whatever it answers.
+await() {
+    for _ in $(seq 150); do
+        kill -0 "$2" 2>/dev/null || fail "$1 did not start"
+        curl -s -o /dev/null "$3" && return
+        sleep 0.1
+    done
+    fail "$1 does not answer at $3"
+}
+
+"$bin/narthex-demo" --stateless --listen "$upstream" --api-key-file .narthex/demo-key >.narthex/demo.log 2>&1 &
 pids+=($!)
-"$bin/narthex" run --config "$config" >.narthex/access.log &
+await 'the demo server (see .narthex/demo.log)' $! "http://$upstream/mcp"
+# The access log goes to a file, the gateway's own log there and to this terminal.
+"$bin/narthex" run --config "$config" >.narthex/access.log 2> >(exec tee .narthex/gateway.log >&2) &
 gateway=$!
 pids+=("$gateway")
+await 'the gateway' "$gateway" "http://$admin/readyz"
 
-for _ in $(seq 100); do
-    curl -fsS http://127.0.0.1:9090/readyz >/dev/null 2>&1 && break
-    kill -0 "$gateway" 2>/dev/null || { echo 'the gateway did not start' >&2; exit 1; }
-    sleep 0.1
-done
+cat <<TEXT
 
-cat <<'TEXT'
+Narthex is in front of the demo server. In another terminal:
 
-Narthex is in front of the demo server. In another terminal, in this directory:
+  cd $(printf %q "$PWD")
 
   # a token for one hour, from the embedded development issuer
-  TOKEN=$(target/release/narthex token)
+  TOKEN=\$($bin/narthex token)
 
-  # call a tool; whoami says which credential the server got (not yours)
-  curl -s http://localhost:8080/mcp -H "Authorization: Bearer $TOKEN" \
-    -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
+  # call a tool: whoami says which credential the server got (not yours)
+  curl -s $public_url/mcp -H "Authorization: Bearer \$TOKEN" \\
+    -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\
     -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}}'
 
   # the MCP Inspector, on the command line
-  npx -y @modelcontextprotocol/inspector --cli http://localhost:8080/mcp --transport http \
-    --header "Authorization: Bearer $TOKEN" --method tools/list
+  npx -y @modelcontextprotocol/inspector --cli $public_url/mcp --transport http \\
+    --header "Authorization: Bearer \$TOKEN" --method tools/list
 
   # Claude Code
-  claude mcp add --transport http narthex http://localhost:8080/mcp --header "Authorization: Bearer $TOKEN"
+  claude mcp add --transport http narthex $public_url/mcp --header "Authorization: Bearer \$TOKEN"
 
   # what happened
   tail -n 3 .narthex/access.log
-  curl -s http://127.0.0.1:9090/metrics | grep narthex_http_requests_total
+  curl -s http://$admin/metrics | grep narthex_http_requests_total
 
-Ctrl-C stops it.
+Step by step, with what you should see: docs/walkthrough.md. Ctrl-C stops it.
 TEXT
 wait "$gateway"

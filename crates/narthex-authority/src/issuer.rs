@@ -24,9 +24,20 @@ impl DevelopmentIssuer {
     /// # Errors
     /// The directory or file cannot be read or written, is open to others, or is not a P-256 key.
     pub fn open(state_dir: &Path, issuer: &str) -> Result<Self, OpenError> {
-        let key = Key::open(state_dir)?;
+        Key::open(state_dir).map(|key| Self::with(key, issuer))
+    }
+
+    /// As [`Self::open`], but writes nothing: a key that is not there yet is made and kept nowhere.
+    ///
+    /// # Errors
+    /// The file cannot be read, is open to others, or is not a P-256 key.
+    pub fn preview(state_dir: &Path, issuer: &str) -> Result<Self, OpenError> {
+        Key::preview(state_dir).map(|key| Self::with(key, issuer))
+    }
+
+    fn with(key: Key, issuer: &str) -> Self {
         let kid = key.thumbprint();
-        Ok(Self { issuer: issuer.to_owned(), key, kid })
+        Self { issuer: issuer.to_owned(), key, kid }
     }
 
     /// The `iss` value of its tokens.

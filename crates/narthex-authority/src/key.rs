@@ -30,6 +30,20 @@ impl Key {
         }
     }
 
+    /// The key in `dir`; if there is none, one that is kept nowhere.
+    pub(crate) fn preview(dir: &Path) -> Result<Self, OpenError> {
+        match read(&dir.join(FILE_NAME)) {
+            Err(OpenError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Self::generate(),
+            found => found,
+        }
+    }
+
+    fn generate() -> Result<Self, OpenError> {
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+            .map_err(|_| OpenError::Generate)?;
+        Self::from_pkcs8(Zeroizing::new(document.as_ref().to_vec())).ok_or(OpenError::Generate)
+    }
+
     /// The private key, PKCS#8 DER.
     pub(crate) fn pkcs8(&self) -> &[u8] {
         &self.pkcs8
@@ -125,10 +139,8 @@ fn read(path: &Path) -> Result<Key, OpenError> {
 /// Makes a key and puts it at `path` in one step, so that a reader sees all of it or nothing.
 /// Where another process was faster, that one's key is used.
 fn make(dir: &Path, path: &Path) -> Result<Key, OpenError> {
-    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
-        .map_err(|_| OpenError::Generate)?;
-    let pkcs8 = Zeroizing::new(document.as_ref().to_vec());
-    let pem = Zeroizing::new(to_pem(&pkcs8));
+    let key = Key::generate()?;
+    let pem = Zeroizing::new(to_pem(key.pkcs8()));
     // The builder makes files with mode 0600.
     let mut temporary = tempfile::Builder::new()
         .prefix(".development-issuer")
@@ -137,7 +149,7 @@ fn make(dir: &Path, path: &Path) -> Result<Key, OpenError> {
     let written = temporary.write_all(pem.as_bytes()).and_then(|()| temporary.as_file().sync_all());
     written.map_err(OpenError::io(path))?;
     match temporary.persist_noclobber(path) {
-        Ok(_) => Key::from_pkcs8(pkcs8).ok_or(OpenError::Generate),
+        Ok(_) => Ok(key),
         Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => read(path),
         Err(lost) => Err(OpenError::Io { path: path.to_owned(), source: lost.error }),
     }

@@ -24,6 +24,8 @@ pub(crate) struct App {
     pub(crate) any_host: bool,
     /// The key that every request must show.
     pub(crate) api_key: Option<ApiKey>,
+    /// Whether no sessions are opened, so that a call may come without `initialize`.
+    pub(crate) stateless: bool,
     /// Ends the sessions and their streams.
     pub(crate) stop: CancellationToken,
 }
@@ -44,7 +46,11 @@ impl App {
     }
 
     fn mcp_config(&self) -> StreamableHttpServerConfig {
-        let config = StreamableHttpServerConfig::default().with_cancellation_token(self.stop.child_token());
+        let config = StreamableHttpServerConfig::default()
+            .with_cancellation_token(self.stop.child_token())
+            .with_legacy_session_mode(!self.stateless)
+            // Only without sessions, and only for calls that send nothing before their result.
+            .with_json_response(true);
         if self.any_host {
             return config.disable_allowed_hosts();
         }

@@ -24,6 +24,9 @@ struct Args {
     /// Refuse requests whose X-Api-Key is not the content of this file.
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
+    /// Open no sessions, and answer in JSON where a stream is not needed: for bare calls, as by curl.
+    #[arg(long)]
+    stateless: bool,
     /// Listen on an address that is not loopback, and answer for any Host.
     #[arg(long)]
     allow_remote: bool,
@@ -48,7 +51,8 @@ async fn run(args: Args) -> Result<(), StartError> {
     let stop = stop_on_signal()?;
     let listener = tokio::net::TcpListener::bind(args.listen).await?;
     let address = listener.local_addr()?;
-    let app = App { address, any_host: args.allow_remote, api_key, stop: stop.clone() };
+    let app =
+        App { address, any_host: args.allow_remote, api_key, stateless: args.stateless, stop: stop.clone() };
     writeln!(std::io::stdout(), "narthex-demo is ready on http://{address}/mcp")?;
     let serve = axum::serve(listener, app.router());
     Ok(serve.with_graceful_shutdown(stop.cancelled_owned()).await?)

@@ -22,6 +22,9 @@ impl Revision {
     /// Every revision, newest first.
     pub const ALL: [Self; 4] = [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26];
 
+    /// Those that each request names in `_meta`.
+    pub const PER_REQUEST: [Self; 1] = [Self::V2026_07_28];
+
     /// The revision of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
@@ -70,6 +73,8 @@ pub enum VersionError {
     Unsupported {
         /// What was asked for, cut to 64 characters.
         requested: String,
+        /// What may be asked for instead.
+        supported: &'static [Revision],
     },
     /// A batch outside 2025-03-26: -32600.
     #[error("batches are part of protocol version 2025-03-26 only")]
@@ -77,9 +82,9 @@ pub enum VersionError {
 }
 
 impl VersionError {
-    fn unsupported(requested: &str) -> Self {
+    fn unsupported(requested: &str, supported: &'static [Revision]) -> Self {
         const LONGEST: usize = 64;
-        Self::Unsupported { requested: requested.chars().take(LONGEST).collect() }
+        Self::Unsupported { requested: requested.chars().take(LONGEST).collect(), supported }
     }
 
     /// The JSON-RPC error code.
@@ -107,8 +112,9 @@ impl VersionError {
     /// The error's `data` as JSON text (MCP 2026-07-28, basic/versioning: `supported` and `requested`).
     #[must_use]
     pub fn data(&self) -> Option<String> {
-        let Self::Unsupported { requested } = self else { return None };
-        let supported = Revision::ALL.map(|revision| rpc::quote(revision.as_str())).join(",");
+        let Self::Unsupported { requested, supported } = self else { return None };
+        let supported: Vec<_> = supported.iter().map(|revision| rpc::quote(revision.as_str())).collect();
+        let supported = supported.join(",");
         Some(format!(r#"{{"supported":[{supported}],"requested":{}}}"#, rpc::quote(requested)))
     }
 }
@@ -127,7 +133,7 @@ pub fn select(header: Option<&[u8]>, message: Option<&Message<'_>>) -> Result<Re
     let is_modern = named.is_some() || header == Some(Revision::V2026_07_28.as_str().as_bytes());
     match message {
         Some(message) if is_modern => select_modern(header, message),
-        _ => header.map_or(Ok(Revision::V2025_03_26), parse),
+        _ => header.map_or(Ok(Revision::V2025_03_26), |header| parse(header, &Revision::ALL)),
     }
 }
 
@@ -159,15 +165,14 @@ fn select_modern(header: Option<&[u8]>, message: &Message<'_>) -> Result<Revisio
     if named.is_some_and(|named| named.as_bytes() != header) {
         return Err(VersionError::HeaderMismatch);
     }
-    match parse(header)? {
-        revision if revision.is_modern() => Ok(revision),
-        older => Err(VersionError::unsupported(older.as_str())),
-    }
+    // The older ones are settled by `initialize`: naming them in `_meta` would not help.
+    parse(header, &Revision::PER_REQUEST)
 }
 
-fn parse(header: &[u8]) -> Result<Revision, VersionError> {
+fn parse(header: &[u8], supported: &'static [Revision]) -> Result<Revision, VersionError> {
     let name = String::from_utf8_lossy(header);
-    Revision::parse(&name).ok_or_else(|| VersionError::unsupported(&name))
+    let revision = Revision::parse(&name).filter(|revision| supported.contains(revision));
+    revision.ok_or_else(|| VersionError::unsupported(&name, supported))
 }
 
 #[cfg(test)]
@@ -195,7 +200,7 @@ mod tests {
     #[test]
     fn a_modern_request_needs_header_and_meta_that_agree() {
         let modern = Some("2026-07-28");
-        let unsupported = |name: &str| VersionError::unsupported(name);
+        let unsupported = |name: &str| VersionError::unsupported(name, &Revision::PER_REQUEST);
         for (header, version, capabilities, expected) in [
             (modern, modern, true, Ok(Revision::V2026_07_28)),
             (Some(" 2026-07-28\t"), modern, true, Ok(Revision::V2026_07_28)),
@@ -220,14 +225,15 @@ mod tests {
 
     #[test]
     fn an_older_request_is_read_by_its_header() {
+        let unsupported = |name: &str| VersionError::unsupported(name, &Revision::ALL);
         for (header, expected) in [
             (None, Ok(Revision::V2025_03_26)),
             (Some("2025-03-26"), Ok(Revision::V2025_03_26)),
             (Some("2025-06-18"), Ok(Revision::V2025_06_18)),
             (Some("2025-11-25"), Ok(Revision::V2025_11_25)),
-            (Some("2024-11-05"), Err(VersionError::unsupported("2024-11-05"))),
-            (Some(""), Err(VersionError::unsupported(""))),
-            (Some("2025-11-25, 2025-11-25"), Err(VersionError::unsupported("2025-11-25, 2025-11-25"))),
+            (Some("2024-11-05"), Err(unsupported("2024-11-05"))),
+            (Some(""), Err(unsupported(""))),
+            (Some("2025-11-25, 2025-11-25"), Err(unsupported("2025-11-25, 2025-11-25"))),
         ] {
             let initialize =
                 r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"x"}}"#;
@@ -250,11 +256,14 @@ mod tests {
 
     #[test]
     fn an_unsupported_version_is_told_what_is_supported() {
-        let error = VersionError::unsupported("1\"");
+        let error = VersionError::unsupported("1\"", &Revision::ALL);
         assert_eq!(error.code(), -32022);
         assert_eq!(
             error.data().unwrap(),
             r#"{"supported":["2026-07-28","2025-11-25","2025-06-18","2025-03-26"],"requested":"1\""}"#
         );
+        // As servers do, and as `server/discover` of such a server says.
+        let named = select_body(Some("2099-01-01"), &request(Some("2099-01-01"), true)).unwrap_err();
+        assert_eq!(named.data().unwrap(), r#"{"supported":["2026-07-28"],"requested":"2099-01-01"}"#);
     }
 }

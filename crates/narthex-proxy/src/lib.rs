@@ -6,6 +6,7 @@ mod facts;
 pub mod forward;
 mod gateway;
 mod judge;
+mod leak;
 mod listing;
 mod pipeline;
 mod record;

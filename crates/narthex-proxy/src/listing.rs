@@ -8,7 +8,7 @@ use crate::gateway::Shared;
 use crate::judge::Content;
 use crate::record::Visit;
 use crate::refusal::Refusal;
-use crate::stage::forward::Answered;
+use crate::stage::inspect::Delivery;
 use crate::stage::route::Routed;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -23,7 +23,8 @@ const CAP: usize = 8 * 1024 * 1024;
 
 /// Whether this answer is a list of tools that has to be looked into.
 pub(crate) fn is_wanted(routed: &Routed<'_>, visit: &Visit) -> bool {
-    visit.method == "tools/list"
+    // Also one in a batch (MCP 2025-03-26).
+    routed.scanned.messages().iter().any(|m| m.method == "tools/list")
         && (routed.inbound().route.policy.hides_tools()
             || routed.inbound().route.upstream.catalogue.is_due(visit.started))
 }
@@ -34,15 +35,15 @@ pub(crate) fn is_wanted(routed: &Routed<'_>, visit: &Visit) -> bool {
 /// The list is too long or malformed: with hidden tools in it, it cannot be shown.
 pub(crate) async fn deliver(
     shared: &Shared,
-    answered: Answered<'_>,
+    delivery: Delivery,
     mut header: ResponseHeader,
     content: Content,
     session: &mut ServerSession,
     visit: &mut Visit,
 ) -> Result<(), Refusal> {
-    let route = answered.permitted.routed.inbound().route.clone();
+    let route = &delivery.route;
     let upstream = &route.upstream;
-    let whole = forward::collect(answered.answer, CAP, upstream, &shared.connections)
+    let whole = forward::collect(delivery.answer, CAP, upstream.timeout, upstream, &shared.connections)
         .await
         .map_err(Refusal::Forward)?;
     let body = match content {

@@ -30,5 +30,8 @@ pub(crate) async fn walk(
     let permitted = permit::decide(shared, routed, visit)?;
     let credentialed = credential::obtain(permitted, visit).await?;
     let answered = forward::send(shared, credentialed, session, visit).await?;
-    inspect::deliver(shared, answered, session, visit, shutdown).await
+    let delivery = inspect::prepare(shared, answered, visit).await?;
+    // It has been sent: its bytes are free for others, however long the answer goes on.
+    drop(held);
+    inspect::deliver(shared, delivery, session, visit, shutdown).await
 }

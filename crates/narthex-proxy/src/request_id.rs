@@ -45,8 +45,14 @@ impl RequestId {
 
 fn is_in_credential(given: &HeaderValue, headers: &HeaderMap) -> bool {
     const CREDENTIALS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "dpop", "x-api-key"];
-    let mut values = CREDENTIALS.iter().flat_map(|name| headers.get_all(*name));
-    values.any(|value| memchr::memmem::find(value.as_bytes(), given.as_bytes()).is_some())
+    // Shorter than that, a part of a value is no secret, and may well stand in an honest id.
+    const SECRET: usize = 8;
+    let holds = |all: &[u8], part: &[u8]| memchr::memmem::find(all, part).is_some();
+    let mut values = CREDENTIALS.iter().flat_map(|name| headers.get_all(*name)).map(HeaderValue::as_bytes);
+    values.any(|value| {
+        let mut parts = value.split(|b| b" =;,".contains(b)).filter(|part| part.len() >= SECRET);
+        holds(value, given.as_bytes()) || parts.any(|part| holds(given.as_bytes(), part))
+    })
 }
 
 fn well_formed(id: &[u8]) -> bool {
@@ -99,6 +105,17 @@ mod tests {
             let id = taken(&[("x-request-id", "opaque-token-1"), (name, "Bearer opaque-token-1")]);
             assert_eq!(id.len(), 32, "{name}");
         }
+    }
+
+    #[test]
+    fn an_id_around_a_credential_is_not_taken_either() {
+        for (name, value) in
+            [("authorization", "Bearer opaque-token-1"), ("cookie", "a=1; session=opaque-token-1")]
+        {
+            let id = taken(&[("x-request-id", "my-opaque-token-1-id"), (name, value)]);
+            assert_eq!(id.len(), 32, "{name}");
+        }
+        assert_eq!(taken(&[("x-request-id", "a-1-b"), ("cookie", "a=1")]), "a-1-b");
     }
 
     #[test]

@@ -31,14 +31,49 @@ impl Streams {
     /// # Errors
     /// The caller has as many as it may.
     pub(crate) fn open(&self, caller: &Caller, visit: &Visit) -> Result<StreamGuard, Refusal> {
-        let key = self.hasher.hash_one((caller.tenant.as_str(), &*caller.issuer, &*caller.subject));
-        let mut count = self.counts.entry(key).or_insert(0);
-        if *count >= visit.snapshot.limits.streams_per_caller {
-            return Err(Refusal::TooManyStreams);
+        let most = visit.snapshot.limits.streams_per_caller;
+        self.take(self.key(caller), most).ok_or(Refusal::TooManyStreams)
+    }
+
+    /// Whether `caller` may open one more, without taking its place.
+    ///
+    /// # Errors
+    /// The caller has as many as it may.
+    pub(crate) fn check(&self, caller: &Caller, visit: &Visit) -> Result<(), Refusal> {
+        let most = visit.snapshot.limits.streams_per_caller;
+        if self.has_room(caller, most) { Ok(()) } else { Err(Refusal::TooManyStreams) }
+    }
+
+    /// Takes a place for a stream that is there already, even if it is one too many.
+    pub(crate) fn join(&self, caller: &Caller) -> StreamGuard {
+        let key = self.key(caller);
+        *self.counts.entry(key).or_insert(0) += 1;
+        self.guard(key)
+    }
+
+    fn has_room(&self, caller: &Caller, most: usize) -> bool {
+        // With so few in all, nobody has too many: the map is not even looked into.
+        self.open_now() < most || self.counts.get(&self.key(caller)).is_none_or(|count| *count < most)
+    }
+
+    fn take(&self, key: u64, most: usize) -> Option<StreamGuard> {
+        {
+            let mut count = self.counts.entry(key).or_insert(0);
+            if *count >= most {
+                return None;
+            }
+            *count += 1;
         }
-        *count += 1;
+        Some(self.guard(key))
+    }
+
+    fn guard(&self, key: u64) -> StreamGuard {
         self.total.fetch_add(1, Ordering::Relaxed);
-        Ok(StreamGuard { counts: Arc::clone(&self.counts), total: Arc::clone(&self.total), key })
+        StreamGuard { counts: Arc::clone(&self.counts), total: Arc::clone(&self.total), key }
+    }
+
+    fn key(&self, caller: &Caller) -> u64 {
+        self.hasher.hash_one((caller.tenant.as_str(), &*caller.issuer, &*caller.subject))
     }
 
     /// Streams open now.
@@ -54,5 +89,23 @@ impl Drop for StreamGuard {
             *count = count.saturating_sub(1);
             *count == 0
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_a_stream_counts_but_is_never_turned_away() {
+        let streams = Streams::default();
+        let (one, other) = (Caller::anonymous("acme".into()), Caller::anonymous("globex".into()));
+        let held: Vec<_> = (0..2).map(|_| streams.join(&one)).collect();
+        assert!(!streams.has_room(&one, 2) && streams.take(streams.key(&one), 2).is_none());
+        let over = streams.join(&one);
+        assert!(streams.has_room(&other, 2), "another caller's streams are its own");
+        drop((held, over));
+        assert!(streams.has_room(&one, 2) && streams.counts.is_empty());
+        assert_eq!(streams.open_now(), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! HTTP/1.1 framing that pingora would repair is refused instead.
 
 use http::Version;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use memchr::memchr_iter;
 use pingora::protocols::http::ServerSession;
 
@@ -28,6 +28,10 @@ pub(crate) fn check(session: &ServerSession, header_limit: usize) -> Result<(), 
             return Err(Framing::TooLarge);
         }
         if !lines_end_in_crlf(&raw) {
+            return Err(Framing::Ambiguous);
+        }
+        // RFC 9112 §3.2; that there is no second one is seen where the header is read.
+        if !header.headers.contains_key(HOST) {
             return Err(Framing::Ambiguous);
         }
         if let Some(encoding) = header.headers.get(TRANSFER_ENCODING) {

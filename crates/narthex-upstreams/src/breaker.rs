@@ -94,6 +94,7 @@ impl Passage {
     pub fn succeeded(&mut self) {
         if !std::mem::replace(&mut self.settled, true) {
             self.breaker.succeeded();
+            self.step_aside();
         }
     }
 
@@ -101,15 +102,21 @@ impl Passage {
     pub fn failed(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.settled, true) {
             self.breaker.failed(self.probe, now);
+            self.step_aside();
+        }
+    }
+
+    /// Makes room for the next probe. What is known of the call is known: its answer may go on for hours.
+    fn step_aside(&mut self) {
+        if std::mem::take(&mut self.probe) {
+            self.breaker.probing.store(false, Ordering::Release);
         }
     }
 }
 
 impl Drop for Passage {
     fn drop(&mut self) {
-        if self.probe {
-            self.breaker.probing.store(false, Ordering::Release);
-        }
+        self.step_aside();
     }
 }
 
@@ -165,6 +172,20 @@ mod tests {
         probe.succeeded();
         drop(probe);
         assert!(!b.is_open());
+    }
+
+    #[test]
+    fn a_probe_whose_answer_is_a_long_stream_does_not_keep_out_the_next_one() {
+        let now = Instant::now();
+        let b = breaker(now);
+        (0..3).for_each(|_| fail(&b, now));
+        let mut stream = b.enter(now + COOLDOWN).unwrap();
+        stream.succeeded();
+        (0..3).for_each(|_| fail(&b, now + COOLDOWN));
+        let next = b.enter(now + 2 * COOLDOWN).unwrap();
+        drop(stream);
+        assert!(b.enter(now + 2 * COOLDOWN).is_err(), "the old stream's end is not the new probe's");
+        drop(next);
     }
 
     #[test]

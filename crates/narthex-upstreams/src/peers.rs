@@ -55,6 +55,7 @@ pub(crate) struct Peers {
     host: Host<String>,
     port: u16,
     allow_link_local: bool,
+    lookup_timeout: Duration,
     template: HttpPeer,
     resolved: ArcSwapOption<Resolved>,
     refreshing: AtomicBool,
@@ -104,6 +105,7 @@ impl Peers {
             host,
             port,
             allow_link_local: settings.allow_link_local,
+            lookup_timeout: settings.connect_timeout,
             template,
             resolved: ArcSwapOption::empty(),
             refreshing: AtomicBool::new(false),
@@ -166,10 +168,13 @@ impl Peers {
         match &self.host {
             Host::Ipv4(ip) => Ok(vec![IpAddr::V4(*ip)]),
             Host::Ipv6(ip) => Ok(vec![IpAddr::V6(*ip)]),
-            Host::Domain(name) => match tokio::net::lookup_host((name.as_str(), self.port)).await {
-                Ok(found) => Ok(found.map(|a| a.ip()).collect()),
-                Err(cause) => Err(ResolveError::Lookup { host: name.clone(), cause: cause.to_string() }),
-            },
+            Host::Domain(name) => {
+                let failed = |cause: String| ResolveError::Lookup { host: name.clone(), cause };
+                let found = tokio::net::lookup_host((name.as_str(), self.port));
+                let found = tokio::time::timeout(self.lookup_timeout, found).await;
+                let found = found.map_err(|_| failed("timed out".to_owned()))?;
+                Ok(found.map_err(|cause| failed(cause.to_string()))?.map(|a| a.ip()).collect())
+            }
         }
     }
 

@@ -14,6 +14,14 @@ pub(crate) fn open(config: &Config) -> Result<Option<DevelopmentIssuer>, OpenErr
     DevelopmentIssuer::open(&config.server.state_dir, &config.server.public_url.url).map(Some)
 }
 
+/// As [`open`], but writes nothing.
+pub(crate) fn preview(config: &Config) -> Result<Option<DevelopmentIssuer>, OpenError> {
+    if !config.auth.embedded_development {
+        return Ok(None);
+    }
+    DevelopmentIssuer::preview(&config.server.state_dir, &config.server.public_url.url).map(Some)
+}
+
 /// Adds the issuer to those that are trusted.
 pub(crate) fn trust(config: &mut Config, issuer: &DevelopmentIssuer) {
     config.auth.issuers.push(Issuer {

@@ -18,10 +18,14 @@ use tracing::{info, warn};
 const TICK: Duration = Duration::from_secs(2);
 /// How long after the signal a drained process still answers, so that balancers see it is going.
 const LINGER: Duration = Duration::from_millis(300);
+/// How long connections have to send what the last answers left to them.
+const FLUSH: Duration = Duration::from_millis(100);
 
 /// Whether the gateway can serve, for `/readyz`.
 pub(crate) struct Ready {
     pub(crate) gateway: Arc<Gateway>,
+    /// The public listener has its socket.
+    pub(crate) listening: AtomicBool,
     pub(crate) draining: AtomicBool,
 }
 
@@ -30,6 +34,9 @@ impl Readiness for Ready {
         let mut reasons = Vec::new();
         if self.draining.load(Ordering::Acquire) {
             reasons.push("draining");
+        }
+        if !self.listening.load(Ordering::Acquire) {
+            reasons.push("not listening");
         }
         if !self.gateway.snapshot().identity.keys_ready() {
             reasons.push("issuer keys not fetched");
@@ -58,7 +65,9 @@ impl BackgroundService for Housekeeping {
                 None
             }
         };
-        self.gateway.snapshot().identity.prime().await;
+        let priming = self.gateway.snapshot();
+        // An issuer that does not answer holds up neither a reload nor the end.
+        tokio::spawn(async move { priming.identity.prime().await });
         let mut tick = tokio::time::interval(TICK);
         loop {
             let hung_up = async {
@@ -68,9 +77,9 @@ impl BackgroundService for Housekeeping {
                 }
             };
             tokio::select! {
-                _ = tick.tick() => self.tick().await,
-                () = self.changed.notified() => self.reload().await,
-                _ = hung_up => self.reload().await,
+                _ = tick.tick() => self.tick(),
+                () = self.changed.notified() => self.reload(),
+                _ = hung_up => self.reload(),
                 _ = shutdown.changed() => return self.drain().await,
             }
         }
@@ -78,13 +87,14 @@ impl BackgroundService for Housekeeping {
 }
 
 impl Housekeeping {
-    async fn reload(&self) {
+    fn reload(&self) {
         if self.reloader.reload() {
-            self.gateway.snapshot().identity.prime().await;
+            let snapshot = self.gateway.snapshot();
+            tokio::spawn(async move { snapshot.identity.prime().await });
         }
     }
 
-    async fn tick(&self) {
+    fn tick(&self) {
         let snapshot = self.gateway.snapshot();
         let found = snapshot.policy.housekeep(Instant::now());
         self.metrics.limit_keys(found.keys, found.overflows);
@@ -103,8 +113,15 @@ impl Housekeeping {
         self.ready.draining.store(true, Ordering::Release);
         info!("draining");
         tokio::time::sleep(LINGER).await;
-        while self.gateway.in_flight() > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        loop {
+            while self.gateway.in_flight() > 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            // What HTTP/2 streams wrote last is still on its way through their connections.
+            tokio::time::sleep(FLUSH).await;
+            if self.gateway.in_flight() == 0 {
+                break;
+            }
         }
         info!("drained");
         self.access_log.flush();

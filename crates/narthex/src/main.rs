@@ -4,6 +4,7 @@ mod check;
 mod cli;
 mod development;
 mod housekeeping;
+mod listening;
 mod reload;
 mod run;
 mod seal_key;

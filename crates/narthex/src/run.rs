@@ -4,10 +4,11 @@ use crate::check::complain;
 use crate::cli::RunArgs as Args;
 use crate::development;
 use crate::housekeeping::{Housekeeping, Ready};
+use crate::listening::{Announced, Lasting};
 use crate::reload::{Reloader, StartOnly};
 use crate::seal_key::{self, SealKeyError};
 use narthex_admin::Admin;
-use narthex_authority::OpenError;
+use narthex_authority::{DevelopmentIssuer, OpenError};
 use narthex_config::model::Server as Settings;
 use narthex_config::{Config, Diagnostics, Loaded};
 use narthex_credentials::secret::Secrets;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -57,29 +59,39 @@ impl Prepared {
         Self { metrics, secrets: Arc::new(Secrets::default()) }
     }
 
-    /// Builds everything that `config` asks for and throws it away.
+    /// Builds everything that `config` asks for and throws it away. Writes nothing: whoever checks may
+    /// be another user than the one who serves.
     pub(crate) fn try_out(config: Config) -> Result<(), StartError> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), env!("NARTHEX_REVISION"));
         let prepared = Self::new(Arc::new(metrics.map_err(|e| StartError::Metrics(e.to_string()))?));
         if let Some(tls) = &config.server.tls {
             Certificates::load(tls)?;
         }
-        prepared.build(config, None).map(drop)
+        let issuer = development::preview(&config)?;
+        let keys = seal_key::preview(&config.server, &prepared.secrets)?;
+        prepared.build_with(config, None, issuer.as_ref(), &keys).map(drop)
     }
 
     /// A snapshot of `config`, with the state of `previous`.
-    pub(crate) fn build(
+    pub(crate) fn build(&self, config: Config, previous: Option<&Snapshot>) -> Result<Snapshot, StartError> {
+        let issuer = development::open(&config)?;
+        let keys = seal_key::load(&config.server, &self.secrets)?;
+        self.build_with(config, previous, issuer.as_ref(), &keys)
+    }
+
+    fn build_with(
         &self,
         mut config: Config,
         previous: Option<&Snapshot>,
+        issuer: Option<&DevelopmentIssuer>,
+        seal_keys: &[[u8; seal_key::LEN]],
     ) -> Result<Snapshot, StartError> {
-        let issuer = development::open(&config)?;
         let mut documents = Vec::new();
-        if let Some(issuer) = &issuer {
+        if let Some(issuer) = issuer {
             development::trust(&mut config, issuer);
             documents = development::documents(&config, issuer);
         }
-        let sealer = Arc::new(Sealer::new(seal_key::load(&config.server, &self.secrets)?)?);
+        let sealer = Arc::new(Sealer::new(seal_keys.iter().copied())?);
         let secrets = Arc::clone(&self.secrets);
         Ok(Snapshot::build(&config, Parts { previous, secrets, metrics: &self.metrics, sealer, documents })?)
     }
@@ -89,6 +101,9 @@ impl Prepared {
 pub(crate) fn run(args: &Args) -> ExitCode {
     if let Err(error) = narthex_telemetry::init_logging() {
         return complain(&format!("error: cannot set up logging: {error}\n"));
+    }
+    if let Err(error) = outlive_hangups() {
+        warn!(%error, "SIGHUP will end the process until it listens");
     }
     let loaded = match narthex_config::load(&args.config.config) {
         Ok(loaded) => loaded,
@@ -102,6 +117,15 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         }
         Err(error) => complain(&format!("error: {error}\n")),
     }
+}
+
+/// Takes SIGHUP away from its default, which ends the process. One that comes before `housekeeping`
+/// listens for it changes nothing, and need not: the file is about to be read.
+fn outlive_hangups() -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    // The handler stays when this listener goes.
+    signal(SignalKind::hangup()).map(drop)
 }
 
 fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), StartError> {
@@ -119,7 +143,11 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     let snapshot = prepared.build(config, None)?;
     metrics.config_loaded(true, std::time::SystemTime::now());
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), Arc::clone(&access_log)));
-    let ready = Arc::new(Ready { gateway: Arc::clone(&gateway), draining: AtomicBool::new(false) });
+    let ready = Arc::new(Ready {
+        gateway: Arc::clone(&gateway),
+        listening: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
+    });
     let changed = Arc::new(Notify::new());
     let watcher = {
         let changed = Arc::clone(&changed);
@@ -142,16 +170,16 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         conf(&settings),
     );
     server.bootstrap();
-    server.add_service(narthex_proxy::service(
-        &settings,
-        Arc::clone(&gateway),
-        Arc::clone(&metrics),
-        certificates,
-    )?);
-    server.add_service(narthex_admin::service(
-        admin.listen,
-        Admin::new(Arc::clone(&metrics), Arc::clone(&ready) as _),
-    ));
+    server.add_service(Announced {
+        service: narthex_proxy::service(&settings, Arc::clone(&gateway), Arc::clone(&metrics), certificates)?,
+        address: settings.listen.to_string(),
+        ready: Arc::clone(&ready),
+    });
+    let application = Admin::new(Arc::clone(&metrics), Arc::clone(&ready) as _);
+    server.add_service(Lasting {
+        service: narthex_admin::service(admin.listen, application),
+        phases: server.watch_execution_phase(),
+    });
     let housekeeping =
         Housekeeping { reloader, changed, gateway, metrics, access_log: Arc::clone(&access_log), ready };
     server.add_service(background_service("housekeeping", housekeeping));

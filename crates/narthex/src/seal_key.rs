@@ -10,7 +10,10 @@ use std::path::Path;
 use thiserror::Error;
 
 /// Length of a key, bytes.
-const LEN: usize = 32;
+pub(crate) const LEN: usize = 32;
+
+/// The file in `server.state_dir` with the gateway's own key.
+const FILE_NAME: &str = "seal.key";
 
 /// The keys cannot be had.
 #[derive(Debug, Error)]
@@ -31,8 +34,15 @@ pub(crate) fn load(settings: &Server, secrets: &Secrets) -> Result<Vec<[u8; LEN]
     settings.seal_keys.iter().map(|r| parse(secrets.line(r)?.expose())).collect()
 }
 
+/// As [`load`], but writes nothing: a key that is not there yet is kept nowhere.
+pub(crate) fn preview(settings: &Server, secrets: &Secrets) -> Result<Vec<[u8; LEN]>, SealKeyError> {
+    let is_made_at_start = settings.seal_keys.is_empty() && !settings.state_dir.join(FILE_NAME).exists();
+    // Nothing is ever sealed with it.
+    if is_made_at_start { Ok(vec![[0; LEN]]) } else { load(settings, secrets) }
+}
+
 fn own(state_dir: &Path) -> Result<[u8; LEN], SealKeyError> {
-    let path = state_dir.join("seal.key");
+    let path = state_dir.join(FILE_NAME);
     let fail = |cause: String| SealKeyError::State { path: path.display().to_string(), cause };
     match fs::read_to_string(&path) {
         Ok(text) => parse(text.trim_end()),

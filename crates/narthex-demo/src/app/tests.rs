@@ -5,8 +5,12 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 fn app(api_key: Option<ApiKey>) -> Router {
+    app_with(api_key, false)
+}
+
+fn app_with(api_key: Option<ApiKey>, stateless: bool) -> Router {
     let address = ([127, 0, 0, 1], 9001).into();
-    App { address, any_host: false, api_key, stop: CancellationToken::new() }.router()
+    App { address, any_host: false, api_key, stateless, stop: CancellationToken::new() }.router()
 }
 
 fn key(content: &[u8]) -> Result<ApiKey, ApiKeyError> {
@@ -92,6 +96,16 @@ async fn a_client_of_2026_07_28_can_call_a_tool_without_a_session() {
     let (status, session, answer) = send(&app, post(&headers, &body)).await;
     assert_eq!((status, session), (StatusCode::OK, None), "{answer}");
     assert_eq!(answer["result"]["structuredContent"], json!({"sum": 42}));
+}
+
+#[tokio::test]
+async fn without_sessions_a_bare_call_is_answered_in_json() {
+    let app = app_with(None, true);
+    let body = call("echo", &json!({"text": "hi"}));
+    let response = app.clone().oneshot(post(&[], &body)).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let (_, session, answer) = send(&app, post(&[], &initialize("2025-11-25"))).await;
+    assert_eq!((session, &answer["result"]["protocolVersion"]), (None, &json!("2025-11-25")));
 }
 
 #[tokio::test]

@@ -137,6 +137,7 @@ impl<'a> Params<'a> {
     pub(super) fn name(&self, method: &str) -> Result<Option<Cow<'a, str>>, Rejection<'a>> {
         match name_member(method) {
             Some(NameMember::Name) => self.name.required(BAD_NAME),
+            Some(NameMember::Uri) if self.is_removed(method) => self.uri.optional(BAD_NAME),
             Some(NameMember::Uri) => self.uri.required(BAD_NAME),
             Some(NameMember::TaskId) => self.task_id.required(BAD_NAME),
             Some(NameMember::OptionalTaskId) => self.task_id.optional(BAD_NAME),
@@ -146,7 +147,18 @@ impl<'a> Params<'a> {
 
     /// The revision that `initialize` asks for.
     pub(super) fn requested_version(&self, method: &str) -> Result<Option<Cow<'a, str>>, Rejection<'a>> {
-        if method == "initialize" { self.protocol_version.required(BAD_VERSION) } else { Ok(None) }
+        match method {
+            "initialize" if self.is_removed(method) => self.protocol_version.optional(BAD_VERSION),
+            "initialize" => self.protocol_version.required(BAD_VERSION),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the request is of 2026-07-28, which has `method` no more. It is an unknown method then
+    /// (-32601), whatever its params are.
+    fn is_removed(&self, method: &str) -> bool {
+        self.meta.protocol_version.is_some()
+            && matches!(method, "initialize" | "resources/subscribe" | "resources/unsubscribe")
     }
 
     /// Keeps the first rejection. Returns `None` for the convenience of its callers.

@@ -43,10 +43,17 @@ impl From<Box<Error>> for ForwardError {
     fn from(error: Box<Error>) -> Self {
         match error.etype() {
             ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout => Self::Timeout,
-            ErrorType::InvalidHTTPHeader => Self::Malformed(error.to_string()),
-            _ => Self::Broken(error.to_string()),
+            ErrorType::InvalidHTTPHeader => Self::Malformed(describe(&error)),
+            _ => Self::Broken(describe(&error)),
         }
     }
+}
+
+/// The kind of failure and its root cause. pingora's own text quotes what the upstream sent, which may
+/// be cookies, or our credential sent back.
+pub(super) fn describe(error: &Error) -> String {
+    let (kind, root) = (error.etype().as_str(), error.root_cause());
+    if root.is::<Error>() { kind.to_owned() } else { format!("{kind}: {root}") }
 }
 
 /// What a failure says about whether the upstream has seen the request.
@@ -89,4 +96,26 @@ impl Reached {
 pub(super) fn nothing_was_read(error: &Error) -> bool {
     let context = error.context.as_ref().map(|c| c.as_str()).unwrap_or_default();
     matches!(error.retry, RetryType::ReusedOnly) && context.ends_with("bytes already read: 0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn nothing_that_the_upstream_sent_is_in_the_text() {
+        let reset = io::Error::new(io::ErrorKind::ConnectionReset, "reset by peer");
+        for error in [
+            Error::explain(ErrorType::InvalidHTTPHeader, "buf: Set-Cookie: canary"),
+            Error::because(ErrorType::InvalidHTTPHeader, "buf: Set-Cookie: canary", reset),
+            Error::explain(ErrorType::ReadError, "buf: canary"),
+        ] {
+            let text = ForwardError::from(error).to_string();
+            assert!(!text.contains("canary"), "{text}");
+        }
+        let reset = io::Error::new(io::ErrorKind::ConnectionReset, "reset by peer");
+        let text = ForwardError::from(Error::because(ErrorType::ReadError, "reading", reset)).to_string();
+        assert!(text.ends_with("reset by peer"), "{text}");
+    }
 }

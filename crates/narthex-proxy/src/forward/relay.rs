@@ -1,5 +1,6 @@
 //! Bringing an answer's body to the client as it comes.
 
+use super::error::describe;
 use super::send::Answer;
 use crate::forward::ForwardError;
 use bytes::{Bytes, BytesMut};
@@ -12,11 +13,17 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::client::HttpSession;
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// Bytes of an answer that are still read and thrown away after its client has gone.
 const DRAIN_CAP: usize = 16 * 1024 * 1024;
+/// Bytes of an answer that are taken before its header is sent, if they are there.
+const EARLY_CAP: usize = 64 * 1024;
+/// Pieces of a stream that are there together are written together, up to about this many bytes.
+const COALESCE_CAP: usize = 16 * 1024;
 /// How long the end of a response may take to be flushed, when the client has no write timeout.
 const LAST_FLUSH: Duration = Duration::from_secs(10);
 
@@ -28,6 +35,8 @@ pub struct Relay<'a> {
     pub cancel_with_client: bool,
     /// When the caller's token expires: a stream ends then at the latest.
     pub until: Option<SystemTime>,
+    /// What was taken of the body before its header was sent ([`Early`]).
+    pub early: Bytes,
     /// Ends the stream when the process is to stop (set for streams that have no end of their own).
     pub end_on_shutdown: Option<&'a ShutdownWatch>,
 }
@@ -47,9 +56,12 @@ pub enum RelayEnd {
     Ended,
 }
 
+/// A piece of a body, its end, or why there is neither.
+type Chunk = Result<Option<Bytes>, Box<Error>>;
+
 /// What happened next while a stream was being relayed.
 enum Event {
-    Chunk(Result<Option<Bytes>, Box<Error>>),
+    Chunk(Chunk),
     ClientGone,
     Ended,
 }
@@ -91,11 +103,15 @@ impl Relay<'_> {
             .map(|at| Instant::now() + at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO));
         let mut shutdown = self.end_on_shutdown.cloned();
         let mut dropped = 0;
+        let early = std::mem::take(&mut self.early);
+        let mut next = (!early.is_empty()).then_some(Ok(Some(early)));
         loop {
             if self.client_gone && self.cancel_with_client {
                 return RelayEnd::ClientGone;
             }
-            let event = if is_over(deadline, shutdown.as_ref()) {
+            let event = if let Some(chunk) = next.take() {
+                Event::Chunk(chunk)
+            } else if is_over(deadline, shutdown.as_ref()) {
                 Event::Ended
             } else {
                 // No timer is set as long as chunks are there to be taken.
@@ -115,6 +131,7 @@ impl Relay<'_> {
                     }
                 }
                 Event::Chunk(Ok(Some(chunk))) => {
+                    let chunk = coalesce(chunk, &mut answer.connection.session, &mut next);
                     let len = chunk.len();
                     match client.write_response_body(chunk, false).await {
                         Ok(()) => *sent += len,
@@ -124,7 +141,7 @@ impl Relay<'_> {
                 Event::Chunk(Ok(None)) if self.client_gone => return RelayEnd::Undelivered,
                 Event::Chunk(Ok(None)) => return RelayEnd::Complete,
                 Event::Chunk(Err(error)) => {
-                    tracing::debug!(upstream = %upstream.id, %error, "answer broke off");
+                    tracing::debug!(upstream = %upstream.id, error = describe(&error), "answer broke off");
                     return RelayEnd::UpstreamBroken;
                 }
                 Event::ClientGone => self.client_gone = true,
@@ -167,8 +184,74 @@ fn length(header: &ResponseHeader) -> Option<usize> {
     header.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
+/// What of an answer's body is there already.
+pub struct Early {
+    /// The bytes, at most [`EARLY_CAP`] and one piece more.
+    pub bytes: Bytes,
+    /// It is the whole body.
+    pub ended: bool,
+}
+
+impl Early {
+    /// Takes what has come, without waiting for more: a short answer can then be sent in one piece,
+    /// with its length.
+    ///
+    /// # Errors
+    /// The answer broke off.
+    pub fn take(answer: &mut Answer) -> Result<Self, ForwardError> {
+        let session = &mut answer.connection.session;
+        let mut bytes = Bytes::new();
+        let mut ended = session.response_done();
+        while !ended && bytes.len() < EARLY_CAP {
+            match poll_once(next_chunk(session)) {
+                Some(chunk) => match chunk? {
+                    Some(chunk) => bytes = join(bytes, chunk),
+                    None => ended = true,
+                },
+                None => break,
+            }
+            ended = ended || session.response_done();
+        }
+        Ok(Self { bytes, ended })
+    }
+}
+
+/// `first` and what else is there already: fewer and larger writes. What is no piece goes to `next`.
+fn coalesce(first: Bytes, session: &mut HttpSession, next: &mut Option<Chunk>) -> Bytes {
+    let mut all = first;
+    while all.len() < COALESCE_CAP {
+        match poll_once(next_chunk(session)) {
+            Some(Ok(Some(chunk))) => all = join(all, chunk),
+            Some(other) => {
+                *next = Some(other);
+                break;
+            }
+            None => break,
+        }
+    }
+    all
+}
+
+fn join(first: Bytes, second: Bytes) -> Bytes {
+    if first.is_empty() {
+        return second;
+    }
+    let mut both = first.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    both.extend_from_slice(&second);
+    both.freeze()
+}
+
+/// The future's output if it is there without waiting. Dropping a read that is not loses nothing.
+fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
 /// The next piece of the answer's body.
-async fn next_chunk(session: &mut HttpSession) -> Result<Option<Bytes>, Box<Error>> {
+async fn next_chunk(session: &mut HttpSession) -> Chunk {
     match session.read_response_body().await {
         Err(error) if is_reset_after_answer(session, &error) => Ok(None),
         chunk => chunk,
@@ -190,13 +273,28 @@ fn is_reset_after_answer(session: &HttpSession, error: &Error) -> bool {
 /// Reads the whole of an answer that has to be looked at before it is passed on.
 ///
 /// # Errors
-/// It is over `cap` bytes, or breaks off.
+/// It is over `cap` bytes, breaks off, or is not complete after `within`.
 pub async fn collect(
     mut answer: Answer,
     cap: usize,
+    within: Duration,
     upstream: &Upstream,
     connections: &Connections,
 ) -> Result<Bytes, ForwardError> {
+    let collected = timeout(within, read_whole(&mut answer, cap)).await;
+    match collected.unwrap_or(Err(ForwardError::Timeout)) {
+        Ok(body) => {
+            connections.release(answer.connection, upstream.keepalive).await;
+            Ok(body)
+        }
+        Err(error) => {
+            connections.abandon(answer.connection).await;
+            Err(error)
+        }
+    }
+}
+
+async fn read_whole(answer: &mut Answer, cap: usize) -> Result<Bytes, ForwardError> {
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
     while let Some(chunk) = next_chunk(&mut answer.connection.session).await? {
@@ -213,7 +311,6 @@ pub async fn collect(
             all.extend_from_slice(&chunk);
         }
     }
-    connections.release(answer.connection, upstream.keepalive).await;
     Ok(first.unwrap_or_else(|| all.freeze()))
 }
 

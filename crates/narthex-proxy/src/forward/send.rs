@@ -1,6 +1,6 @@
 //! Sending a request and reading the header of its answer.
 
-use super::error::{ForwardError, Reached, nothing_was_read};
+use super::error::{ForwardError, Reached, describe, nothing_was_read};
 use bytes::Bytes;
 use http::StatusCode;
 use narthex_upstreams::{Connection, Connections, Upstream};
@@ -95,7 +95,7 @@ pub async fn send(
         if !again || retries >= ATTEMPTS {
             return Err(error.into());
         }
-        tracing::debug!(upstream = %upstream.id, error = %error, "sending again on another connection");
+        tracing::debug!(upstream = %upstream.id, error = describe(&error), "sending again on another connection");
     }
 }
 

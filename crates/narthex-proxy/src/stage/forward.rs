@@ -66,6 +66,7 @@ pub(crate) async fn send<'b>(
         }
         shared.connections.abandon(answer.connection).await;
         renewed = true;
+        shared.metrics.credential_renewed(upstream.id.as_str());
         credential = renew(&permitted, &credential, visit).await?;
     }
 }
@@ -128,7 +129,9 @@ fn protocol_fields(header: &mut RequestHeader, permitted: &Permitted<'_>) -> Res
     if let Some(session) = &routed.session {
         header.insert_header(HeaderName::from_static("mcp-session-id"), session.upstream_id())?;
     }
-    if let Some(last) = facts.last_event_id.as_ref().filter(|_| !routed.revision.is_modern()) {
+    // What is replayed is not looked into, and a list of tools may be among it.
+    let may_replay = !routed.revision.is_modern() && !routed.inbound().route.policy.hides_tools();
+    if let Some(last) = facts.last_event_id.as_ref().filter(|_| may_replay) {
         header.insert_header(HeaderName::from_static("last-event-id"), last.clone())?;
     }
     let Some(message) = routed.scanned.message().filter(|_| routed.revision.is_modern()) else {

@@ -30,6 +30,7 @@ pub(crate) struct Inbound {
 }
 
 /// What a request turned out to be.
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and moved once")]
 pub(crate) enum Accepted {
     /// For a route.
     Mcp(Inbound),

@@ -1,67 +1,114 @@
 //! Stage 8: the answer, on its way to the client.
 
-use crate::forward::{self, Relay, RelayEnd};
+use crate::forward::{self, Answer, Early, ForwardError, Relay, RelayEnd};
 use crate::gateway::Shared;
 use crate::judge::{Content, Judged, judge};
 use crate::listing;
 use crate::record::Visit;
 use crate::refusal::Refusal;
 use crate::reply::{Reply, decorate};
+use crate::snapshot::RouteEntry;
 use crate::stage::forward::Answered;
 use crate::stage::frame::Verb;
 use crate::stage::route::{Routed, binding};
 use crate::streams::StreamGuard;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use http::{HeaderName, HeaderValue, StatusCode};
 use narthex_mcp::session::SessionHandle;
-use narthex_mcp::{Kind, rpc};
+use narthex_mcp::{Kind, Revision, rpc};
+use narthex_policy::Permit;
+use narthex_upstreams::Slot;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// How long a session handle is good for.
 const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Judges the answer and brings it to the client.
+/// An answer that may go to the client. Of the request it has what is still needed, but not the body:
+/// a stream may go on for hours, and the bytes that it would hold are everybody's.
+pub(crate) struct Delivery {
+    pub(crate) route: Arc<RouteEntry>,
+    pub(crate) answer: Answer,
+    prepared: Prepared,
+    verb: Verb,
+    revision: Revision,
+    expires: Option<SystemTime>,
+    client_gone: bool,
+    /// They are free again when it is dropped.
+    places: (Slot, Permit),
+}
+
+/// Judges the answer.
 ///
 /// # Errors
-/// The upstream failed in a way that is the gateway's to explain; nothing has been sent to the client.
-pub(crate) async fn deliver(
+/// The upstream failed in a way that is the gateway's to explain.
+pub(crate) async fn prepare(
     shared: &Shared,
     mut answered: Answered<'_>,
-    session: &mut ServerSession,
     visit: &mut Visit,
-    shutdown: &ShutdownWatch,
-) -> Result<(), Refusal> {
-    let prepared = match prepare(shared, &mut answered, visit) {
+) -> Result<Delivery, Refusal> {
+    let prepared = match judged(shared, &mut answered, visit) {
         Ok(prepared) => prepared,
         Err(refusal) => {
             shared.connections.abandon(answered.answer.connection).await;
             return Err(refusal);
         }
     };
-    let (header, content, stream) = match prepared {
-        Prepared::Relay { header, content, stream } => (header, content, stream),
-        Prepared::Own { status, body } => return own(shared, answered, status, body, session, visit).await,
-    };
-    let routed = &answered.permitted.routed;
-    if listing::is_wanted(routed, visit) && header.status == StatusCode::OK {
-        return listing::deliver(shared, answered, header, content, session, visit).await;
+    let Answered { permitted, answer, client_gone, slot } = answered;
+    let (routed, permit) = (permitted.routed, permitted.permit);
+    Ok(Delivery {
+        verb: routed.inbound().verb,
+        revision: routed.revision,
+        expires: routed.caller().expires,
+        route: Arc::clone(&routed.inbound().route),
+        answer,
+        prepared,
+        client_gone,
+        places: (slot, permit),
+    })
+}
+
+/// Brings it to the client.
+///
+/// # Errors
+/// A list that has to be looked into cannot be; nothing has been sent to the client.
+pub(crate) async fn deliver(
+    shared: &Shared,
+    delivery: Delivery,
+    session: &mut ServerSession,
+    visit: &mut Visit,
+    shutdown: &ShutdownWatch,
+) -> Result<(), Refusal> {
+    match delivery.prepared {
+        Prepared::Own { status, ref body } => {
+            let body = body.clone();
+            own(shared, delivery, status, body, session, visit).await
+        }
+        Prepared::Listing { ref header, content, .. } => {
+            let header = header.clone();
+            listing::deliver(shared, delivery, header, content, session, visit).await
+        }
+        Prepared::Relay { .. } => relay(shared, delivery, session, visit, shutdown).await,
     }
-    relay(shared, answered, header, stream, session, visit, shutdown).await
 }
 
 /// What is to be sent.
 enum Prepared {
     /// The upstream's body, under this header.
-    Relay { header: ResponseHeader, content: Content, stream: Option<StreamGuard> },
+    Relay { header: ResponseHeader, stream: Option<StreamGuard> },
+    /// A list of tools that has to be looked into.
+    Listing { header: ResponseHeader, content: Content, _stream: Option<StreamGuard> },
     /// Something of ours.
     Own { status: StatusCode, body: Option<Bytes> },
 }
 
-fn prepare(shared: &Shared, answered: &mut Answered<'_>, visit: &mut Visit) -> Result<Prepared, Refusal> {
+fn judged(shared: &Shared, answered: &mut Answered<'_>, visit: &mut Visit) -> Result<Prepared, Refusal> {
     let taken = answered.permitted.stream.take();
     let routed = &answered.permitted.routed;
     let upstream = answered.answer.header().map_err(Refusal::Forward)?;
@@ -76,13 +123,23 @@ fn prepare(shared: &Shared, answered: &mut Answered<'_>, visit: &mut Visit) -> R
                 return Ok(Prepared::Own { status, body: Some(body.into()) });
             }
         };
+    let coding = upstream.headers.get(CONTENT_ENCODING);
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        // We asked for none, and the client would not be told of it.
+        let cause = "a content coding that was not asked for".to_owned();
+        return Err(Refusal::Forward(ForwardError::Malformed(cause)));
+    }
     let header = build_header(routed, upstream, status, content, visit)
         .map_err(|_| Refusal::Internal("cannot build the answer"))?;
     let stream = match (content, taken) {
-        (Content::EventStream, None) => Some(shared.streams.open(routed.caller(), visit)?),
+        // That there was room was asked before it was sent: what has been done is not refused.
+        (Content::EventStream, None) => Some(shared.streams.join(routed.caller())),
         (_, taken) => taken,
     };
-    Ok(Prepared::Relay { header, content, stream })
+    if status == StatusCode::OK && listing::is_wanted(routed, visit) {
+        return Ok(Prepared::Listing { header, content, _stream: stream });
+    }
+    Ok(Prepared::Relay { header, stream })
 }
 
 fn expects_result(routed: &Routed<'_>) -> bool {
@@ -112,12 +169,12 @@ fn build_header(
             )?;
         }
     }
-    match upstream.headers.get(CONTENT_LENGTH) {
-        Some(length) => header.insert_header(CONTENT_LENGTH, length.clone())?,
+    let length = upstream.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    match length {
+        Some(length) => header.insert_header(CONTENT_LENGTH, HeaderValue::from(length))?,
         None => header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?,
     }
-    if let Some(after) = upstream.headers.get(RETRY_AFTER).filter(|_| status == StatusCode::TOO_MANY_REQUESTS)
-    {
+    if let Some(after) = retry_after(status, upstream) {
         header.insert_header(RETRY_AFTER, after.clone())?;
     }
     if let Some(handle) = session_handle(routed, upstream, visit) {
@@ -126,6 +183,11 @@ fn build_header(
     decorate(&mut header, visit)?;
     visit.status = status;
     Ok(header)
+}
+
+/// When the upstream wants to be asked again, if it says that it was asked too often.
+fn retry_after(status: StatusCode, upstream: &ResponseHeader) -> Option<&HeaderValue> {
+    upstream.headers.get(RETRY_AFTER).filter(|_| status == StatusCode::TOO_MANY_REQUESTS)
 }
 
 /// The client's handle of a session that the upstream has just opened. 2026-07-28 has no sessions.
@@ -148,13 +210,15 @@ fn session_handle(routed: &Routed<'_>, upstream: &ResponseHeader, visit: &Visit)
 /// Answers without the upstream's body, which is read to its end so that its connection lives on.
 async fn own(
     shared: &Shared,
-    answered: Answered<'_>,
+    delivery: Delivery,
     status: StatusCode,
     body: Option<Bytes>,
     session: &mut ServerSession,
     visit: &mut Visit,
 ) -> Result<(), Refusal> {
     const DRAIN: usize = 64 * 1024;
+    // The client's next request on this connection waits for it.
+    const PATIENCE: Duration = Duration::from_millis(500);
     let internal = |_| Refusal::Internal("cannot build the answer");
     let content_type = body.as_ref().map(|_| "application/json");
     let mut reply = Reply::new(status, content_type, body.unwrap_or_default()).map_err(internal)?;
@@ -162,41 +226,80 @@ async fn own(
     if status == StatusCode::METHOD_NOT_ALLOWED {
         reply.header.insert_header(ALLOW, HeaderValue::from_static("POST")).map_err(internal)?;
     }
+    let upstream = delivery.answer.header().map_err(Refusal::Forward)?;
+    if let Some(after) = retry_after(status, upstream) {
+        reply.header.insert_header(RETRY_AFTER, after.clone()).map_err(internal)?;
+    }
     if reply.send(session, visit).await.is_err() {
         visit.cut = Some("client_gone");
     }
-    let upstream = answered.permitted.routed.inbound().route.upstream.clone();
-    // What is left over is nobody's: a body that is too long only costs its connection.
-    let _ = forward::collect(answered.answer, DRAIN, &upstream, &shared.connections).await;
+    // What is left over is nobody's: a body that is too long or too slow only costs its connection.
+    let upstream = &delivery.route.upstream;
+    let _ = forward::collect(delivery.answer, DRAIN, PATIENCE, upstream, &shared.connections).await;
+    Ok(())
+}
+
+/// Sends an answer that is there as a whole.
+async fn whole(
+    header: ResponseHeader,
+    body: Bytes,
+    session: &mut ServerSession,
+    visit: &mut Visit,
+) -> Result<(), Refusal> {
+    visit.bytes_out = body.len();
+    let sent = async {
+        session.write_response_header(Box::new(header)).await?;
+        session.write_response_body(body, true).await
+    };
+    if sent.await.is_err() {
+        visit.cut = Some("client_gone");
+    }
     Ok(())
 }
 
 async fn relay(
     shared: &Shared,
-    answered: Answered<'_>,
-    header: ResponseHeader,
-    stream: Option<StreamGuard>,
+    delivery: Delivery,
     session: &mut ServerSession,
     visit: &mut Visit,
     shutdown: &ShutdownWatch,
 ) -> Result<(), Refusal> {
-    let Answered { permitted, answer, mut client_gone, slot } = answered;
-    let routed = &permitted.routed;
-    let upstream = routed.inbound().route.upstream.clone();
-    let counted = stream.as_ref().map(|_| routed.inbound().route.metrics.stream());
+    let Delivery { route, mut answer, prepared, verb, revision, expires, mut client_gone, places } = delivery;
+    let Prepared::Relay { mut header, stream } = prepared else {
+        return Err(Refusal::Internal("not an answer to be relayed"));
+    };
+    let early = match Early::take(&mut answer) {
+        Ok(early) => early,
+        Err(error) => {
+            shared.connections.abandon(answer.connection).await;
+            return Err(Refusal::Forward(error));
+        }
+    };
+    if early.ended {
+        shared.connections.release(answer.connection, route.upstream.keepalive).await;
+        if client_gone {
+            visit.cut = Some("client_gone");
+            return Ok(());
+        }
+        header.remove_header(&TRANSFER_ENCODING);
+        let length = header.insert_header(CONTENT_LENGTH, early.bytes.len());
+        length.map_err(|_| Refusal::Internal("cannot build the answer"))?;
+        return whole(header, early.bytes, session, visit).await;
+    }
+    let counted = stream.as_ref().map(|_| route.metrics.stream());
     // Nothing that is subscribed to ends by itself.
-    let endless = routed.inbound().verb == Verb::Get || visit.method == "subscriptions/listen";
+    let endless = verb == Verb::Get || visit.method == "subscriptions/listen";
     if !client_gone {
-        session.set_write_timeout(Some(visit.snapshot.limits.write_timeout));
         client_gone = session.write_response_header(Box::new(header)).await.is_err();
     }
     let relay = Relay {
         client_gone,
-        cancel_with_client: routed.revision.is_modern() || routed.inbound().verb != Verb::Post,
-        until: stream.as_ref().and(routed.caller().expires),
+        cancel_with_client: revision.is_modern() || verb != Verb::Post,
+        early: early.bytes,
+        until: stream.as_ref().and(expires),
         end_on_shutdown: endless.then_some(shutdown),
     };
-    let (end, sent) = relay.run(session, answer, &upstream, &shared.connections).await;
+    let (end, sent) = relay.run(session, answer, &route.upstream, &shared.connections).await;
     visit.bytes_out = sent;
     visit.cut = match end {
         RelayEnd::Complete => None,
@@ -204,6 +307,6 @@ async fn relay(
         RelayEnd::UpstreamBroken => Some("upstream_broken"),
         RelayEnd::Ended => Some("ended"),
     };
-    drop((stream, counted, slot));
+    drop((stream, counted, places));
     Ok(())
 }

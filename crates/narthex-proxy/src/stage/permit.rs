@@ -12,8 +12,8 @@ use narthex_policy::{Call, Permit};
 /// A request that may be made. Holds its places in the limits until it is over.
 pub(crate) struct Permitted<'b> {
     pub(crate) routed: Routed<'b>,
-    #[expect(dead_code, reason = "its places in the limits are free again when it is dropped")]
-    permit: Permit,
+    /// Its places in the limits are free again when it is dropped.
+    pub(crate) permit: Permit,
     /// The place of a GET stream; an answer that turns out to be a stream takes its own.
     pub(crate) stream: Option<StreamGuard>,
 }
@@ -28,6 +28,10 @@ pub(crate) fn decide<'b>(
     visit: &mut Visit,
 ) -> Result<Permitted<'b>, Refusal> {
     let route = &routed.inbound().route;
+    // Before anything is refused: a refused call of a tool is counted as that tool's, too.
+    if let Some(tool) = &visit.tool {
+        visit.known_tool = route.upstream.catalogue.get(tool);
+    }
     let (policy, caller) = (&route.policy, routed.caller());
     let permit = match routed.scanned.messages() {
         [] => {
@@ -37,12 +41,16 @@ pub(crate) fn decide<'b>(
         many => policy.permit(caller, &many.iter().map(call).collect::<Vec<_>>(), visit.started),
     };
     let permit = permit.map_err(Refusal::Denied)?;
-    if let Some(tool) = &visit.tool {
-        visit.known_tool = route.upstream.catalogue.get(tool);
-    }
     let stream = match routed.inbound().verb {
         Verb::Get => Some(shared.streams.open(caller, visit)?),
-        Verb::Post | Verb::Delete => None,
+        Verb::Post => {
+            // Its answer may be a stream, and once it is done it is too late to refuse it.
+            if routed.scanned.messages().iter().any(|m| m.kind == Kind::Request) {
+                shared.streams.check(caller, visit)?;
+            }
+            None
+        }
+        Verb::Delete => None,
     };
     Ok(Permitted { routed, permit, stream })
 }

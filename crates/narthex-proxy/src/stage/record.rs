@@ -22,7 +22,8 @@ pub(crate) fn note_refusal(shared: &Shared, visit: &mut Visit, refusal: &Refusal
     if let Refusal::Denied(Denial::Limited(limited)) = refusal {
         shared.metrics.rate_limited(tenant_label(visit), &limited.policy);
     }
-    if !security {
+    // A denial is in the access log with its reason, and anybody can cause as many as they like.
+    if !security && !refusal.is_denial() {
         let (id, detail) = (visit.request_id.as_str(), refusal.detail());
         tracing::warn!(request_id = id, route, reason, detail, "request failed");
     }
@@ -87,7 +88,7 @@ pub(crate) fn write(shared: &Shared, visit: &Visit) {
         subject: caller.map(|c| &*c.subject),
         client: caller.and_then(|c| c.client.as_deref()),
         method: visit.verb,
-        path: route.map_or(visit.other_path.as_deref().unwrap_or("-"), |r| &r.path),
+        path: route.map_or_else(|| visit.other_path.as_deref().unwrap_or("-"), |r| &r.path),
         route: route.map(|r| r.id.as_str()),
         mcp_method: Some(visit.method).filter(|m| !m.is_empty() && *m != visit.verb),
         tool: visit.tool.as_deref(),

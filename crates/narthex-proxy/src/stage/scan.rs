@@ -1,14 +1,15 @@
 //! Stage 3: what is asked, by the body alone.
 
 use crate::body::{self, Body};
+use crate::leak;
 use crate::record::{Visit, method_label};
 use crate::refusal::Refusal;
 use crate::stage::frame::Verb;
 use crate::stage::identify::Identified;
 use http::HeaderValue;
-use memchr::memmem;
 use narthex_mcp::{Body as Parsed, Kind, Message};
 use pingora::protocols::http::ServerSession;
+use std::borrow::Cow;
 
 /// A request whose body has been read and understood. `'b` is the body's life.
 pub(crate) struct Scanned<'b> {
@@ -63,13 +64,17 @@ pub(crate) async fn read<'b>(
     let body: &'b Body = held.insert(read.map_err(Refusal::Body)?);
     visit.bytes_in = body.bytes.len();
     // Before anything of the body is noted: what is noted may be logged.
-    if identified.token().is_some_and(|token| memmem::find(&body.bytes, token.as_bytes()).is_some()) {
+    if identified.token().is_some_and(|token| leak::carries(&body.bytes, token)) {
         return Err(Refusal::TokenLeak);
     }
     let said = narthex_mcp::scan(&body.bytes, &visit.snapshot.scan).map_err(|error| {
         visit.rpc_id = error.id().map(Into::into);
         Refusal::Scan(error)
     })?;
+    // Written with escapes it is not in the bytes, but in the name that is logged and mirrored upstream.
+    if identified.token().is_some_and(|token| names(&said, token)) {
+        return Err(Refusal::TokenLeak);
+    }
     note(&said, visit);
     Ok(Scanned { identified, body: Some(body), said: Some(said) })
 }
@@ -84,6 +89,16 @@ fn without_body<'b>(
     }
     visit.method = if identified.inbound.verb == Verb::Get { "GET" } else { "DELETE" };
     Ok(Scanned { identified, body: None, said: None })
+}
+
+/// Whether the name of what is called, decoded, has `token` in it.
+fn names(said: &Parsed<'_>, token: &str) -> bool {
+    let messages = match said {
+        Parsed::Single(message) => std::slice::from_ref(message),
+        Parsed::Batch(messages) => messages,
+        _ => &[],
+    };
+    messages.iter().any(|m| matches!(&m.name, Some(Cow::Owned(name)) if name.contains(token)))
 }
 
 fn note(said: &Parsed<'_>, visit: &mut Visit) {
@@ -131,6 +146,18 @@ mod tests {
         for bad in ["application/json", "text/event-stream", "text/html", ""] {
             assert!(!accept(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_token_written_with_escapes_is_seen_in_a_name() {
+        let said = |name: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}"}}}}"#)
+        };
+        let limits = narthex_mcp::ScanLimits::default();
+        let escaped = said(r"x\u0074oken.abc");
+        assert!(names(&narthex_mcp::scan(escaped.as_bytes(), &limits).unwrap(), "token.abc"));
+        let honest = said(r"e\u0063ho");
+        assert!(!names(&narthex_mcp::scan(honest.as_bytes(), &limits).unwrap(), "token.abc"));
     }
 
     #[test]

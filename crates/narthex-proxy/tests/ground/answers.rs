@@ -1,7 +1,7 @@
 //! Answers of every shape, and what becomes of the connection that they came on.
 
 use super::client::{self, H2, post};
-use super::door::Plan;
+use super::door::{Outcome, Plan};
 use super::upstream::{Played, ok, request};
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -139,12 +139,13 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-async fn play(row: Row, split: bool) {
+/// `late`: the header is sent to the client before anything of the body was looked at.
+async fn play(row: Row, split: bool, late: bool) {
     let name = row.name;
     let up = Played::bind().await;
     let mut door = Plan::to(up.addr).open().await;
     let mut client = client::h1(&door).await;
-    client.send(post("/?once", b"{}")).await;
+    client.send(post(if late { "/?once&late" } else { "/?once" }, b"{}")).await;
     let mut wire = up.accept().await;
     request(&mut wire).await;
     if split && row.answer.len() < 4096 {
@@ -188,7 +189,36 @@ async fn play(row: Row, split: bool) {
 #[tokio::test]
 async fn every_shape_of_answer_is_relayed_or_refused_and_only_a_clean_connection_is_reused() {
     for row in rows() {
-        play(row, false).await;
+        play(row, false, true).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_there_as_a_whole_is_the_same_answer() {
+    for row in rows().into_iter().filter(|row| row.whole) {
+        play(row, false, false).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_at_once_is_an_error_and_never_a_clean_end() {
+    for row in rows().into_iter().filter(|row| !row.whole) {
+        let name = row.name;
+        let up = Played::bind().await;
+        let mut door = Plan::to(up.addr).open().await;
+        let mut client = client::h1(&door).await;
+        client.send(post("/", b"{}")).await;
+        let mut wire = up.accept().await;
+        request(&mut wire).await;
+        let _ = wire.try_send(&row.answer).await;
+        drop(wire);
+        let head = client.head().await.unwrap_or_else(|| panic!("{name}: an answer"));
+        let body = client.body(&head).await;
+        assert!(&head[9..12] == "502" || !body.whole, "{name}: {head}");
+        match door.outcome().await {
+            Outcome::Failed(error) => assert_eq!(error.reason(), "upstream_broken", "{name}"),
+            other => assert_eq!(other.end(), RelayEnd::UpstreamBroken, "{name}"),
+        }
     }
 }
 
@@ -197,7 +227,7 @@ async fn an_answer_that_comes_byte_by_byte_is_the_same_answer() {
     // Bytes past the answer's end come later then: the pool notices them, or the next request does.
     let past_its_end = ["204 and bytes", "more than its length", "more than its chunks"];
     for row in rows().into_iter().filter(|r| !past_its_end.contains(&r.name)) {
-        play(row, true).await;
+        play(row, true, true).await;
     }
 }
 
@@ -256,7 +286,7 @@ async fn an_http2_client_sees_a_reset_where_the_answer_broke_off() {
         let up = Played::bind().await;
         let mut door = Plan::to(up.addr).open().await;
         let mut client = H2::plain(&door).await;
-        let call = client.call("/", b"{}", true);
+        let call = client.call("/?late", b"{}", true);
         let play = async {
             let mut wire = up.accept().await;
             request(&mut wire).await;

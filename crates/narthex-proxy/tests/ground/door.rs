@@ -10,7 +10,7 @@ use narthex_config::model::{
     Upstream as Settings, UpstreamId,
 };
 use narthex_proxy::body::{self, BodyBudget, BodyError};
-use narthex_proxy::forward::{self, Answer, ForwardError, Outbound, Relay, RelayEnd};
+use narthex_proxy::forward::{self, Early, Answer, ForwardError, Outbound, Relay, RelayEnd};
 use narthex_upstreams::{Busy, Connections, Upstream, Upstreams};
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -308,7 +308,7 @@ impl App {
             forward::send(client, &mut client_gone, cancel, &self.upstream, &self.connections, &request)
                 .await;
         drop((request, body));
-        let answer = match sent {
+        let mut answer = match sent {
             Ok(answer) => answer,
             Err(error) => {
                 slot.passage.failed(Instant::now());
@@ -317,9 +317,19 @@ impl App {
             }
         };
         slot.passage.succeeded();
+        let taken = if asked.contains("late") { Ok(None) } else { Early::take(&mut answer).map(Some) };
+        let early = match taken {
+            Ok(early) => early.map_or_else(Bytes::new, |e| e.bytes),
+            Err(error) => {
+                self.connections.abandon(answer.connection).await;
+                let _ = client.respond_error(502).await;
+                return Outcome::Failed(error);
+            }
+        };
         let relay = Relay {
             client_gone,
             cancel_with_client: cancel,
+            early,
             until: asked.contains("expired").then(SystemTime::now),
             end_on_shutdown: asked.contains("endless").then_some(shutdown),
         };

@@ -90,7 +90,8 @@ impl<'a> Object<'a> {
 
 /// Appends `text` as the inside of a JSON string (RFC 8259 §7), cut to [`MAX_CHARS`].
 fn escape(text: &str, out: &mut Vec<u8>) {
-    if text.len() <= MAX_CHARS && text.bytes().all(is_plain) {
+    // Without an early end, so that the compiler can look at many bytes at a time.
+    if text.len() <= MAX_CHARS && text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
         out.extend_from_slice(text.as_bytes());
         return;
     }
@@ -104,7 +105,7 @@ fn escape(text: &str, out: &mut Vec<u8>) {
 }
 
 fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+    matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
 }
 
 fn escape_char(character: char, out: &mut Vec<u8>) {

@@ -84,14 +84,12 @@ impl AccessLog {
     pub fn write(&self, record: &AccessRecord<'_>) {
         let seat = SEAT.with(|seat| *seat);
         let shard = &self.inner.shards[seat % self.inner.shards.len()];
-        let gathered = shard.push(record);
-        if gathered >= FULL {
+        let (before, after) = shard.push(record);
+        if after >= FULL {
             self.inner.write_out(std::slice::from_ref(shard));
         }
-        // Read first: a write on every line would send the cache line from core to core.
-        if !self.inner.told.load(Ordering::Relaxed) && !self.inner.told.swap(true, Ordering::AcqRel)
-            || gathered >= EAGER
-        {
+        // Only the line that makes the difference wakes the thread: waking is a system call.
+        if self.inner.tell() || before < EAGER && EAGER <= after {
             self.wake();
         }
     }
@@ -129,6 +127,12 @@ impl fmt::Debug for AccessLog {
 // === impl Inner ===
 
 impl Inner {
+    /// Notes that there is something to write, and says whether that is news.
+    fn tell(&self) -> bool {
+        // Read first: a write on every line would send the cache line from core to core.
+        !self.told.load(Ordering::Relaxed) && !self.told.swap(true, Ordering::AcqRel)
+    }
+
     /// The writing thread: sleeps until there is a line, waits for company, writes.
     fn run(&self) {
         while !self.stop.load(Ordering::Acquire) {

@@ -7,6 +7,9 @@ use parking_lot::Mutex;
 /// Room that an emptied buffer keeps.
 const KEEP: usize = 256 * 1024;
 
+/// Room made for a line at once; a usual one needs less.
+const ROOM: usize = 1024;
+
 /// One buffer of lines. On a cache line of its own, so that threads do not disturb each other.
 #[derive(Default)]
 #[repr(align(128))]
@@ -20,12 +23,14 @@ struct Lines {
 }
 
 impl Shard {
-    /// Adds a line and says how many bytes there are now.
-    pub(super) fn push(&self, record: &AccessRecord<'_>) -> usize {
+    /// Adds a line and says how many bytes there were before and are now.
+    pub(super) fn push(&self, record: &AccessRecord<'_>) -> (usize, usize) {
         let mut lines = self.0.lock();
         let Lines { buffer, stamp, .. } = &mut *lines;
+        let before = buffer.len();
+        buffer.reserve(ROOM);
         record.write_line(buffer, stamp);
-        buffer.len()
+        (before, buffer.len())
     }
 
     /// Takes all lines out.

@@ -173,3 +173,16 @@ fn memory_stays_bounded_when_nobody_flushes() {
     drop(log);
     assert_eq!(sink.lines().len(), written);
 }
+
+/// Not a test of speed but a way to see it: run with `--ignored --nocapture`, optimised.
+#[test]
+#[ignore = "prints a measurement"]
+fn cost_of_a_line() {
+    let log = AccessLog::new(Box::new(io::sink()), counter()).unwrap();
+    let began = std::time::Instant::now();
+    let rounds = 1_000_000;
+    for _ in 0..rounds {
+        log.write(std::hint::black_box(&record()));
+    }
+    println!("{} ns", began.elapsed().as_nanos() / rounds);
+}

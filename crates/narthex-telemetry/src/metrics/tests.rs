@@ -143,3 +143,18 @@ fn the_documentation_lists_exactly_the_metrics_there_are() {
         .collect();
     assert_eq!(documented, registered);
 }
+
+/// Not a test of speed but a way to see it: run with `--ignored --nocapture`, optimised.
+#[test]
+#[ignore = "prints a measurement"]
+fn cost_of_counting_a_call() {
+    let metrics = metrics();
+    let route = metrics.route("github");
+    let began = std::time::Instant::now();
+    let rounds = 1_000_000;
+    for _ in 0..rounds {
+        let _request = route.request();
+        metrics.finished(std::hint::black_box(&call()));
+    }
+    println!("{} ns", began.elapsed().as_nanos() / rounds);
+}

@@ -28,7 +28,7 @@ impl AddressKind {
 }
 
 /// The kind of `ip`, looking through the IPv6 forms that embed an IPv4 address (mapped, compatible,
-/// NAT64 and 6to4), so that none of them hides one.
+/// translated, NAT64 and 6to4), so that none of them hides one.
 #[must_use]
 pub fn classify(ip: IpAddr) -> AddressKind {
     match ip {
@@ -41,8 +41,12 @@ pub fn classify(ip: IpAddr) -> AddressKind {
 }
 
 fn classify_v4(ip: Ipv4Addr) -> AddressKind {
-    // Metadata services outside 169.254.0.0/16: Alibaba Cloud, Oracle Cloud (classic).
-    const METADATA: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
+    // Metadata services outside 169.254.0.0/16: Alibaba Cloud, Oracle Cloud (classic), Azure.
+    const METADATA: [Ipv4Addr; 3] = [
+        Ipv4Addr::new(100, 100, 100, 200),
+        Ipv4Addr::new(192, 0, 0, 192),
+        Ipv4Addr::new(168, 63, 129, 16),
+    ];
     if ip.octets()[0] == 0 || ip.is_multicast() || ip.octets()[0] >= 240 {
         AddressKind::NotAServer
     } else if ip.is_link_local() || METADATA.contains(&ip) {
@@ -53,11 +57,14 @@ fn classify_v4(ip: Ipv4Addr) -> AddressKind {
 }
 
 fn classify_v6(ip: Ipv6Addr) -> AddressKind {
-    // fd00:ec2::254 is the AWS metadata service, in unique-local space.
-    const AWS_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254);
+    // Metadata services in unique-local space: AWS, Google Cloud.
+    const METADATA: [Ipv6Addr; 2] = [
+        Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254),
+        Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254),
+    ];
     if ip.is_unspecified() || ip.is_multicast() {
         AddressKind::NotAServer
-    } else if ip.is_unicast_link_local() || ip == AWS_METADATA {
+    } else if ip.is_unicast_link_local() || METADATA.contains(&ip) {
         AddressKind::LinkLocal
     } else {
         AddressKind::Unicast
@@ -69,7 +76,10 @@ fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let s = ip.segments();
     let low = |hi: u16, lo: u16| Ipv4Addr::from((u32::from(hi) << 16) | u32::from(lo));
     match s {
-        [0, 0, 0, 0, 0, 0xffff, hi, lo] | [0x0064, 0xff9b, 0, 0, 0, 0, hi, lo] => Some(low(hi, lo)),
+        [0, 0, 0, 0, 0, 0xffff, hi, lo]
+        | [0, 0, 0, 0, 0xffff, 0, hi, lo]
+        | [0x0064, 0xff9b, 0, 0, 0, 0, hi, lo]
+        | [0x0064, 0xff9b, 1, .., hi, lo] => Some(low(hi, lo)),
         [0, 0, 0, 0, 0, 0, hi, lo] if hi != 0 => Some(low(hi, lo)),
         [0x2002, hi, lo, ..] => Some(low(hi, lo)),
         _ => None,
@@ -91,7 +101,11 @@ mod tests {
             "fd00:ec2::254",
             "::ffff:169.254.169.254",
             "::169.254.169.254",
+            "::ffff:0:169.254.169.254",
+            "168.63.129.16",
+            "fd20:ce::254",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
         ] {
             let kind = text.parse().map(classify);

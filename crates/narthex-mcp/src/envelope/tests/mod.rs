@@ -91,6 +91,19 @@ fn the_three_kinds_are_told_apart() {
 }
 
 #[test]
+fn methods_that_2026_07_28_has_removed_pass_whatever_their_params_are() {
+    for method in ["initialize", "resources/subscribe", "resources/unsubscribe"] {
+        let meta = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{"_meta":{meta}}}}}"#);
+        let Ok(Body::Single(message)) = scan(body.as_bytes(), &ScanLimits::default()) else {
+            panic!("{body}")
+        };
+        assert_eq!((&*message.method, message.name), (method, None));
+        assert!(scan(body.replace("_meta", "meta").as_bytes(), &ScanLimits::default()).is_err());
+    }
+}
+
+#[test]
 fn initialize_says_which_revision_it_asks_for() {
     let body = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18"}}"#;
     assert_eq!(single(body).requested_version.as_deref(), Some("2025-06-18"));

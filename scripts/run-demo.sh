@@ -38,8 +38,10 @@ mkdir -p .narthex
 pids=()
 stop() {
     trap - EXIT
-    trap '' INT TERM
-    [ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null || true
+    [ ${#pids[@]} = 0 ] && return
+    # They finish what they are at; another Ctrl-C does not wait for that.
+    trap 'kill -KILL "${pids[@]}" 2>/dev/null || true' INT TERM
+    kill "${pids[@]}" 2>/dev/null || true
     wait
 }
 trap stop EXIT

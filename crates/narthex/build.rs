@@ -1,7 +1,5 @@
 //! Puts the source revision into `--version` and `narthex_build_info`.
 
-#![expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
-
 use std::process::Command;
 
 fn main() {

@@ -1,28 +1,18 @@
 //! Traffic through the real binary: forwarding, failures of upstreams, limits, credentials, keys,
 //! TLS and the way it ends.
 
-#[path = "traffic/stage.rs"]
-mod stage;
-
-#[path = "traffic/answers.rs"]
-mod answers;
-#[path = "traffic/cancellation.rs"]
-mod cancellation;
-#[path = "traffic/credentials.rs"]
-mod credentials;
-#[path = "traffic/exchange.rs"]
-mod exchange;
-#[path = "traffic/failures.rs"]
-mod failures;
-#[path = "traffic/headers.rs"]
-mod headers;
-#[path = "traffic/issuers.rs"]
-mod issuers;
-#[path = "traffic/limits.rs"]
-mod limits;
-#[path = "traffic/revisions.rs"]
-mod revisions;
-#[path = "traffic/shutdown.rs"]
-mod shutdown;
-#[path = "traffic/tls.rs"]
-mod tls;
+#[cfg(test)]
+mod traffic {
+    mod answers;
+    mod cancellation;
+    mod credentials;
+    mod exchange;
+    mod failures;
+    mod headers;
+    mod issuers;
+    mod limits;
+    mod revisions;
+    mod shutdown;
+    mod stage;
+    mod tls;
+}

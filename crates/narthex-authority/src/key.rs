@@ -206,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn a_preview_uses_the_key_that_is_there_and_keeps_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        assert_ne!(Key::preview(&state).unwrap().x(), Key::preview(&state).unwrap().x());
+        assert!(!state.exists());
+        let kept = Key::open(&state).unwrap();
+        assert_eq!(Key::preview(&state).unwrap().x(), kept.x());
+        fs::write(state.join(FILE_NAME), "x").unwrap();
+        assert!(Key::preview(&state).is_err());
+    }
+
+    #[test]
     fn a_second_open_gives_the_same_key() {
         let dir = tempfile::tempdir().unwrap();
         let (first, second) = (Key::open(dir.path()).unwrap(), Key::open(dir.path()).unwrap());

@@ -50,7 +50,11 @@ pub(crate) async fn deliver(
         Content::Json => {
             look_into(&whole, &route.policy, upstream).map(|changed| changed.map_or(whole, Bytes::from))
         }
-        Content::EventStream => events(&whole, &route.policy, upstream),
+        Content::EventStream => match events(&whole, &route.policy, upstream) {
+            // What is only learned from need not be understood.
+            Err(_) if !route.policy.hides_tools() => Ok(whole),
+            body => body,
+        },
     };
     let body = body.map_err(|error| {
         tracing::warn!(upstream = %upstream.id, error, "unusable tools/list");

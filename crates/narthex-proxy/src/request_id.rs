@@ -17,7 +17,9 @@ impl RequestId {
     /// would end up in logs and at the upstream.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         match headers.get("x-request-id") {
-            Some(given) if well_formed(given.as_bytes()) && !is_in_credential(given, headers) => Self(given.clone()),
+            Some(given) if well_formed(given.as_bytes()) && !is_in_credential(given, headers) => {
+                Self(given.clone())
+            }
             _ => Self::make(),
         }
     }

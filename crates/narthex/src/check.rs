@@ -12,10 +12,10 @@ pub(crate) fn check(args: &CheckArgs) -> ExitCode {
         Ok(loaded) => loaded,
         Err(diagnostics) => return complain(&diagnostics.to_string()),
     };
-    if !args.no_environment {
-        if let Err(error) = Prepared::try_out(loaded.config) {
-            return complain(&format!("error: {error}\n  --> {}\n", path.display()));
-        }
+    if !args.no_environment
+        && let Err(error) = Prepared::try_out(loaded.config)
+    {
+        return complain(&format!("error: {error}\n  --> {}\n", path.display()));
     }
     say(&format!("{}: ok\n", path.display()))
 }

@@ -7,8 +7,11 @@ use narthex_proxy::{Certificates, Gateway};
 use narthex_telemetry::Metrics;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tracing::{error, info, warn};
+
+const CHANGED_IN_VAIN: &str = "a changed listener, thread count, client_ca, grace_period or limit of connections takes effect \
+     at the next start";
 
 /// Reloads the configuration of a running gateway.
 pub(crate) struct Reloader {
@@ -30,17 +33,21 @@ pub(crate) struct StartOnly {
     threads: Option<usize>,
     has_tls: bool,
     client_ca: Option<PathBuf>,
+    connections: usize,
+    grace_period: Duration,
 }
 
 impl StartOnly {
     pub(crate) fn of(config: &Config) -> Self {
-        let Server { listen, threads, tls, .. } = &config.server;
+        let Server { listen, threads, tls, limits, grace_period, .. } = &config.server;
         Self {
             listen: *listen,
             admin: config.admin.clone(),
             threads: *threads,
             has_tls: tls.is_some(),
             client_ca: tls.as_ref().and_then(|t| t.client_ca.clone()),
+            connections: limits.connections,
+            grace_period: *grace_period,
         }
     }
 }
@@ -73,7 +80,7 @@ impl Reloader {
         self.reload_certificates(tls.as_ref())?;
         self.gateway.swap(snapshot);
         if start_only != self.started_with {
-            warn!("a changed listener, thread count or client_ca takes effect at the next start");
+            warn!("{CHANGED_IN_VAIN}");
         }
         if let Some(watcher) = &self.watcher {
             watcher.set_files(&loaded.fingerprint, &loaded.files);

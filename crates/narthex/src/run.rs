@@ -69,14 +69,14 @@ impl Prepared {
         }
         let issuer = development::preview(&config)?;
         let keys = seal_key::preview(&config.server, &prepared.secrets)?;
-        prepared.build_with(config, None, issuer.as_ref(), &keys).map(drop)
+        prepared.build_with(config, None, issuer.as_ref(), keys).map(drop)
     }
 
     /// A snapshot of `config`, with the state of `previous`.
     pub(crate) fn build(&self, config: Config, previous: Option<&Snapshot>) -> Result<Snapshot, StartError> {
         let issuer = development::open(&config)?;
         let keys = seal_key::load(&config.server, &self.secrets)?;
-        self.build_with(config, previous, issuer.as_ref(), &keys)
+        self.build_with(config, previous, issuer.as_ref(), keys)
     }
 
     fn build_with(
@@ -84,14 +84,14 @@ impl Prepared {
         mut config: Config,
         previous: Option<&Snapshot>,
         issuer: Option<&DevelopmentIssuer>,
-        seal_keys: &[[u8; seal_key::LEN]],
+        seal_keys: Vec<[u8; seal_key::LEN]>,
     ) -> Result<Snapshot, StartError> {
         let mut documents = Vec::new();
         if let Some(issuer) = issuer {
             development::trust(&mut config, issuer);
             documents = development::documents(&config, issuer);
         }
-        let sealer = Arc::new(Sealer::new(seal_keys.iter().copied())?);
+        let sealer = Arc::new(Sealer::new(seal_keys)?);
         let secrets = Arc::clone(&self.secrets);
         Ok(Snapshot::build(&config, Parts { previous, secrets, metrics: &self.metrics, sealer, documents })?)
     }
@@ -165,10 +165,8 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         watcher,
         started_with,
     };
-    let mut server = Server::new_with_opt_and_conf(
-        Some(Opt { upgrade: args.upgrade, ..Opt::default() }),
-        conf(&settings),
-    );
+    let mut server =
+        Server::new_with_opt_and_conf(Some(Opt { upgrade: args.upgrade, ..Opt::default() }), conf(&settings));
     server.bootstrap();
     server.add_service(Announced {
         service: narthex_proxy::service(&settings, Arc::clone(&gateway), Arc::clone(&metrics), certificates)?,

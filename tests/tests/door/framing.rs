@@ -156,7 +156,7 @@ async fn play(stage: &Stage, case: &Case, maker: &Maker) -> Result<(), String> {
 }
 
 fn let_nothing_out(answer: &RawResponse) -> Result<(), String> {
-    match answer.header("server").or(answer.header("via")) {
+    match answer.header("server").or_else(|| answer.header("via")) {
         None => Ok(()),
         Some(server) => Err(format!("says what it is: {server}")),
     }

@@ -32,7 +32,8 @@ impl Case {
             true => Challenge::InvalidToken,
             false => Challenge::InvalidRequest,
         };
-        Self::with(name, &[&format!("Bearer {token}")], challenge, &token)
+        let authorization = vec![format!("Bearer {token}")];
+        Self { name: name.to_owned(), query: String::new(), authorization, challenge, token }
     }
 
     fn with(name: &str, authorization: &[&str], challenge: Challenge, token: &str) -> Self {

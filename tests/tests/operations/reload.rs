@@ -93,7 +93,7 @@ async fn a_bad_file_changes_nothing_and_is_said_with_its_place_until_it_is_repai
     let (path, token) = ("/tools", stage.token());
 
     assert!(!stage.gateway.reload(&bad).await);
-    assert_eq!(stage.gateway.metric(successful).await, Some(0.0));
+    stage.gateway.wait_for_metric(successful, |value| value == 0.0).await;
     let place = format!("gateway.yaml:{line}:5");
     let log = stage.gateway.stderr();
     let told = log.lines().find(|line| line.contains("configuration not reloaded")).unwrap();
@@ -108,9 +108,9 @@ async fn a_bad_file_changes_nothing_and_is_said_with_its_place_until_it_is_repai
     assert_ne!(unusable, good);
     assert!(!stage.gateway.reload(&unusable).await);
     assert!(stage.gateway.stderr().contains("NOT_THERE_4711"), "{}", stage.gateway.stderr());
-    assert_eq!(stage.gateway.metric(successful).await, Some(0.0));
+    stage.gateway.wait_for_metric(successful, |value| value == 0.0).await;
     assert_eq!(stage.status(path, &token).await, 200);
 
     assert!(stage.gateway.reload(&format!("{good}# repaired\n")).await);
-    assert_eq!(stage.gateway.metric(successful).await, Some(1.0));
+    stage.gateway.wait_for_metric(successful, |value| value == 1.0).await;
 }

@@ -57,6 +57,22 @@ async fn a_changed_scope_holds_for_the_next_request_of_a_live_session() {
 }
 
 #[tokio::test]
+async fn what_takes_effect_at_the_next_start_only_is_said_to() {
+    for (name, server, is_said) in [
+        ("threads", "  threads: 3\n", true),
+        ("grace period", "  grace_period: 7s\n", true),
+        ("connections", "  limits: { connections: 7 }\n", true),
+        ("body", "  limits: { body: 1MiB }\n", false),
+    ] {
+        let stage = Stage::new().await;
+        stage.reload(&Config { server: server.to_owned(), ..Config::new() }).await;
+        let log = stage.gateway.stderr();
+        assert_eq!(log.contains("takes effect at the next start"), is_said, "{name}:\n{log}");
+        assert_eq!(stage.status("/tools", &stage.token()).await, 200, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn another_content_of_a_secret_file_is_used_without_a_change_of_the_configuration() {
     let secrets = tempfile::tempdir().unwrap();
     let key = secrets.path().join("key");

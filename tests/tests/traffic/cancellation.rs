@@ -1,6 +1,6 @@
 //! A client that goes away: by 2026-07-28 that cancels, by the revisions before it does not.
 
-use crate::stage::{LEGACY, Stage, setup, tool_call_with};
+use super::stage::{LEGACY, Stage, setup, tool_call_with};
 use narthex_testkit::{Answer, SseFeed, mcp};
 use serde_json::json;
 

@@ -1,8 +1,8 @@
 //! What the upstream gets to see in the place of the caller's token: fixed credentials and the
 //! gateway's own tokens.
 
-use crate::stage::{Setup, setup};
-use narthex_testkit::{Answer, Endpoint, MockIdp, Trouble, mcp};
+use super::stage::{Setup, setup};
+use narthex_testkit::{Answer, Endpoint, MockIdp, Pki, Trouble, mcp};
 use serde_json::json;
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_changed_secret_is_used_without_a_restart() {
     assert_eq!(stage.call(mcp::STATEFUL).await.status, 200);
     let _ = stage.gateway.place().file("secret", "second");
     let stage = &stage;
-    crate::stage::eventually("the new secret", || async {
+    super::stage::eventually("the new secret", || async {
         stage.call(mcp::STATEFUL).await;
         let got = stage.upstream.requests().pop()?;
         (got.header("x-api-key") == Some("second")).then_some(())
@@ -106,6 +106,26 @@ async fn client_credentials_are_asked_for_once_for_all_callers() {
         }
         assert!(!stage.upstream.seen(MockIdp::CLIENT.1) && !stage.upstream.seen(&stage.token), "{case}");
     }
+}
+
+#[tokio::test]
+async fn the_gateway_can_authenticate_with_a_key_of_its_own() {
+    let key = Pki::new().leaf(&["narthex"]).key_pem;
+    let stage = setup()
+        .file("client.pem", &key)
+        .main(
+            "    credential:\n      client_credentials:\n        token_url: {idp}/token\n        \
+             client: { id: narthex, private_key: { file: \"{dir}/client.pem\" }, algorithm: ES256, key_id: k1 }\n",
+        )
+        .start()
+        .await;
+    assert_eq!(stage.call(mcp::STATEFUL).await.status, 200);
+    let call = &stage.idp.token_calls()[0];
+    assert_eq!((call.client_auth, call.authorization.as_deref()), ("private_key_jwt", None));
+    let claims = call.assertion_claims().unwrap();
+    assert_eq!((&claims["iss"], &claims["sub"]), (&json!("narthex"), &json!("narthex")));
+    assert!(claims["jti"].is_string() && claims["exp"].is_u64(), "{claims}");
+    assert!(call.issued.is_some());
 }
 
 #[tokio::test]

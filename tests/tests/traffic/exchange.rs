@@ -1,6 +1,6 @@
 //! Token exchange (RFC 8693): the caller's token in, another for the upstream out.
 
-use crate::stage::{Setup, eventually, setup, tool_call};
+use super::stage::{Setup, eventually, setup, tool_call};
 use narthex_testkit::{Answer, Endpoint, MockIdp, RawClient, Trouble, mcp};
 use serde_json::json;
 use std::collections::BTreeSet;

@@ -1,9 +1,12 @@
 //! Upstreams that fail, each by itself.
 
-use crate::stage::{ALL, Stage, eventually, is_modern, setup, tool_call};
+use super::stage::{ALL, Stage, eventually, is_modern, setup, tool_call};
 use narthex_testkit::{Answer, RawResponse, RecordingUpstream, UpstreamOptions, mcp};
 use serde_json::json;
 use std::time::Duration;
+
+/// A name, what the upstream does, and the status for a modern client.
+type Failure = (&'static str, fn() -> Answer, u16);
 
 /// What a client of each revision is told of a failure that is `status` to a modern one.
 fn assert_told(case: &str, revision: &str, answer: &RawResponse, status: u16) {
@@ -17,7 +20,7 @@ fn assert_told(case: &str, revision: &str, answer: &RawResponse, status: u16) {
 async fn a_failure_is_an_error_of_the_clients_own_kind() {
     let stage =
         setup().main("    timeout: 300ms\n    breaker: { failures: 1000, cooldown: 1s }\n").start().await;
-    let cases: [(&str, fn() -> Answer, u16); 7] = [
+    let cases: [Failure; 7] = [
         ("closed", Answer::close, 502),
         ("reset", Answer::reset, 502),
         ("silent", Answer::hang, 504),

@@ -1,6 +1,6 @@
 //! The header fields that have a way through, and those made anew.
 
-use crate::stage::{ALL, LEGACY, setup, tool_call_with};
+use super::stage::{ALL, LEGACY, setup, tool_call_with};
 use narthex_testkit::mcp;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -36,11 +36,15 @@ async fn every_answer_has_an_id_of_its_own() {
     }
 }
 
+/// A name, the fields sent, and the `traceparent` and `tracestate` that go upstream.
+type Trace =
+    (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>, Option<&'static str>);
+
 #[tokio::test]
 async fn a_trace_goes_on_upstream_if_it_is_well_formed() {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let stage = setup().start().await;
-    let cases: [(&str, &[(&str, &str)], Option<&str>, Option<&str>); 4] = [
+    let cases: [Trace; 4] = [
         ("parent and state", &[("traceparent", PARENT), ("tracestate", "a=b")], Some(PARENT), Some("a=b")),
         ("parent", &[("traceparent", PARENT)], Some(PARENT), None),
         ("state alone", &[("tracestate", "a=b")], None, None),

@@ -1,6 +1,6 @@
 //! Where callers' tokens are verified: keys that move, issuers that are down, opaque tokens.
 
-use crate::stage::{Setup, eventually, setup};
+use super::stage::{Setup, eventually, setup};
 use narthex_testkit::{Alg, Endpoint, MockIdp, RecordingUpstream, Trouble, mcp};
 use serde_json::json;
 

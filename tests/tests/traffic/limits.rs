@@ -1,6 +1,6 @@
 //! Limits: whom they count for, what a refusal looks like, what outlives a reload.
 
-use crate::stage::{ALL, Setup, Stage, body, eventually, headers, setup, tool_call};
+use super::stage::{ALL, Setup, Stage, body, eventually, headers, setup, tool_call};
 use narthex_testkit::{Answer, RawResponse, mcp};
 use serde_json::json;
 

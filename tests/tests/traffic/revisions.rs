@@ -1,6 +1,6 @@
 //! Each revision between equals: every kind of message, there and back.
 
-use crate::stage::{ALL, LEGACY, body, headers, is_modern, setup, tool_call};
+use super::stage::{ALL, LEGACY, body, headers, is_modern, setup, tool_call};
 use narthex_testkit::{Answer, mcp};
 use serde_json::json;
 
@@ -205,4 +205,29 @@ async fn a_session_that_the_upstream_has_forgotten_is_a_404_with_the_id() {
     stage.upstream.next(Answer::status(404));
     let answer = stage.post(&fields, &body(mcp::STATEFUL, "q", "tools/list", json!({}))).await;
     assert_eq!((answer.status, &answer.json()["id"]), (404, &json!("q")));
+}
+
+#[tokio::test]
+async fn a_list_asked_for_in_a_batch_shows_no_more_than_one_asked_for_alone() {
+    let stage = setup()
+        .routes(
+            "  main:\n    path: /main\n    upstream: main\n    tools:\n      \
+             - match: [\"create_*\"]\n        deny: true\n",
+        )
+        .start()
+        .await;
+    let list = mcp::request(1, "tools/list", json!({}));
+    let alone = stage.post(&[], &list).await;
+    assert!(alone.text().contains("whoami") && !alone.text().contains("create_issue"), "{}", alone.text());
+    let tools = Answer::TOOLS.map(|name| json!({"name": name, "inputSchema": {}}));
+    let result = json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}});
+    for answer in [Answer::json(200, json!([result])), Answer::sse_events(&[json!([result])])] {
+        stage.upstream.next(answer);
+        let answer = stage.post(&[], &format!("[{list}]")).await;
+        assert!(
+            answer.text().contains("whoami") && !answer.text().contains("create_issue"),
+            "{}",
+            answer.text()
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! How it ends: what is under way is finished, and then it is quick.
 
-use crate::stage::{Stage, setup, tool_call};
+use super::stage::{Stage, setup, tool_call};
 use narthex_testkit::{Answer, RawClient, Signal, mcp};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -171,10 +171,10 @@ async fn sigquit_hands_the_sockets_over_and_no_call_is_lost() {
         assert!(Instant::now() < end, "it does not end:\n{}", stage.gateway.stderr());
         assert_eq!(stage.call(mcp::STATELESS).await.status, 200, "call {calls}");
         calls += 1;
-        if stage.gateway.stderr().contains("draining") {
-            if let Some(feed) = feed.take() {
-                feed.event("last");
-            }
+        if stage.gateway.stderr().contains("draining")
+            && let Some(feed) = feed.take()
+        {
+            feed.event("last");
         }
     }
     assert_eq!(call.sse_event().await.unwrap().unwrap().data, "last", "what was open went on");

@@ -1,6 +1,6 @@
 //! TLS on either side, HTTP/1.1 and HTTP/2 on either side.
 
-use crate::stage::{Setup, Stage, eventually, setup, tool_call};
+use super::stage::{Setup, Stage, eventually, setup, tool_call};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::SendRequest;

@@ -10,7 +10,7 @@ use narthex_config::model::{
     Upstream as Settings, UpstreamId,
 };
 use narthex_proxy::body::{self, BodyBudget, BodyError};
-use narthex_proxy::forward::{self, Early, Answer, ForwardError, Outbound, Relay, RelayEnd};
+use narthex_proxy::forward::{self, Answer, Early, ForwardError, Outbound, Relay, RelayEnd};
 use narthex_upstreams::{Busy, Connections, Upstream, Upstreams};
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::http::{RequestHeader, ResponseHeader};

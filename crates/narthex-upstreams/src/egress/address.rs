@@ -42,11 +42,8 @@ pub fn classify(ip: IpAddr) -> AddressKind {
 
 fn classify_v4(ip: Ipv4Addr) -> AddressKind {
     // Metadata services outside 169.254.0.0/16: Alibaba Cloud, Oracle Cloud (classic), Azure.
-    const METADATA: [Ipv4Addr; 3] = [
-        Ipv4Addr::new(100, 100, 100, 200),
-        Ipv4Addr::new(192, 0, 0, 192),
-        Ipv4Addr::new(168, 63, 129, 16),
-    ];
+    const METADATA: [Ipv4Addr; 3] =
+        [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
     if ip.octets()[0] == 0 || ip.is_multicast() || ip.octets()[0] >= 240 {
         AddressKind::NotAServer
     } else if ip.is_link_local() || METADATA.contains(&ip) {

@@ -1,0 +1,13 @@
+//! Products that others made, around the real binary with tokens, scopes and limits on: an identity
+//! provider, MCP servers, MCP clients; and the walk-through of the documentation, as it is written.
+
+#[cfg(test)]
+mod real {
+    mod clients;
+    mod introspection;
+    mod peers;
+    mod sessions;
+    mod stage;
+    mod tokens;
+    mod walkthrough;
+}

@@ -21,6 +21,7 @@ require_free() {
     fi
 }
 
+command -v curl >/dev/null || fail 'curl is missing: please install it'
 for binary in narthex narthex-demo; do
     [ -x "$bin/$binary" ] || fail "$bin/$binary is not built: run make build, or say where it is with NARTHEX_BIN_DIR"
 done

@@ -213,7 +213,7 @@ mod tests {
         assert!(!state.exists());
         let kept = Key::open(&state).unwrap();
         assert_eq!(Key::preview(&state).unwrap().x(), kept.x());
-        fs::write(state.join(FILE_NAME), "x").unwrap();
+        std::fs::write(state.join(FILE_NAME), "x").unwrap();
         assert!(Key::preview(&state).is_err());
     }
 

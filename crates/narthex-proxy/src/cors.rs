@@ -35,14 +35,38 @@ pub(crate) fn allow(header: &mut ResponseHeader, origin: &HeaderValue) -> pingor
 }
 
 /// Answers a preflight request (the origin is set by [`allow`] or is `*`).
-pub(crate) fn preflight(header: &mut ResponseHeader, methods: &'static str) -> pingora::Result<()> {
-    const HEADERS: HeaderValue = HeaderValue::from_static(
+pub(crate) fn preflight(
+    header: &mut ResponseHeader,
+    methods: &'static str,
+    asked: Option<&HeaderValue>,
+) -> pingora::Result<()> {
+    let headers = HeaderValue::from_str(&allowed_headers(asked)).map_err(|_| internal())?;
+    header.insert_header(http::header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods))?;
+    header.insert_header(http::header::ACCESS_CONTROL_ALLOW_HEADERS, headers)?;
+    header.insert_header(http::header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"))
+}
+
+fn internal() -> Box<pingora::Error> {
+    pingora::Error::explain(pingora::ErrorType::InternalError, "header value")
+}
+
+/// The fields that MCP clients send, and the `Mcp-Param-*` ones that this client asks about: which
+/// there are depends on the tool (MCP 2026-07-28, basic/transports/streamable-http).
+fn allowed_headers(asked: Option<&HeaderValue>) -> String {
+    const LONGEST: usize = 1024;
+    let mut headers = String::from(
         "Authorization, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, \
          Mcp-Name, X-Request-Id, Traceparent, Tracestate",
     );
-    header.insert_header(http::header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods))?;
-    header.insert_header(http::header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS)?;
-    header.insert_header(http::header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"))
+    let asked = asked.and_then(|v| v.to_str().ok()).unwrap_or_default();
+    for name in asked.split(',').map(|n| n.trim().to_ascii_lowercase()) {
+        let is_name = HeaderName::from_bytes(name.as_bytes()).is_ok();
+        if is_name && narthex_mcp::headers::is_param_header(&name) && headers.len() + name.len() < LONGEST {
+            headers.push_str(", ");
+            headers.push_str(&name);
+        }
+    }
+    headers
 }
 
 /// Any page may read public metadata (RFC 9728 §3.1).
@@ -54,6 +78,13 @@ pub(crate) fn public(header: &mut ResponseHeader) -> pingora::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_preflight_allows_the_parameter_fields_it_asks_about_and_no_others() {
+        let asked = HeaderValue::from_static("content-type, Mcp-Param-Region, x-evil, mcp-param-a b, cookie");
+        let headers = allowed_headers(Some(&asked));
+        assert!(headers.ends_with(", mcp-param-region"), "{headers}");
+    }
 
     #[test]
     fn only_listed_origins_pass_and_none_at_all_does() {

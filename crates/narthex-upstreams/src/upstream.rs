@@ -33,6 +33,7 @@ pub struct Upstream {
     /// Tool names that it has shown.
     pub catalogue: Catalogue,
     settings: Settings,
+    ca: Option<Vec<u8>>,
     peers: Arc<Peers>,
     breaker: Arc<Breaker>,
     in_flight: Arc<AtomicUsize>,
@@ -100,6 +101,7 @@ impl Upstream {
             breaker: Arc::new(Breaker::new(settings.breaker.failures.get(), settings.breaker.cooldown, now)),
             in_flight: Arc::new(AtomicUsize::new(0)),
             peers: Arc::new(peers),
+            ca: ca_bytes(settings),
             settings: Settings { credential: Credential::None, ..settings.clone() },
             id,
         })
@@ -179,11 +181,16 @@ impl Upstreams {
 }
 
 impl Upstream {
-    // The CA file is re-read on every reload: its content may have changed under the same name.
     fn same_as(&self, settings: &Settings) -> bool {
-        settings.ca.is_none()
+        self.ca == ca_bytes(settings)
             && self.settings == Settings { credential: Credential::None, ..settings.clone() }
     }
+}
+
+/// The content of the CA file, which may change under the same name. One that cannot be read is
+/// found out when the peers are made.
+fn ca_bytes(settings: &Settings) -> Option<Vec<u8>> {
+    std::fs::read(settings.ca.as_ref()?).ok()
 }
 
 impl std::fmt::Debug for Upstream {

@@ -18,6 +18,7 @@ use narthex_telemetry::{AccessLog, Metrics};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub(crate) enum StartError {
     Certificate(#[from] CertificateError),
     #[error(transparent)]
     Service(#[from] ServiceError),
+    #[error("cannot listen on {address}: {cause}")]
+    Listen { address: SocketAddr, cause: std::io::Error },
     #[error("access log: {0}")]
     AccessLog(std::io::Error),
     #[error("metrics: {0}")]
@@ -183,6 +186,12 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     server.add_service(background_service("housekeeping", housekeeping));
     info!(listen = %settings.listen, public_url = settings.public_url.url, admin = %admin.listen, fingerprint, "starting");
     Ok((server, access_log))
+}
+
+/// Fails now if the address cannot be listened on: pingora would try for half a minute and go on
+/// without it.
+fn try_to_listen(address: SocketAddr) -> Result<(), StartError> {
+    TcpListener::bind(address).map(drop).map_err(|cause| StartError::Listen { address, cause })
 }
 
 /// Says what is probably not meant.

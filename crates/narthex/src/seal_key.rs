@@ -54,17 +54,21 @@ fn own(state_dir: &Path) -> Result<[u8; LEN], SealKeyError> {
                 .mode(0o700)
                 .create(state_dir)
                 .map_err(|e| fail(e.to_string()))?;
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true).mode(0o600);
-            let mut file = options.open(&path).map_err(|e| fail(e.to_string()))?;
-            let text: String = key.iter().map(|b| format!("{b:02x}")).collect();
-            file.write_all(text.as_bytes())
-                .and_then(|()| file.sync_all())
-                .map_err(|e| fail(e.to_string()))?;
+            write_new(&path, &key).map_err(|e| fail(e.to_string()))?;
             Ok(key)
         }
         Err(error) => Err(fail(error.to_string())),
     }
+}
+
+/// Writes the key beside its place and moves it there, so that a crash leaves no half of one.
+fn write_new(path: &Path, key: &[u8; LEN]) -> std::io::Result<()> {
+    let beside = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let text: String = key.iter().map(|b| format!("{b:02x}")).collect();
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
 }
 
 fn parse(text: &str) -> Result<[u8; LEN], SealKeyError> {

@@ -20,6 +20,8 @@ use tokio::time::Instant;
 
 /// Bytes of an answer that are still read and thrown away after its client has gone.
 const DRAIN_CAP: usize = 16 * 1024 * 1024;
+/// How long an answer is still read after its client has gone.
+const DRAIN_TIME: Duration = Duration::from_secs(60);
 /// Bytes of an answer that are taken before its header is sent, if they are there.
 const EARLY_CAP: usize = 64 * 1024;
 /// Pieces of a stream that are there together are written together, up to about this many bytes.
@@ -98,16 +100,21 @@ impl Relay<'_> {
         upstream: &Upstream,
         sent: &mut usize,
     ) -> RelayEnd {
-        let deadline = self
+        let mut deadline = self
             .until
             .map(|at| Instant::now() + at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO));
         let mut shutdown = self.end_on_shutdown.cloned();
         let mut dropped = 0;
         let early = std::mem::take(&mut self.early);
         let mut next = (!early.is_empty()).then_some(Ok(Some(early)));
+        let mut draining = false;
         loop {
             if self.client_gone && self.cancel_with_client {
                 return RelayEnd::ClientGone;
+            }
+            if self.client_gone && !std::mem::replace(&mut draining, true) {
+                let latest = Instant::now() + DRAIN_TIME;
+                deadline = Some(deadline.map_or(latest, |at| at.min(latest)));
             }
             let event = if let Some(chunk) = next.take() {
                 Event::Chunk(chunk)

@@ -55,7 +55,7 @@ pub(crate) async fn send<'b>(
         })?;
         visit.retries += answer.retries;
         let status = answer.header().map_err(Refusal::Forward)?.status;
-        if status.is_server_error() {
+        if is_outage(status) {
             slot.passage.failed(Instant::now());
         } else {
             slot.passage.succeeded();
@@ -69,6 +69,12 @@ pub(crate) async fn send<'b>(
         shared.metrics.credential_renewed(upstream.id.as_str());
         credential = renew(&permitted, &credential, visit).await?;
     }
+}
+
+/// Whether the status says that the server is not there. A 500 does not: one caller's failing tool must
+/// not close the upstream for all.
+fn is_outage(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
 }
 
 async fn renew(

@@ -8,7 +8,7 @@ use crate::reply::Reply;
 use crate::snapshot::{Document, RouteEntry};
 use crate::strict;
 use bytes::Bytes;
-use http::header::CACHE_CONTROL;
+use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL};
 use http::{HeaderValue, Method, StatusCode};
 use narthex_identity::TokenError;
 use pingora::protocols::http::ServerSession;
@@ -71,7 +71,7 @@ pub(crate) fn accept(session: &ServerSession, visit: &mut Visit) -> Result<Accep
         Method::POST => Verb::Post,
         Method::GET => Verb::Get,
         Method::DELETE => Verb::Delete,
-        Method::OPTIONS if facts.preflight && facts.origin.is_some() => return preflight(),
+        Method::OPTIONS if facts.preflight && facts.origin.is_some() => return preflight(header.headers.get(ACCESS_CONTROL_REQUEST_HEADERS)),
         _ => return Err(Refusal::Method { allow: METHODS }),
     };
     Ok(Accepted::Mcp(Inbound { verb, route: Arc::clone(route), facts }))
@@ -111,7 +111,7 @@ fn serve(document: &Document, method: &Method) -> Result<Accepted, Refusal> {
         }
         Method::OPTIONS => {
             let mut reply = Reply::new(StatusCode::NO_CONTENT, None, Bytes::new()).map_err(internal)?;
-            cors::preflight(&mut reply.header, "GET, OPTIONS").map_err(internal)?;
+            cors::preflight(&mut reply.header, "GET, OPTIONS", None).map_err(internal)?;
             reply
         }
         _ => return Err(Refusal::Method { allow: "GET, OPTIONS" }),
@@ -120,9 +120,9 @@ fn serve(document: &Document, method: &Method) -> Result<Accepted, Refusal> {
     Ok(Accepted::Local(reply))
 }
 
-fn preflight() -> Result<Accepted, Refusal> {
+fn preflight(asked: Option<&HeaderValue>) -> Result<Accepted, Refusal> {
     let internal = |_| Refusal::Internal("cannot build an answer");
     let mut reply = Reply::new(StatusCode::NO_CONTENT, None, Bytes::new()).map_err(internal)?;
-    cors::preflight(&mut reply.header, METHODS).map_err(internal)?;
+    cors::preflight(&mut reply.header, METHODS, asked).map_err(internal)?;
     Ok(Accepted::Local(reply))
 }

@@ -85,7 +85,7 @@ fn without_body<'b>(
     visit: &mut Visit,
 ) -> Result<Scanned<'b>, Refusal> {
     if !session.is_body_done() {
-        return Err(Refusal::Body(body::BodyError::TooLarge));
+        return Err(Refusal::Body(body::BodyError::Incomplete));
     }
     visit.method = if identified.inbound.verb == Verb::Get { "GET" } else { "DELETE" };
     Ok(Scanned { identified, body: None, said: None })

@@ -10,7 +10,7 @@ use crate::seal_key::{self, SealKeyError};
 use narthex_admin::Admin;
 use narthex_authority::{DevelopmentIssuer, OpenError};
 use narthex_config::model::Server as Settings;
-use narthex_config::{Config, Diagnostics, Loaded};
+use narthex_config::{Config, Diagnostics, Loaded, Watcher};
 use narthex_credentials::secret::Secrets;
 use narthex_mcp::seal::{SealError, Sealer};
 use narthex_proxy::{BuildError, CertificateError, Certificates, Gateway, Parts, ServiceError, Snapshot};
@@ -19,7 +19,7 @@ use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -135,6 +135,10 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     let path: &Path = &args.config.config;
     let Loaded { config, fingerprint, files, warnings } = loaded;
     warn_of(&warnings);
+    if !args.upgrade {
+        try_to_listen(config.server.listen)?;
+        try_to_listen(config.admin.listen)?;
+    }
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), env!("NARTHEX_REVISION"));
     let metrics = Arc::new(metrics.map_err(|e| StartError::Metrics(e.to_string()))?);
     let access_log =
@@ -152,13 +156,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         draining: AtomicBool::new(false),
     });
     let changed = Arc::new(Notify::new());
-    let watcher = {
-        let changed = Arc::clone(&changed);
-        narthex_config::watch(path, &fingerprint, &files, move || changed.notify_one())
-    };
-    let watcher = watcher
-        .inspect_err(|error| warn!(%error, "changes of the file will not be seen; SIGHUP reloads"))
-        .ok();
+    let watcher = watch(path, &fingerprint, &files, Arc::clone(&changed));
     let reloader = Reloader {
         path: path.to_owned(),
         prepared,
@@ -186,6 +184,13 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     server.add_service(background_service("housekeeping", housekeeping));
     info!(listen = %settings.listen, public_url = settings.public_url.url, admin = %admin.listen, fingerprint, "starting");
     Ok((server, access_log))
+}
+
+/// Has `changed` told of changes; without notifications SIGHUP still reloads.
+fn watch(path: &Path, fingerprint: &str, files: &[PathBuf], changed: Arc<Notify>) -> Option<Watcher> {
+    narthex_config::watch(path, fingerprint, files, move || changed.notify_one())
+        .inspect_err(|error| warn!(%error, "changes of the file will not be seen; SIGHUP reloads"))
+        .ok()
 }
 
 /// Fails now if the address cannot be listened on: pingora would try for half a minute and go on

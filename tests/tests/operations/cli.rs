@@ -2,7 +2,7 @@
 
 use super::repository;
 use super::stage::{PATIENCE, eventually};
-use narthex_testkit::{free_port, mcp};
+use narthex_testkit::{Launch, free_port, mcp};
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
@@ -222,4 +222,20 @@ fn tokens_are_given_for_what_is_configured_only() {
     let refused = narthex(dir.path(), &["token", "--route", "elsewhere"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
     assert!(refused.stderr.contains("elsewhere"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_ends_the_start_with_its_address() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let failure = Launch::new(move |place| {
+        let admin = place.admin_port;
+        format!(
+            "server: {{ listen: {address}, public_url: \"http://localhost:1\" }}\n\
+             admin: {{ listen: \"127.0.0.1:{admin}\" }}\n"
+        )
+    });
+    let Err(failure) = failure.start().await else { panic!("it started on a taken port") };
+    let text = failure.to_string();
+    assert!(text.contains(&format!("cannot listen on {address}")), "{text}");
 }

@@ -66,11 +66,24 @@ fn is_token_char(byte: u8) -> bool {
 
 /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
 fn is_b64token(token: &[u8]) -> bool {
-    let body = token.iter().position(|b| *b == b'=').unwrap_or(token.len());
-    body > 0
-        && token[..body].iter().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(b))
-        && token[body..].iter().all(|b| *b == b'=')
+    let padding = token.iter().rev().take_while(|b| **b == b'=').count();
+    let body = &token[..token.len() - padding];
+    !body.is_empty() && body.iter().fold(true, |all, b| all & IS_B64[usize::from(*b)])
 }
+
+/// Looked up for every byte of every token: a table is several times faster than comparisons.
+static IS_B64: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(
+            byte as u8,
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/'
+        );
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! What a request's header says, read once. Nothing else of it goes any further.
 
+use crate::leak;
 use http::header::{
     ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN,
     TRANSFER_ENCODING,
@@ -97,9 +98,7 @@ impl Facts {
 
     /// Whether any field that could go upstream carries `token`.
     pub(crate) fn leaks(&self, token: &str) -> bool {
-        let carries = |v: &HeaderValue| {
-            v.len() >= token.len() && memchr::memmem::find(v.as_bytes(), token.as_bytes()).is_some()
-        };
+        let carries = |v: &HeaderValue| leak::contains(v.as_bytes(), token.as_bytes());
         self.params.iter().any(|(_, v)| carries(v))
             || [&self.traceparent, &self.tracestate, &self.request_id, &self.last_event_id, &self.name]
                 .into_iter()

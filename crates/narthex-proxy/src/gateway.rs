@@ -17,7 +17,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -87,7 +87,12 @@ impl Gateway {
     }
 
     /// Reads the next request on `session`. `None`: there is none, or none that can be answered.
-    async fn next_request(&self, session: &mut ServerSession, within: Duration) -> Option<()> {
+    async fn next_request(
+        &self,
+        session: &mut ServerSession,
+        remote: &Remote,
+        within: Duration,
+    ) -> Option<()> {
         // pingora bounds each read; this bounds all of them together, however slowly bytes drip in.
         match timeout(within, session.read_request()).await {
             Ok(Ok(true)) => Some(()),
@@ -95,7 +100,7 @@ impl Gateway {
             Ok(Err(error)) => {
                 // Its text quotes the request, and with it tokens.
                 tracing::debug!(error = error.etype().as_str(), "unreadable request");
-                record::unreadable(&self.shared, remote(session));
+                record::unreadable(&self.shared, remote.0);
                 session.set_keepalive(None);
                 // A client that sends no HTTP may not read any either.
                 let _ = Reply::unreadable(session).await;
@@ -119,7 +124,8 @@ impl HttpServerApp for Gateway {
         session.set_read_timeout(Some(header_timeout));
         // Whatever is answered, a client that does not read must not hold its place for ever.
         session.set_write_timeout(Some(write_timeout));
-        self.next_request(&mut session, idle_timeout + header_timeout).await?;
+        let remote = Remote::of(&mut session);
+        self.next_request(&mut session, &remote, idle_timeout + header_timeout).await?;
         // The wait for it may have been long: decide by the configuration of now.
         let snapshot = self.snapshot.load_full();
         if *shutdown.borrow() || chunked_by_client(&session) {
@@ -128,7 +134,7 @@ impl HttpServerApp for Gateway {
             session.set_keepalive(Some(snapshot.limits.idle_timeout.as_secs().max(1)));
         }
         let _busy = Busy::new(&self.shared.in_flight);
-        let mut visit = begin(snapshot, &session);
+        let mut visit = begin(snapshot, &session, &remote);
         if let Err(refusal) = pipeline::walk(&self.shared, &mut session, &mut visit, shutdown).await {
             record::note_refusal(&self.shared, &mut visit, &refusal);
             let sent = match Reply::refusing(&refusal, &visit) {
@@ -140,7 +146,7 @@ impl HttpServerApp for Gateway {
             }
         }
         record::write(&self.shared, &visit);
-        finish(session, &visit).await
+        finish(session, &visit, remote).await
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
@@ -179,7 +185,7 @@ impl Drop for Busy<'_> {
     }
 }
 
-fn begin(snapshot: Arc<Snapshot>, session: &ServerSession) -> Visit {
+fn begin(snapshot: Arc<Snapshot>, session: &ServerSession, remote: &Remote) -> Visit {
     let header = session.req_header();
     let verb = match header.method {
         Method::POST => "POST",
@@ -189,13 +195,24 @@ fn begin(snapshot: Arc<Snapshot>, session: &ServerSession) -> Visit {
         _ => "other",
     };
     let request_id = RequestId::of(&header.headers);
-    let mut visit = Visit::begin(snapshot, request_id, verb, remote(session));
+    let mut visit = Visit::begin(snapshot, request_id, verb, remote.0);
     visit.traceparent = header.headers.get("traceparent").filter(|v| is_traceparent(v.as_bytes())).cloned();
     visit
 }
 
-fn remote(session: &ServerSession) -> Option<IpAddr> {
-    session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip)
+/// The client's address. Kept for as long as the connection: asking for it is a system call.
+struct Remote(Option<IpAddr>);
+
+impl Remote {
+    fn of(session: &mut ServerSession) -> Box<Self> {
+        match session.take_connection_user_context().map(|known| known.downcast()) {
+            Some(Ok(known)) => known,
+            _ => {
+                let address = session.client_addr().and_then(|a| a.as_inet());
+                Box::new(Self(address.map(SocketAddr::ip)))
+            }
+        }
+    }
 }
 
 /// W3C Trace Context §3.2.2, version 00.
@@ -213,12 +230,13 @@ fn is_traceparent(value: &[u8]) -> bool {
 }
 
 /// Gives the connection back if the exchange on it is over in good order.
-async fn finish(mut session: ServerSession, visit: &Visit) -> Option<ReusedHttpStream> {
+async fn finish(mut session: ServerSession, visit: &Visit, remote: Box<Remote>) -> Option<ReusedHttpStream> {
     if visit.cut.is_some_and(|cut| cut != "ended") {
         session.shutdown().await;
         return None;
     }
-    let settings = HttpPersistentSettings::for_session(&session);
+    let mut settings = HttpPersistentSettings::for_session(&session);
+    settings.set_user_context(remote);
     let reusable = session.finish().await.ok()??;
     Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
 }

@@ -6,14 +6,28 @@ use std::borrow::Cow;
 /// Whether `body`, JSON text, has `token` in it: as it is, or written with JSON's escapes, which the
 /// upstream would undo (RFC 8259 §7).
 pub(crate) fn carries(body: &[u8], token: &str) -> bool {
-    let finds = |text: &[u8]| memmem::find(text, token.as_bytes()).is_some();
+    let finds = |text: &[u8]| contains(text, token.as_bytes());
     finds(body) || matches!(unescaped(body), Cow::Owned(text) if finds(&text))
+}
+
+/// Whether `token` stands in `text`. Its end is looked for first: preparing the search for a needle of
+/// many hundred bytes costs more than the search.
+pub(crate) fn contains(text: &[u8], token: &[u8]) -> bool {
+    const END: usize = 16;
+    if text.len() < token.len() {
+        return false;
+    }
+    let (start, end) = token.split_at(token.len().saturating_sub(END));
+    memmem::find_iter(text, end).any(|at| text[..at].ends_with(start))
 }
 
 /// `body` with those escapes undone that a token's characters could be written with; all others stay.
 /// Owned only if there are any.
 fn unescaped(body: &[u8]) -> Cow<'_, [u8]> {
     // Printers escape what is not ASCII, controls and quotes: rarely these.
+    if memchr(b'\\', body).is_none() {
+        return Cow::Borrowed(body);
+    }
     if memmem::find(body, br"\u00").is_none() && memmem::find(body, br"\/").is_none() {
         return Cow::Borrowed(body);
     }

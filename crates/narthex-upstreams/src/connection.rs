@@ -1,17 +1,23 @@
 //! Pooled connections to upstreams.
 
 use crate::peers::{Peers, ResolveError};
-use pingora::ErrorType;
+use bytes::Bytes;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
+use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::v1::client::{HttpSession as Http1Session, http_req_header_to_wire};
 use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use thiserror::Error;
+use tokio::io::AsyncWriteExt;
 
 /// Idle connections kept over all upstreams.
 const POOL_SIZE: usize = 4096;
+
+/// Body up to which header and body are copied together, bytes.
+const ONE_WRITE: usize = 32 * 1024;
 
 /// The pool that all upstreams share. Lives as long as the process.
 pub struct Connections {
@@ -29,7 +35,7 @@ pub struct Connection {
 }
 
 /// Why there is no connection.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// No address.
@@ -92,6 +98,39 @@ impl Connections {
 }
 
 impl Connection {
+    /// Sends a request: header and body in one write where that can be, because on HTTP/1.1 two writes
+    /// are two segments and wake the server twice. If this future is dropped, the connection is too.
+    ///
+    /// # Errors
+    /// It could not be written, or not as a whole.
+    pub async fn write_request(&mut self, header: &RequestHeader, body: &Bytes) -> Result<(), Box<Error>> {
+        if matches!(self.session, HttpSession::H1(_)) && body.len() <= ONE_WRITE {
+            return self.write_at_once(header, body).await;
+        }
+        self.session.write_request_header(Box::new(header.clone())).await?;
+        if !body.is_empty() {
+            self.session.write_request_body(body.clone(), true).await?;
+        }
+        self.session.finish_request_body().await
+    }
+
+    async fn write_at_once(&mut self, header: &RequestHeader, body: &Bytes) -> Result<(), Box<Error>> {
+        let malformed = || Error::explain(ErrorType::InvalidHTTPHeader, "request line");
+        let mut wire = http_req_header_to_wire(header).ok_or_else(malformed)?;
+        wire.extend_from_slice(body);
+        let HttpSession::H1(session) = std::mem::replace(&mut self.session, HttpSession::Custom(())) else {
+            return Err(Error::explain(ErrorType::InternalError, "not HTTP/1.1"));
+        };
+        let mut stream = session.into_inner();
+        let written = async {
+            stream.write_all(&wire).await?;
+            stream.flush().await
+        };
+        let written = written.await;
+        self.session = HttpSession::H1(Http1Session::new_with_options(stream, self.peer.as_ref()));
+        written.map_err(|e| Error::because(ErrorType::WriteError, "while writing the request", e))
+    }
+
     /// Marks the connection as not to be used again, whatever its answer says.
     pub fn spoil(&mut self) {
         self.spoiled = true;

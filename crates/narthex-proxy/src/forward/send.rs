@@ -119,7 +119,7 @@ async fn watch<T>(
 }
 
 async fn exchange(connection: &mut Connection, request: &Outbound) -> Result<(), Box<Error>> {
-    let Err(error) = write(&mut connection.session, request).await else {
+    let Err(error) = connection.write_request(&request.header, &request.body).await else {
         return read_header(&mut connection.session).await;
     };
     // An upstream may answer (401, 413) and close before it has read the body: the answer counts.
@@ -131,14 +131,6 @@ async fn exchange(connection: &mut Connection, request: &Outbound) -> Result<(),
         Err(_) => Err(error),
         Ok(()) => Ok(()),
     }
-}
-
-async fn write(session: &mut HttpSession, request: &Outbound) -> Result<(), Box<Error>> {
-    session.write_request_header(Box::new(request.header.clone())).await?;
-    if !request.body.is_empty() {
-        session.write_request_body(request.body.clone(), true).await?;
-    }
-    session.finish_request_body().await
 }
 
 async fn read_header(session: &mut HttpSession) -> Result<(), Box<Error>> {

@@ -26,7 +26,8 @@ pub(crate) enum Verb {
 pub(crate) struct Inbound {
     pub(crate) verb: Verb,
     pub(crate) route: Arc<RouteEntry>,
-    pub(crate) facts: Facts,
+    /// Boxed: it is large, and goes from stage to stage.
+    pub(crate) facts: Box<Facts>,
 }
 
 /// What a request turned out to be.
@@ -48,7 +49,7 @@ pub(crate) fn accept(session: &ServerSession, visit: &mut Visit) -> Result<Accep
     let snapshot = Arc::clone(&visit.snapshot);
     let header = session.req_header();
     strict::check(session, snapshot.limits.header_block).map_err(Refusal::Framing)?;
-    let facts = Facts::read(&header.headers).map_err(Refusal::Header)?;
+    let facts = Box::new(Facts::read(&header.headers).map_err(Refusal::Header)?);
     let path = header.uri.path();
     if let Some(document) = snapshot.documents.get(path) {
         visit.other_path = Some(path.to_owned());
@@ -71,7 +72,9 @@ pub(crate) fn accept(session: &ServerSession, visit: &mut Visit) -> Result<Accep
         Method::POST => Verb::Post,
         Method::GET => Verb::Get,
         Method::DELETE => Verb::Delete,
-        Method::OPTIONS if facts.preflight && facts.origin.is_some() => return preflight(header.headers.get(ACCESS_CONTROL_REQUEST_HEADERS)),
+        Method::OPTIONS if facts.preflight && facts.origin.is_some() => {
+            return preflight(header.headers.get(ACCESS_CONTROL_REQUEST_HEADERS));
+        }
         _ => return Err(Refusal::Method { allow: METHODS }),
     };
     Ok(Accepted::Mcp(Inbound { verb, route: Arc::clone(route), facts }))

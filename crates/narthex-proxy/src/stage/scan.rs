@@ -9,7 +9,6 @@ use crate::stage::identify::Identified;
 use http::HeaderValue;
 use narthex_mcp::{Body as Parsed, Kind, Message};
 use pingora::protocols::http::ServerSession;
-use std::borrow::Cow;
 
 /// A request whose body has been read and understood. `'b` is the body's life.
 pub(crate) struct Scanned<'b> {
@@ -71,10 +70,6 @@ pub(crate) async fn read<'b>(
         visit.rpc_id = error.id().map(Into::into);
         Refusal::Scan(error)
     })?;
-    // Written with escapes it is not in the bytes, but in the name that is logged and mirrored upstream.
-    if identified.token().is_some_and(|token| names(&said, token)) {
-        return Err(Refusal::TokenLeak);
-    }
     note(&said, visit);
     Ok(Scanned { identified, body: Some(body), said: Some(said) })
 }
@@ -89,16 +84,6 @@ fn without_body<'b>(
     }
     visit.method = if identified.inbound.verb == Verb::Get { "GET" } else { "DELETE" };
     Ok(Scanned { identified, body: None, said: None })
-}
-
-/// Whether the name of what is called, decoded, has `token` in it.
-fn names(said: &Parsed<'_>, token: &str) -> bool {
-    let messages = match said {
-        Parsed::Single(message) => std::slice::from_ref(message),
-        Parsed::Batch(messages) => messages,
-        _ => &[],
-    };
-    messages.iter().any(|m| matches!(&m.name, Some(Cow::Owned(name)) if name.contains(token)))
 }
 
 fn note(said: &Parsed<'_>, visit: &mut Visit) {
@@ -146,18 +131,6 @@ mod tests {
         for bad in ["application/json", "text/event-stream", "text/html", ""] {
             assert!(!accept(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_token_written_with_escapes_is_seen_in_a_name() {
-        let said = |name: &str| {
-            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}"}}}}"#)
-        };
-        let limits = narthex_mcp::ScanLimits::default();
-        let escaped = said(r"x\u0074oken.abc");
-        assert!(names(&narthex_mcp::scan(escaped.as_bytes(), &limits).unwrap(), "token.abc"));
-        let honest = said(r"e\u0063ho");
-        assert!(!names(&narthex_mcp::scan(honest.as_bytes(), &limits).unwrap(), "token.abc"));
     }
 
     #[test]

@@ -136,8 +136,10 @@ impl Inner {
     /// The writing thread: sleeps until there is a line, waits for company, writes.
     fn run(&self) {
         while !self.stop.load(Ordering::Acquire) {
-            if self.told.swap(false, Ordering::AcqRel) {
+            if self.told.load(Ordering::Acquire) {
+                // Still told while it waits, so that no line that comes meanwhile wakes it.
                 thread::park_timeout(INTERVAL);
+                self.told.store(false, Ordering::Release);
                 self.write_out(&self.shards);
             } else {
                 thread::park();

@@ -38,6 +38,37 @@ impl Write for Closed {
     }
 }
 
+/// A sink that counts how often it is written to.
+#[derive(Clone, Default)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn lines_that_come_while_others_wait_for_company_are_written_with_them() {
+    let sink = Counted::default();
+    let log = AccessLog::new(Box::new(sink.clone()), counter()).unwrap();
+    let begun = std::time::Instant::now();
+    // All of them are far less than what wakes the writing thread early.
+    for _ in 0..100 {
+        log.write(&record());
+        thread::yield_now();
+    }
+    let intervals = begun.elapsed().as_millis() / INTERVAL.as_millis() + 1;
+    drop(log);
+    let writes = sink.0.load(Ordering::Relaxed) as u128;
+    assert!(writes <= intervals + 2, "{writes} writes in {intervals} intervals");
+}
+
 fn counter() -> IntCounter {
     IntCounter::new("dropped", "help").unwrap()
 }

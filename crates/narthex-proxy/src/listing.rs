@@ -8,10 +8,10 @@ use crate::gateway::Shared;
 use crate::judge::Content;
 use crate::record::Visit;
 use crate::refusal::Refusal;
+use crate::reply::Reply;
 use crate::stage::inspect::Delivery;
 use crate::stage::route::Routed;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use narthex_mcp::{sse, tools};
 use narthex_policy::RoutePolicy;
 use narthex_upstreams::Upstream;
@@ -36,7 +36,7 @@ pub(crate) fn is_wanted(routed: &Routed<'_>, visit: &Visit) -> bool {
 pub(crate) async fn deliver(
     shared: &Shared,
     delivery: Delivery,
-    mut header: ResponseHeader,
+    header: ResponseHeader,
     content: Content,
     session: &mut ServerSession,
     visit: &mut Visit,
@@ -60,18 +60,7 @@ pub(crate) async fn deliver(
         tracing::warn!(upstream = %upstream.id, error, "unusable tools/list");
         Refusal::Internal("unusable tools/list")
     })?;
-    let internal = |_| Refusal::Internal("cannot build the answer");
-    header.remove_header(&TRANSFER_ENCODING);
-    header.insert_header(CONTENT_LENGTH, body.len()).map_err(internal)?;
-    visit.bytes_out = body.len();
-    let sent = async {
-        session.write_response_header(Box::new(header)).await?;
-        session.write_response_body(body, true).await
-    };
-    if sent.await.is_err() {
-        visit.cut = Some("client_gone");
-    }
-    Ok(())
+    Reply::whole(header, body)?.pass_on(session, visit).await
 }
 
 type Unusable = String;

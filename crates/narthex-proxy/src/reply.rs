@@ -4,7 +4,9 @@ use crate::cors;
 use crate::record::Visit;
 use crate::refusal::Refusal;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
 use http::{HeaderName, HeaderValue, StatusCode};
 use narthex_identity::challenge;
 use narthex_mcp::rpc;
@@ -40,6 +42,33 @@ impl Reply {
             header.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
         }
         Ok(Self { header, body })
+    }
+
+    /// An upstream's answer that is there as a whole: it goes out in one piece, with its length.
+    ///
+    /// # Errors
+    /// None in practice: a length is well-formed.
+    pub(crate) fn whole(mut header: ResponseHeader, body: Bytes) -> Result<Self, Refusal> {
+        header.remove_header(&TRANSFER_ENCODING);
+        let length = header.insert_header(CONTENT_LENGTH, body.len());
+        length.map_err(|_| Refusal::Internal("cannot build the answer"))?;
+        Ok(Self { header, body })
+    }
+
+    /// Sends what [`Reply::whole`] made; its header is decorated already.
+    ///
+    /// # Errors
+    /// None: a client that is gone needs no answer.
+    pub(crate) async fn pass_on(self, session: &mut ServerSession, visit: &mut Visit) -> Result<(), Refusal> {
+        visit.bytes_out = self.body.len();
+        let sent = async {
+            session.write_response_header(Box::new(self.header)).await?;
+            session.write_response_body(self.body, true).await
+        };
+        if sent.await.is_err() {
+            visit.cut = Some("client_gone");
+        }
+        Ok(())
     }
 
     /// Answers what is not even HTTP.

@@ -14,7 +14,10 @@ use tracing_subscriber::{EnvFilter, Layer};
 /// The environment variable that chooses the [`LogFormat`].
 const FORMAT_VARIABLE: &str = "NARTHEX_LOG_FORMAT";
 /// What is logged unless `RUST_LOG` says otherwise. Pingora reports every client that goes away.
-const DEFAULT_FILTER: &str = "info,pingora=warn,pingora_core=warn,pingora_pool=warn,pingora_runtime=warn";
+// pingora's connectors call it an error when a pooled connection is lost to another task, which is
+// harmless; real ones are returned to us and logged with their upstream.
+const DEFAULT_FILTER: &str = "info,pingora=warn,pingora_core=warn,pingora_pool=warn,pingora_runtime=warn,\
+     pingora_core::connectors=off";
 /// Libraries that write headers, bodies or key material to the log at debug level and below.
 const TALKATIVE: [&str; 9] =
     ["pingora", "h2", "hyper", "reqwest", "rustls", "tower", "http", "jsonwebtoken", "tokio_rustls"];

@@ -239,24 +239,6 @@ async fn own(
     Ok(())
 }
 
-/// Sends an answer that is there as a whole.
-async fn whole(
-    header: ResponseHeader,
-    body: Bytes,
-    session: &mut ServerSession,
-    visit: &mut Visit,
-) -> Result<(), Refusal> {
-    visit.bytes_out = body.len();
-    let sent = async {
-        session.write_response_header(Box::new(header)).await?;
-        session.write_response_body(body, true).await
-    };
-    if sent.await.is_err() {
-        visit.cut = Some("client_gone");
-    }
-    Ok(())
-}
-
 async fn relay(
     shared: &Shared,
     delivery: Delivery,
@@ -265,7 +247,7 @@ async fn relay(
     shutdown: &ShutdownWatch,
 ) -> Result<(), Refusal> {
     let Delivery { route, mut answer, prepared, verb, revision, expires, mut client_gone, places } = delivery;
-    let Prepared::Relay { mut header, stream } = prepared else {
+    let Prepared::Relay { header, stream } = prepared else {
         return Err(Refusal::Internal("not an answer to be relayed"));
     };
     let early = match Early::take(&mut answer) {
@@ -281,10 +263,7 @@ async fn relay(
             visit.cut = Some("client_gone");
             return Ok(());
         }
-        header.remove_header(&TRANSFER_ENCODING);
-        let length = header.insert_header(CONTENT_LENGTH, early.bytes.len());
-        length.map_err(|_| Refusal::Internal("cannot build the answer"))?;
-        return whole(header, early.bytes, session, visit).await;
+        return Reply::whole(header, early.bytes)?.pass_on(session, visit).await;
     }
     let counted = stream.as_ref().map(|_| route.metrics.stream());
     // Nothing that is subscribed to ends by itself.

@@ -384,12 +384,12 @@ fn smuggled(m: &Maker) -> Vec<Case> {
         closed("a request behind CL.0", 400, m.framed("Content-Length: 0\r\nContent-Length: 1\r\n", &inner)),
         answered(
             "a body on a GET",
-            413,
+            400,
             m.raw("GET /mcp HTTP/1.1", &format!("Content-Length: {n}\r\n"), &inner),
         ),
         answered(
             "a body on a DELETE",
-            413,
+            400,
             m.raw("DELETE /mcp HTTP/1.1", &format!("Content-Length: {n}\r\n"), &inner),
         ),
         closed("a request in a trailer", 400, m.framed(CHUNKED, &format!("2\r\n{{}}\r\n0\r\nX: {inner}"))),

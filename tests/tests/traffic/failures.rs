@@ -80,7 +80,7 @@ async fn an_answer_that_breaks_off_is_seen_to_break_off() {
 #[tokio::test]
 async fn the_breaker_opens_says_when_and_closes_again() {
     let stage = setup().main("    breaker: { failures: 3, cooldown: 1s }\n").start().await;
-    stage.upstream.always(|_| Answer::status(500));
+    stage.upstream.always(|_| Answer::status(503));
     for _ in 0..3 {
         assert_eq!(stage.call(mcp::STATELESS).await.status, 502);
     }
@@ -103,9 +103,20 @@ async fn the_breaker_opens_says_when_and_closes_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_answers_500_is_still_there() {
+    let stage = setup().main("    breaker: { failures: 3, cooldown: 1s }\n").start().await;
+    stage.upstream.always(|_| Answer::status(500));
+    for _ in 0..10 {
+        assert_eq!(stage.call(mcp::STATELESS).await.status, 502);
+    }
+    stage.upstream.always(Answer::mcp);
+    assert_eq!(stage.call(mcp::STATELESS).await.status, 200, "one caller's failing tool shuts out nobody");
+}
+
+#[tokio::test]
 async fn one_probe_at_a_time_goes_to_a_server_that_was_down() {
     let stage = setup().main("    breaker: { failures: 1, cooldown: 300ms }\n").start().await;
-    stage.upstream.next(Answer::status(500));
+    stage.upstream.next(Answer::status(503));
     assert_eq!(stage.call(mcp::STATELESS).await.status, 502);
     let (answer, feed) = Answer::sse();
     stage.upstream.next(answer);

@@ -44,7 +44,7 @@ pub(crate) struct Upstream {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Breaker {
-    /// Failures in a row that open it. Default 5.
+    /// Failures in a row (no answer, 502, 503, 504) that open it. Default 5.
     pub(crate) failures: Field<Count>,
     /// How long it stays open before one probe is let through. Default `10s`.
     pub(crate) cooldown: Field<HumanDuration>,

@@ -50,7 +50,7 @@ pub enum HttpVersion {
 /// When an upstream is taken for down.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Breaker {
-    /// Failures in a row that open it. Default 5.
+    /// Failures in a row (no answer, 502, 503, 504) that open it. Default 5.
     pub failures: NonZeroU32,
     /// How long it stays open before one probe call is let through. Default 10 s.
     pub cooldown: Duration,

@@ -200,3 +200,46 @@ fn load_ca(path: &Path) -> Result<Arc<[WrappedX509]>, String> {
     }
     Ok(certs.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use narthex_config::model::{Breaker, Credential};
+    use std::num::NonZeroU32;
+
+    fn resolve(url: &str, allow_link_local: bool) -> Result<Arc<HttpPeer>, ResolveError> {
+        let settings = Settings {
+            url: url.parse().unwrap(),
+            credential: Credential::None,
+            timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+            stream_idle_timeout: Duration::from_secs(1),
+            keepalive: Duration::from_secs(1),
+            http: HttpVersion::Auto,
+            ca: None,
+            max_concurrent: NonZeroU32::MIN,
+            breaker: Breaker { failures: NonZeroU32::MIN, cooldown: Duration::from_secs(1) },
+            allow_link_local,
+            insecure: true,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(Peers::new(&settings, 1).unwrap().resolve(Instant::now()))
+    }
+
+    #[test]
+    fn a_metadata_address_is_never_connected_to_unless_the_upstream_says_so() {
+        for url in
+            ["http://169.254.169.254/mcp", "http://[fe80::1]/mcp", "http://[::ffff:169.254.169.254]/mcp"]
+        {
+            assert!(matches!(resolve(url, false), Err(ResolveError::NotAllowed { .. })), "{url}");
+            assert!(resolve(url, true).is_ok(), "{url}");
+        }
+        assert!(matches!(resolve("http://0.0.0.0/mcp", true), Err(ResolveError::NotAllowed { .. })));
+    }
+
+    #[test]
+    fn an_allowed_address_is_pinned() {
+        let peer = resolve("http://127.0.0.1:9001/mcp", false).unwrap();
+        assert_eq!(peer._address.to_string(), "127.0.0.1:9001");
+    }
+}

@@ -4,6 +4,7 @@ use crate::error::{BuildProblem, CredentialError, Reason};
 use crate::secret::Secret;
 use jsonwebtoken::{EncodingKey, Header};
 use narthex_config::model::Algorithm;
+use narthex_identity::jws_algorithm;
 use serde::Serialize;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -42,7 +43,7 @@ impl Signer {
         algorithm: Algorithm,
         key_id: Option<&str>,
     ) -> Result<Self, BuildProblem> {
-        let mut header = Header::new(registered(algorithm));
+        let mut header = Header::new(jws_algorithm(algorithm));
         header.kid = key_id.map(ToOwned::to_owned);
         let key = parse(pem.expose().as_bytes(), algorithm)
             .map_err(|_| BuildProblem::Key("not a PKCS#8 PEM key for the algorithm"))?;
@@ -78,20 +79,6 @@ fn parse(pem: &[u8], algorithm: Algorithm) -> Result<EncodingKey, jsonwebtoken::
         RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => EncodingKey::from_rsa_pem(pem),
         ES256 | ES384 => EncodingKey::from_ec_pem(pem),
         EdDSA => EncodingKey::from_ed_pem(pem),
-    }
-}
-
-fn registered(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
-    match algorithm {
-        Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
-        Algorithm::RS384 => jsonwebtoken::Algorithm::RS384,
-        Algorithm::RS512 => jsonwebtoken::Algorithm::RS512,
-        Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
-        Algorithm::PS384 => jsonwebtoken::Algorithm::PS384,
-        Algorithm::PS512 => jsonwebtoken::Algorithm::PS512,
-        Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
-        Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
-        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
     }
 }
 

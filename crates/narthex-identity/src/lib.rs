@@ -30,4 +30,5 @@ pub use caller::Caller;
 pub use client_auth::SecretSource;
 pub use error::{BuildError, TokenError};
 pub use identity::Identity;
+pub use keys::jws_algorithm;
 pub use metadata::ResourceMetadata;

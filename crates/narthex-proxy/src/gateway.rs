@@ -68,12 +68,6 @@ impl Gateway {
         self.snapshot.store(Arc::new(snapshot));
     }
 
-    /// Streams open now, over all callers.
-    #[must_use]
-    pub fn open_streams(&self) -> usize {
-        self.shared.streams.open_now()
-    }
-
     /// Requests being answered now.
     #[must_use]
     pub fn in_flight(&self) -> usize {

@@ -170,7 +170,8 @@ pub(crate) fn algorithm_name(algorithm: Algorithm) -> &'static str {
 }
 
 /// The same algorithm in the terms of the library that does the arithmetic.
-pub(crate) fn jws_algorithm(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+#[must_use]
+pub fn jws_algorithm(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     match algorithm {
         Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
         Algorithm::RS384 => jsonwebtoken::Algorithm::RS384,

@@ -7,7 +7,8 @@ mod jwk;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use jwk::{Fitting, KeySet, algorithm_name, jws_algorithm};
+pub use jwk::jws_algorithm;
+pub(crate) use jwk::{Fitting, KeySet, algorithm_name};
 
 use arc_swap::ArcSwap;
 use discovery::FetchError;

@@ -150,11 +150,6 @@ impl Metrics {
         self.connections.dec();
     }
 
-    /// Bytes of request bodies held in memory have changed by `by`.
-    pub fn buffered_changed(&self, by: i64) {
-        self.buffered.add(by);
-    }
-
     /// Bytes of request bodies held in memory are now `bytes`.
     pub fn buffered_bytes(&self, bytes: usize) {
         self.buffered.set(i64::try_from(bytes).unwrap_or(i64::MAX));

@@ -19,5 +19,6 @@ mod door {
     mod sessions;
     mod slow;
     mod stage;
+    mod states;
     mod tokens;
 }

@@ -8,6 +8,7 @@
 pub mod envelope;
 pub mod headers;
 mod json;
+pub mod request_state;
 pub mod revision;
 pub mod rpc;
 pub mod seal;

@@ -15,8 +15,11 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zeroize::Zeroize;
 
-/// Longest handle that is sealed or opened, in characters.
+/// Longest handle that is sealed or opened, in characters; but see [`LONGEST_STATE`].
 pub const LONGEST_HANDLE: usize = 4 << 10;
+
+/// Longest handle of a `requestState`, in characters: servers without a store keep all they know in it.
+pub const LONGEST_STATE: usize = 256 << 10;
 
 const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 4;
@@ -40,6 +43,13 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    const fn longest(self) -> usize {
+        match self {
+            Self::RequestState => LONGEST_STATE,
+            _ => LONGEST_HANDLE,
+        }
+    }
+
     const fn label(self) -> &'static str {
         match self {
             Self::Session => "session",
@@ -88,7 +98,7 @@ pub enum SealError {
     /// No key was given.
     #[error("no key to seal with")]
     NoKey,
-    /// The handle would be longer than [`LONGEST_HANDLE`].
+    /// The handle would be longer than [`LONGEST_HANDLE`] or [`LONGEST_STATE`].
     #[error("too long to be sealed")]
     TooLong,
     /// The cryptographic library failed.
@@ -160,7 +170,7 @@ impl Sealer {
         expires: SystemTime,
     ) -> Result<String, SealError> {
         let len = HEADER_LEN + EXPIRY_LEN + payload.len() + AES_256_GCM.tag_len();
-        if base64::encoded_len(len, false).is_none_or(|len| len > LONGEST_HANDLE) {
+        if base64::encoded_len(len, false).is_none_or(|len| len > purpose.longest()) {
             return Err(SealError::TooLong);
         }
         let mut nonce = [0; NONCE_LEN];
@@ -195,7 +205,7 @@ impl Sealer {
         handle: &str,
         now: SystemTime,
     ) -> Result<Vec<u8>, HandleError> {
-        if handle.len() > LONGEST_HANDLE {
+        if handle.len() > purpose.longest() {
             return Err(HandleError::Malformed);
         }
         let mut bytes = URL_SAFE_NO_PAD.decode(handle).map_err(|_| HandleError::Malformed)?;

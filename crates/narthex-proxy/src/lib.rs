@@ -1,5 +1,6 @@
 //! The data path: pingora in front and behind, the pipeline between.
 
+mod asking;
 pub mod body;
 mod cors;
 mod facts;

@@ -33,7 +33,9 @@ pub(crate) struct Visit {
     pub(crate) method: &'static str,
     /// The tool called, as the caller named it.
     pub(crate) tool: Option<Box<str>>,
-    /// The same, if the upstream is known to have it.
+    /// The prompt or URI that is asked for.
+    pub(crate) asked: Option<Box<str>>,
+    /// The tool, if the upstream is known to have it.
     pub(crate) known_tool: Option<Arc<str>>,
     pub(crate) status: StatusCode,
     pub(crate) bytes_in: usize,
@@ -81,6 +83,7 @@ impl Visit {
             rpc_id: None,
             method: "",
             tool: None,
+            asked: None,
             known_tool: None,
             status: StatusCode::OK,
             bytes_in: 0,

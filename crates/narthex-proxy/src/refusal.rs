@@ -42,6 +42,8 @@ pub(crate) enum Refusal {
     UnaskedResponse,
     Session(HandleError),
     EventIdWithoutSession,
+    /// A `requestState` that was not given to this caller for this request.
+    RequestState(HandleError),
     Denied(Denial),
     TooManyStreams,
     Credential(CredentialError),
@@ -115,7 +117,7 @@ impl Refusal {
             Self::HeaderMismatch(error) => error.reason(),
             Self::ParamHeader => "param_header",
             Self::UnaskedResponse => "unasked_response",
-            Self::Session(error) => error.reason(),
+            Self::Session(error) | Self::RequestState(error) => error.reason(),
             Self::EventIdWithoutSession => "event_id_without_session",
             Self::Denied(denial) => denial.reason(),
             Self::TooManyStreams => "too_many_streams",
@@ -143,6 +145,7 @@ impl Refusal {
                 | Self::ParamHeader
                 | Self::Session(_)
                 | Self::EventIdWithoutSession
+                | Self::RequestState(_)
                 | Self::Denied(_)
                 | Self::TooManyStreams
         )
@@ -223,6 +226,9 @@ impl Refusal {
             Self::Session(_) => Verdict::rpc(S::NOT_FOUND, rpc::INVALID_REQUEST, "Session not found"),
             Self::EventIdWithoutSession => {
                 Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "Last-Event-ID needs a session")
+            }
+            Self::RequestState(_) => {
+                Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_PARAMS, "requestState is invalid or expired")
             }
             Self::Denied(denial) => denial_verdict(denial),
             Self::TooManyStreams => Verdict {

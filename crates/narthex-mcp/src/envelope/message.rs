@@ -158,6 +158,7 @@ impl<'a> Draft<'a> {
             requested_version: self.params.requested_version(&method)?,
             meta: std::mem::take(&mut self.params.meta),
             declares_meta: self.params.declares_meta,
+            request_state: self.params.request_state.take(),
             method,
         })
     }
@@ -178,6 +179,7 @@ impl<'a> Draft<'a> {
             meta: Meta::default(),
             requested_version: None,
             declares_meta: false,
+            request_state: None,
         })
     }
 }

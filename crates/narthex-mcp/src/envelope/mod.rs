@@ -16,6 +16,7 @@ pub use error::{ErrorKind, ScanError};
 use crate::json::{Cursor, Fault};
 use error::Rejection;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Caps on what is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,6 +77,9 @@ pub struct Message<'a> {
     pub requested_version: Option<Cow<'a, str>>,
     /// Whether `params._meta` is there.
     pub declares_meta: bool,
+    /// `params.requestState`, as a retry of 2026-07-28 brings it (basic/patterns/mrtr). `None` too where
+    /// it is not a string.
+    pub request_state: Option<Located<'a>>,
 }
 
 impl Message<'_> {
@@ -84,6 +88,15 @@ impl Message<'_> {
     pub fn is_tool_call(&self) -> bool {
         self.method == "tools/call"
     }
+}
+
+/// A string of the message, and where it stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Located<'a> {
+    /// What it says.
+    pub text: Cow<'a, str>,
+    /// Its JSON text in the scanned bytes, quotes included.
+    pub span: Range<usize>,
 }
 
 /// The members of `params._meta` that the gateway reads (MCP 2026-07-28, basic/index#_meta).

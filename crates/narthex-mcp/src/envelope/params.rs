@@ -1,8 +1,8 @@
 //! `params` and `params._meta`.
 
-use super::Meta;
 use super::error::{BAD_META, BAD_NAME, BAD_VERSION, Rejection};
 use super::method::{NameMember, name_member};
+use super::{Located, Meta};
 use crate::json::{Cursor, Fault, Keys, Shape, Text, Value};
 use std::borrow::Cow;
 
@@ -73,6 +73,7 @@ pub(super) struct Params<'a> {
     protocol_version: Field<'a>,
     pub(super) meta: Meta<'a>,
     pub(super) declares_meta: bool,
+    pub(super) request_state: Option<Located<'a>>,
     /// The first broken rule.
     pub(super) rejection: Option<Rejection<'a>>,
 }
@@ -88,6 +89,7 @@ impl<'a> Params<'a> {
                 Some("uri") => self.uri = cursor.value()?.into(),
                 Some("taskId") => self.task_id = cursor.value()?.into(),
                 Some("protocolVersion") => self.protocol_version = cursor.value()?.into(),
+                Some("requestState") => self.request_state = located(cursor)?,
                 Some("_meta") if cursor.peek() == Some(b'{') => {
                     self.declares_meta = true;
                     self.read_meta(cursor)?;
@@ -166,4 +168,11 @@ impl<'a> Params<'a> {
         self.rejection.get_or_insert(rejection);
         None
     }
+}
+
+/// The value at the cursor, if it is a string.
+fn located<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Located<'a>>, Fault> {
+    let start = cursor.offset();
+    let Shape::String(text) = cursor.value()?.shape else { return Ok(None) };
+    Ok(Some(Located { text: text.decode(), span: start..cursor.offset() }))
 }

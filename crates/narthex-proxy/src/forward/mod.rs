@@ -10,5 +10,5 @@ mod relay;
 mod send;
 
 pub use error::ForwardError;
-pub use relay::{Early, Relay, RelayEnd, collect};
+pub use relay::{Early, Filter, Relay, RelayEnd, collect};
 pub use send::{Answer, Outbound, send};

@@ -39,8 +39,18 @@ pub struct Relay<'a> {
     pub until: Option<SystemTime>,
     /// What was taken of the body before its header was sent ([`Early`]).
     pub early: Bytes,
+    /// Changes the body on its way.
+    pub filter: Option<&'a mut dyn Filter>,
     /// Ends the stream when the process is to stop (set for streams that have no end of their own).
     pub end_on_shutdown: Option<&'a ShutdownWatch>,
+}
+
+/// Changes a body that is relayed, piece by piece.
+pub trait Filter: Send {
+    /// What may be passed on now that `chunk` has come.
+    fn push(&mut self, chunk: &[u8]) -> Vec<u8>;
+    /// What was held back, at the body's end.
+    fn finish(&mut self) -> Vec<u8>;
 }
 
 /// How a relay ended.
@@ -139,14 +149,18 @@ impl Relay<'_> {
                 }
                 Event::Chunk(Ok(Some(chunk))) => {
                     let chunk = coalesce(chunk, &mut answer.connection.session, &mut next);
-                    let len = chunk.len();
-                    match client.write_response_body(chunk, false).await {
-                        Ok(()) => *sent += len,
-                        Err(_) => self.client_gone = true,
-                    }
+                    let chunk = match &mut self.filter {
+                        Some(filter) => filter.push(&chunk).into(),
+                        None => chunk,
+                    };
+                    self.write(client, chunk, sent).await;
                 }
                 Event::Chunk(Ok(None)) if self.client_gone => return RelayEnd::Undelivered,
-                Event::Chunk(Ok(None)) => return RelayEnd::Complete,
+                Event::Chunk(Ok(None)) => {
+                    let rest = self.filter.as_mut().map(|filter| filter.finish()).unwrap_or_default();
+                    self.write(client, rest.into(), sent).await;
+                    return if self.client_gone { RelayEnd::Undelivered } else { RelayEnd::Complete };
+                }
                 Event::Chunk(Err(error)) => {
                     tracing::debug!(upstream = %upstream.id, error = describe(&error), "answer broke off");
                     return RelayEnd::UpstreamBroken;
@@ -155,6 +169,19 @@ impl Relay<'_> {
                 Event::Ended if self.client_gone => return RelayEnd::ClientGone,
                 Event::Ended => return RelayEnd::Ended,
             }
+        }
+    }
+}
+
+impl Relay<'_> {
+    async fn write(&mut self, client: &mut ServerSession, chunk: Bytes, sent: &mut usize) {
+        let len = chunk.len();
+        if len == 0 {
+            return;
+        }
+        match client.write_response_body(chunk, false).await {
+            Ok(()) => *sent += len,
+            Err(_) => self.client_gone = true,
         }
     }
 }
@@ -220,6 +247,20 @@ impl Early {
             ended = ended || session.response_done();
         }
         Ok(Self { bytes, ended })
+    }
+
+    /// Waits for more, until it is the whole body or more than is taken early.
+    ///
+    /// # Errors
+    /// The answer broke off.
+    pub async fn fill(&mut self, answer: &mut Answer) -> Result<(), ForwardError> {
+        while !self.ended && self.bytes.len() < EARLY_CAP {
+            match next_chunk(&mut answer.connection.session).await? {
+                Some(chunk) => self.bytes = join(std::mem::take(&mut self.bytes), chunk),
+                None => self.ended = true,
+            }
+        }
+        Ok(())
     }
 }
 

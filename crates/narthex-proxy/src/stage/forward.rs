@@ -12,6 +12,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use narthex_credentials::UpstreamCredential;
 use narthex_mcp::headers::encode_value;
+use narthex_mcp::request_state;
 use narthex_upstreams::Slot;
 use pingora::Result;
 use pingora::http::RequestHeader;
@@ -100,7 +101,11 @@ fn outbound(
 ) -> Result<Outbound, Refusal> {
     let routed = &permitted.routed;
     let internal = |_| Refusal::Internal("cannot build the upstream's request");
-    let body = routed.scanned.body.map_or_else(Bytes::new, |b| b.bytes.clone());
+    let body = match (routed.scanned.body, &routed.resumes) {
+        (None, _) => Bytes::new(),
+        (Some(body), None) => body.bytes.clone(),
+        (Some(body), Some(ours)) => request_state::splice(&body.bytes, ours.span.clone(), &ours.state).into(),
+    };
     let mut header = routed.inbound().route.post.clone();
     match routed.inbound().verb {
         Verb::Post => header.insert_header(CONTENT_LENGTH, body.len()).map_err(internal)?,

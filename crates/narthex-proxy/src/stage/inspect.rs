@@ -1,5 +1,6 @@
 //! Stage 8: the answer, on its way to the client.
 
+use crate::asking::{self, Begun, States};
 use crate::forward::{self, Answer, Early, ForwardError, Relay, RelayEnd};
 use crate::gateway::Shared;
 use crate::judge::{Content, Judged, judge};
@@ -101,7 +102,7 @@ pub(crate) async fn deliver(
 /// What is to be sent.
 enum Prepared {
     /// The upstream's body, under this header.
-    Relay { header: ResponseHeader, stream: Option<StreamGuard> },
+    Relay { header: ResponseHeader, content: Content, stream: Option<StreamGuard> },
     /// A list of tools that has to be looked into.
     Listing { header: ResponseHeader, content: Content, _stream: Option<StreamGuard> },
     /// Something of ours.
@@ -139,7 +140,7 @@ fn judged(shared: &Shared, answered: &mut Answered<'_>, visit: &mut Visit) -> Re
     if status == StatusCode::OK && listing::is_wanted(routed, visit) {
         return Ok(Prepared::Listing { header, content, _stream: stream });
     }
-    Ok(Prepared::Relay { header, stream })
+    Ok(Prepared::Relay { header, content, stream })
 }
 
 fn expects_result(routed: &Routed<'_>) -> bool {
@@ -247,23 +248,26 @@ async fn relay(
     shutdown: &ShutdownWatch,
 ) -> Result<(), Refusal> {
     let Delivery { route, mut answer, prepared, verb, revision, expires, mut client_gone, places } = delivery;
-    let Prepared::Relay { header, stream } = prepared else {
+    let Prepared::Relay { mut header, content, stream } = prepared else {
         return Err(Refusal::Internal("not an answer to be relayed"));
     };
-    let early = match Early::take(&mut answer) {
-        Ok(early) => early,
-        Err(error) => {
-            shared.connections.abandon(answer.connection).await;
-            return Err(Refusal::Forward(error));
-        }
-    };
-    if early.ended {
-        shared.connections.release(answer.connection, route.upstream.keepalive).await;
-        if client_gone {
+    let mut states = States::of(visit).filter(|_| header.status == StatusCode::OK && !client_gone);
+    let early = match begin(shared, &mut states, answer, &route, content, session).await? {
+        Begun::Whole(_) if client_gone => {
             visit.cut = Some("client_gone");
             return Ok(());
         }
-        return Reply::whole(header, early.bytes)?.pass_on(session, visit).await;
+        Begun::Whole(body) => return Reply::whole(header, body)?.pass_on(session, visit).await,
+        Begun::Part(rest, early) => {
+            answer = *rest;
+            early
+        }
+    };
+    if states.is_some() {
+        // Its length may change on the way.
+        header.remove_header(&CONTENT_LENGTH);
+        let chunked = header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        chunked.map_err(|_| Refusal::Internal("cannot build the answer"))?;
     }
     let counted = stream.as_ref().map(|_| route.metrics.stream());
     // Nothing that is subscribed to ends by itself.
@@ -275,6 +279,7 @@ async fn relay(
         client_gone,
         cancel_with_client: revision.is_modern() || verb != Verb::Post,
         early: early.bytes,
+        filter: states.as_mut().map(|states| states as &mut dyn forward::Filter),
         until: stream.as_ref().and(expires),
         end_on_shutdown: endless.then_some(shutdown),
     };
@@ -288,4 +293,41 @@ async fn relay(
     };
     drop((stream, counted, places));
     Ok(())
+}
+
+/// Takes what is there of the body, and all of it where it may be a question. Leaves `states` to whoever
+/// relays the rest, if there are any to be sealed in it.
+///
+/// # Errors
+/// The answer broke off, or the client went away.
+async fn begin(
+    shared: &Shared,
+    states: &mut Option<States>,
+    mut answer: Answer,
+    route: &RouteEntry,
+    content: Content,
+    session: &mut ServerSession,
+) -> Result<Begun, Refusal> {
+    let early = match Early::take(&mut answer) {
+        Ok(early) => early,
+        Err(error) => {
+            shared.connections.abandon(answer.connection).await;
+            return Err(Refusal::Forward(error));
+        }
+    };
+    if early.ended {
+        shared.connections.release(answer.connection, route.upstream.keepalive).await;
+        return Ok(Begun::Whole(match (states.take(), content) {
+            (Some(states), Content::Json) => states.json(early.bytes),
+            (Some(states), Content::EventStream) => states.events(early.bytes),
+            (None, _) => early.bytes,
+        }));
+    }
+    if content == Content::Json
+        && let Some(states) = states.take()
+    {
+        let begun = asking::gather(shared, answer, early, route, session).await?;
+        return Ok(begun.map(|body| states.json(body)));
+    }
+    Ok(Begun::Part(Box::new(answer), early))
 }

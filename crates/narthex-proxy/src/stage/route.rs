@@ -2,15 +2,18 @@
 
 use crate::record::Visit;
 use crate::refusal::Refusal;
+use crate::snapshot::RouteEntry;
 use crate::stage::frame::{Inbound, Verb};
 use crate::stage::scan::Scanned;
 use http::HeaderValue;
 use narthex_identity::Caller;
 use narthex_mcp::headers::{self, StandardHeaders};
+use narthex_mcp::request_state::{self, Asked};
 use narthex_mcp::revision;
 use narthex_mcp::seal::{Binding, HandleError};
 use narthex_mcp::session::SessionHandle;
 use narthex_mcp::{Kind, Message, Revision};
+use std::ops::Range;
 
 /// A request that is known to fit its revision, with the upstream's session opened.
 pub(crate) struct Routed<'b> {
@@ -18,6 +21,16 @@ pub(crate) struct Routed<'b> {
     pub(crate) revision: Revision,
     /// The upstream's own session id.
     pub(crate) session: Option<SessionHandle>,
+    /// The upstream's own `requestState`, in the place of ours.
+    pub(crate) resumes: Option<Resumed>,
+}
+
+/// A retry with what the upstream had asked for (MCP 2026-07-28, basic/patterns/mrtr).
+pub(crate) struct Resumed {
+    /// Where in the body the client's `requestState` stands.
+    pub(crate) span: Range<usize>,
+    /// The upstream's.
+    pub(crate) state: String,
 }
 
 impl Routed<'_> {
@@ -53,12 +66,17 @@ fn is_replayable(message: &Message<'_>) -> bool {
 
 /// Whom a handle of `caller` on this route is bound to.
 pub(crate) fn binding<'a>(inbound: &'a Inbound, caller: &'a Caller) -> Binding<'a> {
+    bind(&inbound.route, caller)
+}
+
+/// [`binding`], when the request itself is gone.
+pub(crate) fn bind<'a>(route: &'a RouteEntry, caller: &'a Caller) -> Binding<'a> {
     Binding {
         tenant: caller.tenant.as_str(),
         issuer: &caller.issuer,
         subject: &caller.subject,
-        route: inbound.route.id.as_str(),
-        upstream: inbound.route.upstream.id.as_str(),
+        route: route.id.as_str(),
+        upstream: route.upstream.id.as_str(),
     }
 }
 
@@ -75,13 +93,13 @@ pub(crate) fn target<'b>(scanned: Scanned<'b>, visit: &mut Visit) -> Result<Rout
     };
     let revision = revision.map_err(Refusal::Version)?;
     visit.revision = Some(revision);
-    let session = if revision.is_modern() {
+    let (session, resumes) = if revision.is_modern() {
         modern(&scanned)?;
-        None
+        (None, resumed(&scanned, visit)?)
     } else {
-        legacy(&scanned, visit)?
+        (legacy(&scanned, visit)?, None)
     };
-    Ok(Routed { scanned, revision, session })
+    Ok(Routed { scanned, revision, session, resumes })
 }
 
 /// MCP 2026-07-28, basic/transports/streamable-http: POST only, and headers that mirror the body.
@@ -106,6 +124,20 @@ fn modern(scanned: &Scanned<'_>) -> Result<(), Refusal> {
     } else {
         Err(Refusal::ParamHeader)
     }
+}
+
+/// Opens the `requestState` of a retry: ours, with the upstream's inside.
+fn resumed(scanned: &Scanned<'_>, visit: &Visit) -> Result<Option<Resumed>, Refusal> {
+    let Some(message) = scanned.message().filter(|m| request_state::may_ask(&m.method)) else {
+        return Ok(None);
+    };
+    let Some(handle) = &message.request_state else { return Ok(None) };
+    let (inbound, caller) = (&scanned.identified.inbound, &scanned.identified.caller);
+    let asked = Asked { method: &message.method, name: message.name.as_deref().unwrap_or_default() };
+    let sealer = &visit.snapshot.sealer;
+    let state = request_state::open(sealer, &binding(inbound, caller), asked, &handle.text, visit.now);
+    let state = state.map_err(Refusal::RequestState)?;
+    Ok(Some(Resumed { span: handle.span.clone(), state }))
 }
 
 /// MCP 2025-03-26 to 2025-11-25, basic/transports: sessions, GET streams, DELETE.

@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 use crate::stage::frame::Verb;
 use crate::stage::identify::Identified;
 use http::HeaderValue;
-use narthex_mcp::{Body as Parsed, Kind, Message};
+use narthex_mcp::{Body as Parsed, Kind, Message, request_state};
 use pingora::protocols::http::ServerSession;
 
 /// A request whose body has been read and understood. `'b` is the body's life.
@@ -95,6 +95,8 @@ fn note(said: &Parsed<'_>, visit: &mut Visit) {
     visit.method = if message.kind == Kind::Response { "response" } else { method_label(&message.method) };
     if message.is_tool_call() {
         visit.tool = message.name.as_deref().map(Into::into);
+    } else if request_state::may_ask(&message.method) {
+        visit.asked = message.name.as_deref().map(Into::into);
     }
 }
 

@@ -327,6 +327,7 @@ impl App {
             }
         };
         let relay = Relay {
+            filter: None,
             client_gone,
             cancel_with_client: cancel,
             early,

@@ -3,7 +3,7 @@
 use crate::run::Prepared;
 use narthex_config::model::{Admin, Server, Tls};
 use narthex_config::{Config, Watcher};
-use narthex_proxy::{Certificates, Gateway};
+use narthex_proxy::{Certificates, Gateway, Snapshot};
 use narthex_telemetry::Metrics;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,6 +79,7 @@ impl Reloader {
         let snapshot = self.prepared.build(loaded.config, Some(&current)).map_err(|e| e.to_string())?;
         self.reload_certificates(tls.as_ref())?;
         self.gateway.swap(snapshot);
+        self.forget_removed(&current);
         if start_only != self.started_with {
             warn!("{CHANGED_IN_VAIN}");
         }
@@ -86,6 +87,14 @@ impl Reloader {
             watcher.set_files(&loaded.fingerprint, &loaded.files);
         }
         Ok(loaded.fingerprint)
+    }
+
+    /// Ends the gauges of upstreams that are configured no more, lest they alert for ever.
+    fn forget_removed(&self, previous: &Snapshot) {
+        let current = self.gateway.snapshot();
+        for upstream in previous.upstreams.iter().filter(|old| current.upstreams.get(&old.id).is_none()) {
+            self.metrics.upstream_removed(upstream.id.as_str());
+        }
     }
 
     fn reload_certificates(&self, tls: Option<&Tls>) -> Result<(), String> {

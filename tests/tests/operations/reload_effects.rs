@@ -96,3 +96,14 @@ async fn another_content_of_a_secret_file_is_used_without_a_change_of_the_config
     assert_eq!(sent().await.as_deref(), Some("second-key"), "a secret that is gone changes nothing");
     assert!(!stage.gateway.output().contains("second-key"));
 }
+
+#[tokio::test]
+async fn the_gauges_of_a_removed_upstream_end() {
+    let spare = "  spare:\n    url: http://127.0.0.1:9/mcp\n";
+    let with = Config { upstreams: spare.to_owned(), ..Config::new() };
+    let stage = Stage::with(&with).await;
+    let shown = async || stage.gateway.metrics().await.contains("narthex_upstream_up{upstream=\"spare\"}");
+    eventually(PATIENCE, async || shown().await).await.expect("a gauge of the spare upstream");
+    stage.reload(&Config::new()).await;
+    eventually(PATIENCE, async || !shown().await).await.expect("no gauge of the spare upstream");
+}

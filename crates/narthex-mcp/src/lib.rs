@@ -5,6 +5,7 @@
 //! the `Mcp-*` headers of a 2026-07-28 request are checked against the body ([`headers`]), those of an
 //! older one are ignored.
 
+pub mod bridge;
 pub mod envelope;
 pub mod headers;
 mod json;

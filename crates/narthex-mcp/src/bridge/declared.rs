@@ -1,0 +1,128 @@
+//! What a client says of itself: once a session in the older revisions, on every request in 2026-07-28.
+
+use super::{Object, meta};
+use serde_json::Value;
+
+/// What a client has declared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Declared {
+    /// Its capabilities, as it wrote them.
+    pub capabilities: Object,
+    /// Name and version of its software.
+    pub client_info: Option<Object>,
+}
+
+/// A declaration that is missing or malformed: -32602.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the client's capabilities are missing or malformed")]
+pub struct BadDeclaration;
+
+impl Declared {
+    /// From a request's `params._meta` (2026-07-28, basic/index#_meta).
+    ///
+    /// # Errors
+    /// See [`BadDeclaration`].
+    pub fn from_meta(params: &Object) -> Result<Self, BadDeclaration> {
+        let meta = params.object("_meta").ok_or(BadDeclaration)?;
+        Self::read(&meta, meta::CLIENT_CAPABILITIES, meta::CLIENT_INFO)
+    }
+
+    /// From `params` of `initialize` (2025-11-25, basic/lifecycle).
+    ///
+    /// # Errors
+    /// See [`BadDeclaration`].
+    pub fn from_initialize(params: &Object) -> Result<Self, BadDeclaration> {
+        Self::read(params, "capabilities", "clientInfo")
+    }
+
+    fn read(from: &Object, capabilities: &str, info: &str) -> Result<Self, BadDeclaration> {
+        let client_info = match from.get(info) {
+            None | Some("null") => None,
+            Some(_) => Some(from.object(info).ok_or(BadDeclaration)?),
+        };
+        Ok(Self { capabilities: from.object(capabilities).ok_or(BadDeclaration)?, client_info })
+    }
+
+    /// `params` of an `initialize` that declares the same to a legacy server. What the other era cannot
+    /// carry is left out: extensions, tasks, and changes of the roots, which 2026-07-28 does not announce.
+    #[must_use]
+    pub fn to_initialize(&self, revision: &str) -> Object {
+        let mut params = Object::default();
+        params.set_string("protocolVersion", revision);
+        params.set_object("capabilities", &self.portable());
+        let mut unknown = Object::default();
+        unknown.set_string("name", "unknown");
+        unknown.set_string("version", "0");
+        let mut info = self.client_info.clone().unwrap_or(unknown);
+        for member in ["name", "version"] {
+            if info.string(member).is_none() {
+                info.set_string(member, "unknown");
+            }
+        }
+        params.set_object("clientInfo", &info);
+        params
+    }
+
+    /// Writes the same into `params._meta` of a request to a modern server, in the place of whatever stood
+    /// there under reserved keys.
+    pub fn to_meta(&self, params: &mut Object, revision: &str, log_level: Option<&str>) {
+        super::strip_meta(params);
+        let mut inner = params.object("_meta").unwrap_or_default();
+        inner.set_string(meta::PROTOCOL_VERSION, revision);
+        inner.set_object(meta::CLIENT_CAPABILITIES, &self.portable());
+        if let Some(info) = &self.client_info {
+            inner.set_object(meta::CLIENT_INFO, info);
+        }
+        if let Some(level) = log_level {
+            inner.set_string(meta::LOG_LEVEL, level);
+        }
+        params.set_object("_meta", &inner);
+    }
+
+    fn portable(&self) -> Object {
+        let mut capabilities = self.capabilities.clone();
+        capabilities.retain(|name| matches!(name, "elicitation" | "sampling" | "roots" | "experimental"));
+        if let Some(mut roots) = capabilities.object("roots") {
+            roots.remove("listChanged");
+            capabilities.set_object("roots", &roots);
+        }
+        capabilities
+    }
+
+    /// Whether a server may ask this client for that: `elicitation/create` in the mode that `params` names,
+    /// `sampling/createMessage`, `roots/list`. An empty `elicitation` means forms (2025-11-25,
+    /// client/elicitation).
+    #[must_use]
+    pub fn may_ask(&self, method: &str, params: &Object) -> bool {
+        match method {
+            "sampling/createMessage" => self.capabilities.object("sampling").is_some(),
+            "roots/list" => self.capabilities.object("roots").is_some(),
+            "elicitation/create" => {
+                let Some(modes) = self.capabilities.object("elicitation") else { return false };
+                match params.string("mode").as_deref() {
+                    Some("url") => modes.object("url").is_some(),
+                    _ => modes.object("form").is_some() || modes.object("url").is_none(),
+                }
+            }
+            _ => false,
+        }
+    }
+
+    /// The same text for declarations that mean the same, whatever the order of their members.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let plain = |object: &Object| serde_json::from_str::<Value>(&object.to_json()).unwrap_or_default();
+        let info = self.client_info.as_ref().map(plain).unwrap_or_default();
+        format!("{}{info}", plain(&self.portable()))
+    }
+}
+
+/// The levels of log messages, the most verbose first (RFC 5424; 2025-11-25, server/utilities/logging).
+pub const LEVELS: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+/// Where `level` stands among [`LEVELS`].
+#[must_use]
+pub fn severity(level: &str) -> Option<usize> {
+    LEVELS.iter().position(|known| *known == level)
+}

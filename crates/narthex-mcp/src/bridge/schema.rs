@@ -1,0 +1,249 @@
+//! `x-mcp-header`: tool arguments that 2026-07-28 mirrors in `Mcp-Param-*` headers
+//! (basic/transports/streamable-http#custom-headers-from-tool-parameters).
+
+use super::Object;
+use crate::headers::encode_value;
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+
+const MARK: &str = "x-mcp-header";
+/// Largest integer that every JSON reader keeps exact.
+const SAFE: i64 = (1 << 53) - 1;
+
+/// The mirrored arguments of one tool.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ParamHeaders(Vec<Param>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Param {
+    /// The header, without `Mcp-Param-`.
+    name: String,
+    /// The properties to walk through from `arguments`.
+    path: Vec<String>,
+}
+
+/// A schema whose annotations break the rules: the tool is not to be offered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the tool's x-mcp-header annotations are invalid")]
+pub struct BadAnnotation;
+
+impl ParamHeaders {
+    /// Reads the annotations of an `inputSchema`.
+    ///
+    /// # Errors
+    /// A name is no token or not unique, the type cannot be mirrored, or an annotation stands where no
+    /// argument can be reached through `properties` alone.
+    pub fn from_schema(schema: &Value) -> Result<Self, BadAnnotation> {
+        let mut found = Self::default();
+        let mut reachable = 0;
+        found.walk(schema, &mut Vec::new(), &mut reachable)?;
+        if count_marks(schema) != reachable {
+            return Err(BadAnnotation);
+        }
+        let mut seen = HashSet::new();
+        let unique = found.0.iter().all(|param| seen.insert(param.name.to_ascii_lowercase()));
+        if unique { Ok(found) } else { Err(BadAnnotation) }
+    }
+
+    fn walk(
+        &mut self,
+        schema: &Value,
+        path: &mut Vec<String>,
+        reachable: &mut usize,
+    ) -> Result<(), BadAnnotation> {
+        if let Some(mark) = schema.get(MARK) {
+            let name = mark.as_str().filter(|name| is_token(name)).ok_or(BadAnnotation)?;
+            let kind = schema.get("type").and_then(Value::as_str);
+            if path.is_empty() || !matches!(kind, Some("integer" | "string" | "boolean")) {
+                return Err(BadAnnotation);
+            }
+            *reachable += 1;
+            self.0.push(Param { name: name.to_owned(), path: path.clone() });
+        }
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            for (name, property) in properties {
+                path.push(name.clone());
+                self.walk(property, path, reachable)?;
+                path.pop();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is mirrored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The headers that a call with these `arguments` carries: names without `Mcp-Param-`, encoded values.
+    /// An argument that is absent or `null` has none.
+    #[must_use]
+    pub fn headers(&self, arguments: &Value) -> Vec<(&str, String)> {
+        let header = |param: &'_ Param| text_of(reach(arguments, &param.path)?);
+        self.0
+            .iter()
+            .filter_map(|param| Some((param.name.as_str(), encode_value(&header(param)?).into_owned())))
+            .collect()
+    }
+
+    /// Whether the `Mcp-Param-*` headers of a request say what its body says. `header` gives the decoded
+    /// value of a header, by its name without `Mcp-Param-`: the outer `None` if there is none, the inner
+    /// one if it cannot be decoded.
+    #[must_use]
+    pub fn agree(&self, arguments: &Value, header: impl Fn(&str) -> Option<Option<String>>) -> bool {
+        self.0.iter().all(|param| {
+            let expected = reach(arguments, &param.path);
+            match (expected.and_then(text_of), header(&param.name)) {
+                (None, None) => true,
+                (Some(text), Some(Some(value))) => same(expected, &text, &value),
+                _ => false,
+            }
+        })
+    }
+}
+
+fn reach<'v>(arguments: &'v Value, path: &[String]) -> Option<&'v Value> {
+    path.iter().try_fold(arguments, |value, name| value.get(name))
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => Some(integer.to_string()),
+            None => Some(integral(number.as_f64()?).map_or_else(|| number.to_string(), |i| i.to_string())),
+        },
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Integers are compared as numbers: `42.0` is `42`.
+fn same(expected: Option<&Value>, text: &str, value: &str) -> bool {
+    let numeric = expected.is_some_and(Value::is_number);
+    text == value
+        || numeric
+            && value.parse::<f64>().ok().and_then(integral).map(|i| i.to_string()) == Some(text.to_owned())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "within the range that f64 keeps exact")]
+#[expect(clippy::cast_precision_loss, reason = "the bound itself is exact")]
+fn integral(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() <= SAFE as f64).then_some(number as i64)
+}
+
+fn count_marks(schema: &Value) -> usize {
+    match schema {
+        Value::Object(members) => {
+            // A property of that very name is no annotation.
+            let own = usize::from(members.get(MARK).is_some());
+            own + members
+                .iter()
+                .filter(|(name, _)| !is_data(name))
+                .map(|(name, value)| match (name.as_str(), value) {
+                    ("properties" | "patternProperties" | "$defs" | "definitions", Value::Object(named)) => {
+                        named.values().map(count_marks).sum()
+                    }
+                    _ => count_marks(value),
+                })
+                .sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(count_marks).sum(),
+        _ => 0,
+    }
+}
+
+/// Keywords whose value is data, not a schema.
+fn is_data(keyword: &str) -> bool {
+    matches!(keyword, "const" | "enum" | "default" | "examples" | "example") || keyword == MARK
+}
+
+fn is_token(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// The tools of a `tools/list` result that mirror arguments, and those whose annotations are invalid.
+#[derive(Clone, Debug, Default)]
+pub struct Schemas {
+    /// By tool name; only tools that mirror something.
+    pub mirrored: HashMap<String, ParamHeaders>,
+    /// Tools that are not to be offered.
+    pub invalid: HashSet<String>,
+}
+
+/// Reads the schemas of a `tools/list` result.
+#[must_use]
+pub fn read(result: &Object) -> Schemas {
+    let mut schemas = Schemas::default();
+    for tool in result.array("tools").unwrap_or_default() {
+        let Ok(tool) = serde_json::from_str::<Value>(tool.get()) else { continue };
+        let Some(name) = tool.get("name").and_then(Value::as_str) else { continue };
+        match ParamHeaders::from_schema(tool.get("inputSchema").unwrap_or(&Value::Null)) {
+            Ok(headers) if headers.is_empty() => {}
+            Ok(headers) => drop(schemas.mirrored.insert(name.to_owned(), headers)),
+            Err(_) => drop(schemas.invalid.insert(name.to_owned())),
+        }
+    }
+    schemas
+}
+
+/// Makes a modern server's `tools` what a legacy client reads: no tool with invalid annotations, no
+/// annotations, and no `outputSchema` but of an object (2025-11-25, server/tools).
+pub(super) fn tools_to_legacy(result: &mut Object) {
+    let Some(tools) = result.array("tools") else { return };
+    let mut kept = Vec::with_capacity(tools.len());
+    for text in tools {
+        let Ok(mut tool) = Object::parse(text.get().as_bytes()) else { continue };
+        if let Some(schema) = tool.get("inputSchema").filter(|schema| schema.contains(MARK)) {
+            let Ok(mut schema) = serde_json::from_str::<Value>(schema) else { continue };
+            if ParamHeaders::from_schema(&schema).is_err() {
+                continue;
+            }
+            unmark(&mut schema);
+            tool.set_json("inputSchema", schema.to_string());
+        }
+        if tool.object("outputSchema").is_none_or(|schema| schema.string("type").as_deref() != Some("object"))
+        {
+            tool.remove("outputSchema");
+        }
+        kept.extend(serde_json::value::RawValue::from_string(tool.to_json()));
+    }
+    result.set_array("tools", &kept);
+}
+
+/// Takes the annotations out, along `properties` alone: that is the only place where they may stand.
+fn unmark(schema: &mut Value) {
+    let Some(members) = schema.as_object_mut() else { return };
+    members.remove(MARK);
+    if let Some(properties) = members.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(unmark);
+    }
+}
+
+/// Takes the tools with invalid annotations out of a `tools/list` result (a client's duty, 2026-07-28,
+/// basic/transports/streamable-http).
+pub fn drop_invalid(result: &mut Object, schemas: &Schemas) {
+    if schemas.invalid.is_empty() {
+        return;
+    }
+    retain(result, |name| !schemas.invalid.contains(name));
+}
+
+/// Leaves the tools whose name passes.
+pub fn retain(result: &mut Object, keep: impl Fn(&str) -> bool) {
+    let Some(mut tools) = result.array("tools") else { return };
+    tools.retain(|tool| {
+        let tool = Object::parse(tool.get().as_bytes()).ok();
+        tool.and_then(|tool| tool.string("name")).is_some_and(|name| keep(&name))
+    });
+    result.set_array("tools", &tools);
+}
+
+/// The names of the tools in a `tools/list` result.
+#[must_use]
+pub fn names(result: &Object) -> Vec<String> {
+    let tools = result.array("tools").unwrap_or_default();
+    tools.iter().filter_map(|tool| Object::parse(tool.get().as_bytes()).ok()?.string("name")).collect()
+}

@@ -251,6 +251,16 @@ impl SealKey {
     }
 }
 
+/// A name that nobody can guess: 128 random bits, base64url.
+///
+/// # Errors
+/// There is no randomness.
+pub fn random_id() -> Result<String, SealError> {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).map_err(|_| SealError::Crypto)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
 fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }

@@ -4,6 +4,10 @@
 //! caller it was given to, on the route and upstream it was given for, and the caller's token is verified on
 //! every request all the same.
 
+mod bridged;
+
+pub use bridged::{BridgedSession, Session};
+
 use crate::seal::{Binding, HandleError, Purpose, SealError, Sealer};
 use std::fmt;
 use std::time::SystemTime;

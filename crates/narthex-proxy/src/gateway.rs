@@ -1,5 +1,6 @@
 //! The application behind the public listener.
 
+use crate::bridge;
 use crate::pipeline;
 use crate::record::Visit;
 use crate::reply::Reply;
@@ -28,13 +29,14 @@ pub(crate) struct Shared {
     pub(crate) access_log: Arc<AccessLog>,
     pub(crate) connections: Connections,
     pub(crate) streams: Streams,
+    pub(crate) bridge: bridge::Memory,
     in_flight: AtomicUsize,
 }
 
 /// The gateway: one snapshot of the configuration in use, and what outlives it.
 pub struct Gateway {
     snapshot: ArcSwap<Snapshot>,
-    shared: Shared,
+    shared: Arc<Shared>,
     options: HttpServerOptions,
 }
 
@@ -46,13 +48,14 @@ impl Gateway {
         options.h2_idle_timeout = Some(snapshot.limits.idle_timeout);
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
-            shared: Shared {
+            shared: Arc::new(Shared {
                 metrics,
                 access_log,
                 connections: Connections::default(),
                 streams: Streams::default(),
+                bridge: bridge::Memory::default(),
                 in_flight: AtomicUsize::new(0),
-            },
+            }),
             options,
         }
     }
@@ -72,6 +75,14 @@ impl Gateway {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Ends what the bridge has kept too long. To be called every few seconds, within a runtime.
+    pub fn sweep(&self) {
+        self.shared.bridge.sweep(&self.snapshot.load().limits);
+        let bridge = &self.shared.bridge;
+        let (suspended, live) = (bridge.suspended.count(), bridge.live.count());
+        self.shared.metrics.bridge(suspended, live, bridge.sessions.count());
     }
 
     /// Bytes of request bodies held now.

@@ -2,6 +2,7 @@
 
 mod asking;
 pub mod body;
+mod bridge;
 mod cors;
 mod facts;
 pub mod forward;

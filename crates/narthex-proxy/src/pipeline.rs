@@ -5,16 +5,18 @@
 //! an `UpstreamCredential` (minted by `narthex-credentials`). Any stage can end the walk with a
 //! [`Refusal`].
 
+use crate::bridge::{self, enter};
 use crate::gateway::Shared;
 use crate::record::Visit;
 use crate::refusal::Refusal;
 use crate::stage::{credential, forward, frame, identify, inspect, permit, route, scan};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
+use std::sync::Arc;
 
 /// Takes one request through all stages. Its answer is sent when this returns `Ok`.
 pub(crate) async fn walk(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     session: &mut ServerSession,
     visit: &mut Visit,
     shutdown: &ShutdownWatch,
@@ -29,7 +31,22 @@ pub(crate) async fn walk(
     let routed = route::target(scanned, visit)?;
     let permitted = permit::decide(shared, routed, visit)?;
     let credentialed = credential::obtain(permitted, visit).await?;
+    // A client and a server of different eras need an interpreter.
+    let credentialed = match enter::take(shared, credentialed, visit).await? {
+        Err(same_era) => same_era,
+        Ok(job) => {
+            drop(held);
+            return bridge::answer(shared, job, session, visit, shutdown).await;
+        }
+    };
     let answered = forward::send(shared, credentialed, session, visit).await?;
+    let answered = match enter::reconsider(shared, answered, visit).await? {
+        Err(same_era) => same_era,
+        Ok(job) => {
+            drop(held);
+            return bridge::answer(shared, job, session, visit, shutdown).await;
+        }
+    };
     let delivery = inspect::prepare(shared, answered, visit).await?;
     // It has been sent: its bytes are free for others, however long the answer goes on.
     drop(held);

@@ -46,6 +46,8 @@ pub(crate) struct Visit {
     pub(crate) refused: Option<Refused>,
     /// Counts the request as in flight on its route.
     pub(crate) tally: Option<Tally>,
+    /// A stream of events has begun.
+    pub(crate) streaming: bool,
     /// How a relayed answer ended, if not well.
     pub(crate) cut: Option<&'static str>,
 }
@@ -92,6 +94,7 @@ impl Visit {
             retries: 0,
             refused: None,
             tally: None,
+            streaming: false,
             cut: None,
         }
     }

@@ -46,6 +46,20 @@ pub(crate) enum Refusal {
     RequestState(HandleError),
     Denied(Denial),
     TooManyStreams,
+    /// Of the sessions that the gateway keeps.
+    TooManySessions,
+    /// Of the calls that wait for their client.
+    TooManySuspended,
+    /// The call waits at another replica.
+    HeldElsewhere,
+    /// A request that needs a session has none.
+    SessionRequired,
+    /// The events that followed are no longer known, or the id is none of this session's.
+    EventGone,
+    /// The session has a GET stream already.
+    StreamTaken,
+    /// A body that was scanned cannot be read for translation.
+    Unreadable,
     Credential(CredentialError),
     CredentialRejected {
         status: StatusCode,
@@ -121,6 +135,13 @@ impl Refusal {
             Self::EventIdWithoutSession => "event_id_without_session",
             Self::Denied(denial) => denial.reason(),
             Self::TooManyStreams => "too_many_streams",
+            Self::TooManySessions => "too_many_sessions",
+            Self::TooManySuspended => "too_many_suspended",
+            Self::HeldElsewhere => "held_elsewhere",
+            Self::SessionRequired => "session_required",
+            Self::EventGone => "event_gone",
+            Self::StreamTaken => "stream_taken",
+            Self::Unreadable => "unreadable_message",
             Self::Credential(error) => error.reason(),
             Self::CredentialRejected { .. } => "credential_rejected",
             Self::Busy(Busy::BreakerOpen { .. }) => "breaker_open",
@@ -148,6 +169,8 @@ impl Refusal {
                 | Self::RequestState(_)
                 | Self::Denied(_)
                 | Self::TooManyStreams
+                | Self::TooManySessions
+                | Self::TooManySuspended
         )
     }
 
@@ -235,6 +258,38 @@ impl Refusal {
                 retry_after: Some(Duration::from_secs(5)),
                 ..Verdict::rpc(S::TOO_MANY_REQUESTS, rpc::LIMIT_REACHED, "Too many open streams")
             },
+            Self::TooManySessions => Verdict {
+                retry_after: Some(Duration::from_secs(30)),
+                ..Verdict::rpc(S::TOO_MANY_REQUESTS, rpc::LIMIT_REACHED, "Too many sessions")
+            },
+            Self::TooManySuspended => Verdict {
+                retry_after: Some(Duration::from_secs(5)),
+                ..Verdict::rpc(
+                    S::TOO_MANY_REQUESTS,
+                    rpc::LIMIT_REACHED,
+                    "Too many calls wait for their client",
+                )
+            },
+            Self::HeldElsewhere => Verdict {
+                retry_after: Some(Duration::from_secs(1)),
+                ..Verdict::rpc(
+                    S::SERVICE_UNAVAILABLE,
+                    rpc::INTERNAL_ERROR,
+                    "The call waits at another replica of the gateway: try again",
+                )
+            },
+            Self::SessionRequired => {
+                Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "Mcp-Session-Id is required")
+            }
+            Self::EventGone => {
+                Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "Events after Last-Event-ID are not known")
+            }
+            Self::StreamTaken => {
+                Verdict::rpc(S::CONFLICT, rpc::INVALID_REQUEST, "The session has a GET stream already")
+            }
+            Self::Unreadable => {
+                Verdict::rpc(S::BAD_REQUEST, rpc::INVALID_REQUEST, "The message cannot be translated")
+            }
             Self::Busy(Busy::BreakerOpen { retry_after }) => Verdict {
                 retry_after: Some(*retry_after),
                 ..Verdict::upstream(S::SERVICE_UNAVAILABLE, "The MCP server is unavailable")

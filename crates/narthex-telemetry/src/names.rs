@@ -40,6 +40,12 @@ pub const OPEN_STREAMS: &str = "narthex_open_streams";
 pub const CONNECTIONS: &str = "narthex_connections";
 /// Bytes of request bodies held in memory.
 pub const BUFFERED_BYTES: &str = "narthex_buffered_bytes";
+/// Requests answered by a server of another era than the client's. Labels: `route`, `client`.
+pub const BRIDGED_REQUESTS: &str = "narthex_bridged_requests_total";
+/// Calls that wait until their client brings what it was asked for.
+pub const SUSPENDED_CALLS: &str = "narthex_suspended_calls";
+/// Sessions that the bridge keeps. Label: `side`.
+pub const BRIDGE_SESSIONS: &str = "narthex_bridge_sessions";
 /// Access log lines that could not be written.
 pub const ACCESS_LOG_DROPPED: &str = "narthex_access_log_dropped_total";
 /// Keys (subjects, clients, tools) that limits keep state for.

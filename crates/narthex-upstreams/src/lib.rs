@@ -4,11 +4,13 @@ mod breaker;
 mod catalogue;
 mod connection;
 pub mod egress;
+mod era;
 mod peers;
 mod upstream;
 
 pub use breaker::{Breaker, Passage};
 pub use catalogue::Catalogue;
 pub use connection::{ConnectError, Connection, Connections};
+pub use era::Eras;
 pub use peers::ResolveError;
 pub use upstream::{BuildError, Busy, Slot, Upstream, Upstreams};

@@ -3,6 +3,7 @@
 use crate::breaker::{Breaker, Passage};
 use crate::catalogue::Catalogue;
 use crate::connection::{ConnectError, Connection, Connections};
+use crate::era::Eras;
 use crate::peers::Peers;
 use http::HeaderValue;
 use narthex_config::Config;
@@ -32,6 +33,8 @@ pub struct Upstream {
     pub keepalive: Duration,
     /// Tool names that it has shown.
     pub catalogue: Catalogue,
+    /// Which eras of MCP it speaks.
+    pub eras: Eras,
     settings: Settings,
     ca: Option<Vec<u8>>,
     peers: Arc<Peers>,
@@ -98,6 +101,7 @@ impl Upstream {
             stream_idle_timeout: settings.stream_idle_timeout,
             keepalive: settings.keepalive,
             catalogue: Catalogue::default(),
+            eras: Eras::unknown(now),
             breaker: Arc::new(Breaker::new(settings.breaker.failures.get(), settings.breaker.cooldown, now)),
             in_flight: Arc::new(AtomicUsize::new(0)),
             peers: Arc::new(peers),
@@ -127,6 +131,18 @@ impl Upstream {
     /// See [`ConnectError`].
     pub async fn connect(&self, connections: &Connections, now: Instant) -> Result<Connection, ConnectError> {
         connections.open(&self.peers, now).await
+    }
+
+    /// The newest revision before 2026-07-28 that it is spoken to in.
+    #[must_use]
+    pub fn legacy_revision(&self) -> &'static str {
+        "2025-11-25"
+    }
+
+    /// Whether it speaks the transport of 2024-11-05 (basic/transports#http-with-sse).
+    #[must_use]
+    pub fn speaks_http_sse(&self) -> bool {
+        self.legacy_revision() == "2024-11-05"
     }
 
     /// Whether the breaker is closed.

@@ -102,6 +102,7 @@ impl Housekeeping {
             self.metrics.upstream_up(upstream.id.as_str(), upstream.is_up());
             self.metrics.breaker_open(upstream.id.as_str(), !upstream.is_up());
         }
+        self.gateway.sweep();
         self.metrics.buffered_bytes(self.gateway.buffered_bytes());
         // A slow issuer holds nothing else up.
         tokio::spawn(async move { snapshot.identity.refresh_due(SystemTime::now()).await });

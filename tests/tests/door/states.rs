@@ -24,6 +24,9 @@ fn question(request: &UpstreamRequest) -> Value {
 }
 
 fn answer(way: Way, request: &UpstreamRequest) -> Answer {
+    if let Some(account) = Answer::discovered(request) {
+        return account;
+    }
     if request.json()["params"].get("requestState").is_some() {
         return Answer::text(request, "done");
     }
@@ -138,7 +141,9 @@ async fn a_long_result_that_asks_nothing_goes_through_as_it_is() {
     let stage = Stage::start().await;
     let text = "x".repeat(300_000);
     let reply = text.clone();
-    stage.upstream.always(move |request| Answer::text(request, &reply));
+    stage
+        .upstream
+        .always(move |request| Answer::discovered(request).unwrap_or_else(|| Answer::text(request, &reply)));
     let answer = call(&stage, "/mcp", &stage.token(), "tools/call", json!({"name": "echo"})).await;
     assert_eq!(answer.tool_text(), Some(text));
 }

@@ -108,6 +108,22 @@ impl Declared {
         }
     }
 
+    /// The same without what may be long and steers nothing, to be kept in a handle.
+    #[must_use]
+    pub fn concise(&self) -> Self {
+        let mut capabilities = self.portable();
+        capabilities.remove("experimental");
+        let client_info = self.client_info.as_ref().map(|info| {
+            let mut short = Object::default();
+            for member in ["name", "version"] {
+                let text: String = info.string(member).unwrap_or_default().chars().take(128).collect();
+                short.set_string(member, &text);
+            }
+            short
+        });
+        Self { capabilities, client_info }
+    }
+
     /// The same text for declarations that mean the same, whatever the order of their members.
     #[must_use]
     pub fn fingerprint(&self) -> String {

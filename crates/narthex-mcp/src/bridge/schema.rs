@@ -173,6 +173,14 @@ pub struct Schemas {
     pub invalid: HashSet<String>,
 }
 
+impl Schemas {
+    /// Takes in those of another page.
+    pub fn extend(&mut self, page: Self) {
+        self.mirrored.extend(page.mirrored);
+        self.invalid.extend(page.invalid);
+    }
+}
+
 /// Reads the schemas of a `tools/list` result.
 #[must_use]
 pub fn read(result: &Object) -> Schemas {

@@ -10,5 +10,5 @@ mod relay;
 mod send;
 
 pub use error::ForwardError;
-pub use relay::{Early, Filter, Relay, RelayEnd, collect};
-pub use send::{Answer, Outbound, send};
+pub use relay::{Early, Filter, Relay, RelayEnd, collect, next_chunk};
+pub use send::{Answer, Outbound, send, send_unwatched};

@@ -298,8 +298,11 @@ fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-/// The next piece of the answer's body.
-async fn next_chunk(session: &mut HttpSession) -> Chunk {
+/// The next piece of the answer's body; `None` at its end. Dropping the future loses nothing.
+///
+/// # Errors
+/// The answer broke off.
+pub async fn next_chunk(session: &mut HttpSession) -> Result<Option<Bytes>, Box<Error>> {
     match session.read_response_body().await {
         Err(error) if is_reset_after_answer(session, &error) => Ok(None),
         chunk => chunk,

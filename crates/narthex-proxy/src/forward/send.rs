@@ -69,34 +69,80 @@ pub async fn send(
         let mut connection = upstream.connect(connections, Instant::now()).await?;
         // One deadline for all of it: an upstream that drips its header does not start it anew.
         let exchange = timeout(upstream.timeout, exchange(&mut connection, request));
-        let watched = watch(client, client_gone, cancel_with_client, exchange).await;
-        let error = match watched {
-            Ok(Ok(Ok(()))) => {
-                connection.session.set_read_timeout(Some(upstream.stream_idle_timeout));
-                return Ok(Answer { connection, retries });
-            }
-            Ok(Ok(Err(error))) => error,
-            Ok(Err(_elapsed)) => {
-                connections.abandon(connection).await;
-                return Err(ForwardError::Timeout);
-            }
-            Err(gone) => {
-                connections.abandon(connection).await;
-                return Err(gone);
-            }
+        let outcome = match watch(client, client_gone, cancel_with_client, exchange).await {
+            Ok(Ok(outcome)) => outcome.map_err(Failure::Exchange),
+            Ok(Err(_elapsed)) => Err(Failure::Final(ForwardError::Timeout)),
+            Err(gone) => Err(Failure::Final(gone)),
         };
-        let again = match Reached::judge(&error, connection.reused) {
-            Reached::No => true,
-            Reached::Unlikely => request.replayable,
-            Reached::Maybe => false,
-        };
-        connections.abandon(connection).await;
-        retries += 1;
-        if !again || retries >= ATTEMPTS {
-            return Err(error.into());
+        if let Some(done) = settle(connection, outcome, &mut retries, upstream, connections, request).await {
+            return done;
         }
-        tracing::debug!(upstream = %upstream.id, error = describe(&error), "sending again on another connection");
     }
+}
+
+/// [`send`] for the gateway's own requests, which no client waits for, or whose client is watched by
+/// whoever calls this: dropping the future gives the exchange up.
+///
+/// # Errors
+/// See [`ForwardError`].
+pub async fn send_unwatched(
+    upstream: &Upstream,
+    connections: &Connections,
+    request: &Outbound,
+) -> Result<Answer, ForwardError> {
+    let mut retries = 0;
+    loop {
+        let mut connection = upstream.connect(connections, Instant::now()).await?;
+        let outcome = match timeout(upstream.timeout, exchange(&mut connection, request)).await {
+            Ok(outcome) => outcome.map_err(Failure::Exchange),
+            Err(_elapsed) => Err(Failure::Final(ForwardError::Timeout)),
+        };
+        if let Some(done) = settle(connection, outcome, &mut retries, upstream, connections, request).await {
+            return done;
+        }
+    }
+}
+
+/// Why one attempt came to nothing.
+enum Failure {
+    /// The connection failed; another one may do.
+    Exchange(Box<Error>),
+    /// There is no point in another attempt.
+    Final(ForwardError),
+}
+
+/// What comes of an attempt; `None` if it may be made again.
+async fn settle(
+    mut connection: Connection,
+    outcome: Result<(), Failure>,
+    retries: &mut usize,
+    upstream: &Upstream,
+    connections: &Connections,
+    request: &Outbound,
+) -> Option<Result<Answer, ForwardError>> {
+    let error = match outcome {
+        Ok(()) => {
+            connection.session.set_read_timeout(Some(upstream.stream_idle_timeout));
+            return Some(Ok(Answer { connection, retries: *retries }));
+        }
+        Err(Failure::Final(error)) => {
+            connections.abandon(connection).await;
+            return Some(Err(error));
+        }
+        Err(Failure::Exchange(error)) => error,
+    };
+    let again = match Reached::judge(&error, connection.reused) {
+        Reached::No => true,
+        Reached::Unlikely => request.replayable,
+        Reached::Maybe => false,
+    };
+    connections.abandon(connection).await;
+    *retries += 1;
+    if !again || *retries >= ATTEMPTS {
+        return Some(Err(error.into()));
+    }
+    tracing::debug!(upstream = %upstream.id, error = describe(&error), "sending again on another connection");
+    None
 }
 
 /// Runs `exchange` and watches the client.

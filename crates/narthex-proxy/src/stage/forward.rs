@@ -25,6 +25,8 @@ pub(crate) struct Answered<'b> {
     pub(crate) answer: Answer,
     pub(crate) client_gone: bool,
     pub(crate) slot: Slot,
+    /// What the request was made with.
+    pub(crate) credential: UpstreamCredential,
 }
 
 /// Sends the request, once more with a new credential if the upstream refuses the first with 401.
@@ -63,7 +65,7 @@ pub(crate) async fn send<'b>(
         }
         // A 401 comes before anything is done, so this is not a second execution.
         if status != StatusCode::UNAUTHORIZED || renewed {
-            return Ok(Answered { permitted, answer, client_gone, slot });
+            return Ok(Answered { permitted, answer, client_gone, slot, credential });
         }
         shared.connections.abandon(answer.connection).await;
         renewed = true;

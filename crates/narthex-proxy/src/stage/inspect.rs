@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How long a session handle is good for.
-const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(crate) const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// An answer that may go to the client. Of the request it has what is still needed, but not the body:
 /// a stream may go on for hours, and the bytes that it would hold are everybody's.
@@ -61,7 +61,7 @@ pub(crate) async fn prepare(
             return Err(refusal);
         }
     };
-    let Answered { permitted, answer, client_gone, slot } = answered;
+    let Answered { permitted, answer, client_gone, slot, credential: _ } = answered;
     let (routed, permit) = (permitted.routed, permitted.permit);
     Ok(Delivery {
         verb: routed.inbound().verb,

@@ -11,7 +11,7 @@ use narthex_mcp::headers::{self, StandardHeaders};
 use narthex_mcp::request_state::{self, Asked};
 use narthex_mcp::revision;
 use narthex_mcp::seal::{Binding, HandleError};
-use narthex_mcp::session::SessionHandle;
+use narthex_mcp::session::{BridgedSession, Session, SessionHandle};
 use narthex_mcp::{Kind, Message, Revision};
 use std::ops::Range;
 
@@ -21,6 +21,8 @@ pub(crate) struct Routed<'b> {
     pub(crate) revision: Revision,
     /// The upstream's own session id.
     pub(crate) session: Option<SessionHandle>,
+    /// The session that the gateway itself keeps for the client.
+    pub(crate) bridged: Option<Box<BridgedSession>>,
     /// The upstream's own `requestState`, in the place of ours.
     pub(crate) resumes: Option<Resumed>,
 }
@@ -50,6 +52,11 @@ impl Routed<'_> {
 }
 
 fn is_replayable(message: &Message<'_>) -> bool {
+    message.kind == Kind::Request && is_replayable_method(&message.method)
+}
+
+/// Whether requests of that method only read, or are absolute.
+pub(crate) fn is_replayable_method(method: &str) -> bool {
     const SAFE: [&str; 9] = [
         "initialize",
         "ping",
@@ -61,7 +68,7 @@ fn is_replayable(message: &Message<'_>) -> bool {
         "resources/templates/list",
         "resources/read",
     ];
-    message.kind == Kind::Request && SAFE.contains(&message.method.as_ref())
+    SAFE.contains(&method)
 }
 
 /// Whom a handle of `caller` on this route is bound to.
@@ -93,13 +100,18 @@ pub(crate) fn target<'b>(scanned: Scanned<'b>, visit: &mut Visit) -> Result<Rout
     };
     let revision = revision.map_err(Refusal::Version)?;
     visit.revision = Some(revision);
-    let (session, resumes) = if revision.is_modern() {
+    let (mut session, mut bridged, mut resumes) = (None, None, None);
+    if revision.is_modern() {
         modern(&scanned)?;
-        (None, resumed(&scanned, visit)?)
+        resumes = resumed(&scanned, visit)?;
     } else {
-        (legacy(&scanned, visit)?, None)
-    };
-    Ok(Routed { scanned, revision, session, resumes })
+        match legacy(&scanned, visit)? {
+            Some(Session::Upstream(theirs)) => session = Some(theirs),
+            Some(Session::Bridged(ours)) => bridged = Some(ours),
+            None => {}
+        }
+    }
+    Ok(Routed { scanned, revision, session, bridged, resumes })
 }
 
 /// MCP 2026-07-28, basic/transports/streamable-http: POST only, and headers that mirror the body.
@@ -141,7 +153,7 @@ fn resumed(scanned: &Scanned<'_>, visit: &Visit) -> Result<Option<Resumed>, Refu
 }
 
 /// MCP 2025-03-26 to 2025-11-25, basic/transports: sessions, GET streams, DELETE.
-fn legacy(scanned: &Scanned<'_>, visit: &Visit) -> Result<Option<SessionHandle>, Refusal> {
+fn legacy(scanned: &Scanned<'_>, visit: &Visit) -> Result<Option<Session>, Refusal> {
     let (inbound, caller) = (&scanned.identified.inbound, &scanned.identified.caller);
     let initializes = scanned.message().is_some_and(|m| m.method == "initialize");
     let Some(handle) = inbound.facts.session.as_ref().filter(|_| !initializes) else {
@@ -153,7 +165,7 @@ fn legacy(scanned: &Scanned<'_>, visit: &Visit) -> Result<Option<SessionHandle>,
         return if inbound.verb == Verb::Post { Ok(None) } else { Err(Refusal::Method { allow: "POST" }) };
     };
     let handle = handle.to_str().map_err(|_| Refusal::Session(HandleError::Malformed))?;
-    SessionHandle::open(&visit.snapshot.sealer, &binding(inbound, caller), handle, visit.now)
+    Session::open(&visit.snapshot.sealer, &binding(inbound, caller), handle, visit.now)
         .map(Some)
         .map_err(Refusal::Session)
 }

@@ -47,6 +47,9 @@ pub struct Metrics {
     cache_misses: IntCounter,
     connections: IntGauge,
     buffered: IntGauge,
+    bridged: IntCounterVec,
+    suspended: IntGauge,
+    bridge_sessions: IntGaugeVec,
     access_log_dropped: IntCounter,
     limit_keys: IntGauge,
     limit_overflows: IntCounter,
@@ -153,6 +156,21 @@ impl Metrics {
     /// Bytes of request bodies held in memory are now `bytes`.
     pub fn buffered_bytes(&self, bytes: usize) {
         self.buffered.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// A request on `route` was answered by a server of another era; `modern`: the client speaks
+    /// 2026-07-28.
+    pub fn bridged(&self, route: &str, modern: bool) {
+        self.bridged.with_label_values(&[route, if modern { "modern" } else { "legacy" }]).inc();
+    }
+
+    /// What the bridge keeps now: calls that wait for their client, sessions of older clients, sessions at
+    /// older upstreams.
+    pub fn bridge(&self, suspended: usize, clients: usize, upstreams: usize) {
+        let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        self.suspended.set(number(suspended));
+        self.bridge_sessions.with_label_values(&["client"]).set(number(clients));
+        self.bridge_sessions.with_label_values(&["upstream"]).set(number(upstreams));
     }
 
     /// An upstream answers, or does not.

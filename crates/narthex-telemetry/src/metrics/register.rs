@@ -83,6 +83,16 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
         cache_misses: of.counter(names::TOKEN_CACHE_MISSES, "Tokens that had to be verified.")?,
         connections: of.gauge(names::CONNECTIONS, "Open client connections.")?,
         buffered: of.gauge(names::BUFFERED_BYTES, "Bytes of request bodies held in memory.")?,
+        bridged: of.counters(
+            names::BRIDGED_REQUESTS,
+            "Requests answered by a server of another era than the client's.",
+            &["route", "client"],
+        )?,
+        suspended: of.gauge(
+            names::SUSPENDED_CALLS,
+            "Calls that wait until their client brings what it was asked for.",
+        )?,
+        bridge_sessions: of.gauges(names::BRIDGE_SESSIONS, "Sessions that the bridge keeps.", &["side"])?,
         access_log_dropped: of
             .counter(names::ACCESS_LOG_DROPPED, "Access log lines that could not be written.")?,
         limit_keys: of

@@ -56,6 +56,12 @@ impl Answer {
         super::mcp::answer(request)
     }
 
+    /// What [`Answer::mcp`] says to `server/discover`; `None` for any other request.
+    #[must_use]
+    pub fn discovered(request: &UpstreamRequest) -> Option<Self> {
+        (request.rpc_method().as_deref() == Some("server/discover")).then(|| Self::mcp(request))
+    }
+
     /// The tools that [`Self::mcp`] lists.
     pub const TOOLS: [&str; 4] = ["add", "create_issue", "echo", "whoami"];
 

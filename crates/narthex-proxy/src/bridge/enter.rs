@@ -1,0 +1,204 @@
+//! Which requests are bridged, and what of them goes on.
+
+use super::link::Link;
+use super::modern;
+use super::suspended::Room;
+use crate::gateway::Shared;
+use crate::record::Visit;
+use crate::refusal::Refusal;
+use crate::snapshot::RouteEntry;
+use crate::stage::credential::Credentialed;
+use crate::stage::forward::Answered;
+use crate::stage::frame::Verb;
+use crate::stage::permit::Permitted;
+use crate::streams::StreamGuard;
+use http::StatusCode;
+use narthex_config::model::HttpLimits;
+use narthex_credentials::UpstreamCredential;
+use narthex_mcp::bridge::message::{self, Incoming};
+use narthex_mcp::session::BridgedSession;
+use narthex_policy::Permit;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How much the bridge may keep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) sessions: usize,
+    pub(crate) sessions_per_caller: usize,
+    pub(crate) session_idle: Duration,
+    pub(crate) room: Room,
+    /// Events of one stream that can be asked for again.
+    pub(crate) events: usize,
+    /// Bytes of one session's events.
+    pub(crate) event_bytes: usize,
+}
+
+impl Bounds {
+    pub(crate) fn of(_limits: &HttpLimits) -> Self {
+        Self {
+            sessions: 10_000,
+            sessions_per_caller: 100,
+            session_idle: Duration::from_secs(1800),
+            room: Room { calls: 1024, per_caller: 16, patience: Duration::from_secs(300) },
+            events: 256,
+            event_bytes: 1 << 20,
+        }
+    }
+}
+
+/// A request that is bridged: all that is needed of it, and nothing that is borrowed.
+pub(crate) struct Job {
+    pub(crate) link: Link,
+    /// The client speaks 2026-07-28.
+    pub(crate) modern: bool,
+    pub(crate) verb: Verb,
+    pub(crate) messages: Vec<Incoming>,
+    pub(crate) batch: bool,
+    /// The session that the client named.
+    pub(crate) session: Option<Box<BridgedSession>>,
+    /// What the client's `requestState` holds.
+    pub(crate) state: Option<String>,
+    /// `Mcp-Param-*`, by lower-case name.
+    pub(crate) param_headers: Vec<(String, Vec<u8>)>,
+    pub(crate) last_event_id: Option<String>,
+    pub(crate) stream: Option<StreamGuard>,
+    pub(crate) bounds: Bounds,
+    /// Its places in the limits are free again when it is dropped.
+    _permit: Permit,
+}
+
+impl Job {
+    fn new(
+        shared: &Arc<Shared>,
+        permitted: Permitted<'_>,
+        credential: &UpstreamCredential,
+        visit: &Visit,
+    ) -> Result<Box<Self>, Refusal> {
+        let link = Link::of(shared, &permitted, credential, visit);
+        let Permitted { routed, permit, stream } = permitted;
+        let facts = &routed.inbound().facts;
+        let messages = match routed.scanned.body {
+            Some(body) => message::parse(&body.bytes),
+            None => Ok(Vec::new()),
+        };
+        // The scan has read the same bytes, and more strictly, but for nesting within values.
+        let messages = messages.map_err(|_| Refusal::Unreadable)?;
+        let header = |(name, value): &(http::HeaderName, http::HeaderValue)| {
+            (name.as_str().to_owned(), value.as_bytes().to_vec())
+        };
+        Ok(Box::new(Self {
+            modern: routed.revision.is_modern(),
+            verb: routed.inbound().verb,
+            batch: matches!(routed.scanned.said, Some(narthex_mcp::Body::Batch(_))),
+            param_headers: facts.params.iter().map(header).collect(),
+            last_event_id: facts.last_event_id.as_ref().and_then(|v| v.to_str().ok()).map(str::to_owned),
+            state: routed.resumes.as_ref().map(|resumed| resumed.state.clone()),
+            session: routed.bridged,
+            link,
+            messages,
+            stream,
+            bounds: Bounds::of(&visit.snapshot.limits),
+            _permit: permit,
+        }))
+    }
+}
+
+/// Takes the request out of the pipeline, if client and server do not speak the same era; gives it back
+/// otherwise.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) async fn take<'b>(
+    shared: &Arc<Shared>,
+    credentialed: Credentialed<'b>,
+    visit: &Visit,
+) -> Result<Result<Box<Job>, Credentialed<'b>>, Refusal> {
+    if is_needed(shared, &credentialed, visit).await {
+        Job::new(shared, credentialed.permitted, &credentialed.credential, visit).map(Ok)
+    } else {
+        Ok(Err(credentialed))
+    }
+}
+
+async fn is_needed(shared: &Arc<Shared>, credentialed: &Credentialed<'_>, visit: &Visit) -> bool {
+    let routed = &credentialed.permitted.routed;
+    let upstream = &routed.inbound().route.upstream;
+    if routed.bridged.is_some() {
+        return true;
+    }
+    if routed.revision.is_modern() {
+        return match upstream.eras.modern(visit.started) {
+            Some(speaks) => !speaks,
+            None => {
+                let link = Link::of(shared, &credentialed.permitted, &credentialed.credential, visit);
+                // What cannot be found out is left to the server.
+                find_out(link).await == Some(false)
+            }
+        };
+    }
+    // Sessions of the server's own, and servers without any, are passed through.
+    upstream.speaks_http_sse() || is_initialize(routed) && upstream.eras.legacy(visit.started) == Some(false)
+}
+
+fn is_initialize(routed: &crate::stage::route::Routed<'_>) -> bool {
+    routed.scanned.message().is_some_and(|message| message.method == "initialize")
+}
+
+/// Asks the server whether it speaks 2026-07-28, once for all who want to know.
+async fn find_out(mut link: Link) -> Option<bool> {
+    let route: Arc<RouteEntry> = Arc::clone(&link.route);
+    let eras = &route.upstream.eras;
+    let _asking = eras.asking.lock().await;
+    if let Some(known) = eras.modern(Instant::now()) {
+        return Some(known);
+    }
+    let mut slot = link.enter().ok()?;
+    let found = modern::probe(&mut link).await;
+    super::link::report(&mut slot, &found);
+    let speaks = found.ok()??;
+    tracing::info!(upstream = %route.upstream.id, modern = speaks, "found out which era the server speaks");
+    eras.learn_modern(speaks, Instant::now());
+    Some(speaks)
+}
+
+/// Learns from how the server took a request of its own era; takes the request back if it was an
+/// `initialize` that the server refused because it speaks 2026-07-28 only.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) async fn reconsider<'b>(
+    shared: &Arc<Shared>,
+    answered: Answered<'b>,
+    visit: &Visit,
+) -> Result<Result<Box<Job>, Answered<'b>>, Refusal> {
+    let routed = &answered.permitted.routed;
+    let eras = &routed.inbound().route.upstream.eras;
+    let Ok(header) = answered.answer.header() else { return Ok(Err(answered)) };
+    let status = header.status;
+    let refused =
+        matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+    if routed.revision.is_modern() {
+        if refused {
+            eras.doubt(Instant::now());
+        }
+        return Ok(Err(answered));
+    }
+    if !is_initialize(routed) {
+        return Ok(Err(answered));
+    }
+    if status == StatusCode::OK {
+        eras.learn_legacy(true, Instant::now());
+    }
+    if !refused || eras.legacy(Instant::now()) == Some(true) {
+        return Ok(Err(answered));
+    }
+    let link = Link::of(shared, &answered.permitted, &answered.credential, visit);
+    if find_out(link).await != Some(true) {
+        return Ok(Err(answered));
+    }
+    eras.learn_legacy(false, Instant::now());
+    shared.connections.abandon(answered.answer.connection).await;
+    drop(answered.slot);
+    Job::new(shared, answered.permitted, &answered.credential, visit).map(Ok)
+}

@@ -1,0 +1,494 @@
+//! Being a server of 2025-11-25 and earlier to a client, in front of one of 2026-07-28, or of one that
+//! speaks HTTP+SSE.
+
+use super::Out;
+use super::live::{LiveSession, Reply, Running};
+use super::log::Keep;
+use super::out::Aside;
+use super::standalone;
+use crate::bridge::enter::{Bounds, Job};
+use crate::bridge::legacy::{self, LegacyCall, NotBegun};
+use crate::bridge::link::Link;
+use crate::bridge::modern::{self, ModernCall};
+use crate::bridge::party::{Call, Response, Step};
+use crate::refusal::Refusal;
+use crate::stage::frame::Verb;
+use crate::stage::inspect::SESSION_LIFETIME;
+use crate::stage::route::{bind, is_replayable_method};
+use http::StatusCode;
+use narthex_mcp::Revision;
+use narthex_mcp::bridge::ask::Ask;
+use narthex_mcp::bridge::declared::{Declared, severity};
+use narthex_mcp::bridge::discover::{Account, negotiate};
+use narthex_mcp::bridge::message::{self, Incoming, RpcError};
+use narthex_mcp::bridge::{Object, schema};
+use narthex_mcp::rpc;
+use narthex_mcp::seal::Purpose;
+use narthex_mcp::session::BridgedSession;
+use narthex_mcp::sse::{self, Fields};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The level of log messages for clients that never say one: older servers send them unasked.
+const LEVEL: &str = "info";
+
+/// Answers a client of 2025-11-25 or earlier.
+///
+/// # Errors
+/// The server failed, or the request is none that may be made; nothing has been sent to the client.
+pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
+    if let [Incoming::Request { method, .. }] = &job.messages[..]
+        && method == "initialize"
+    {
+        return initialize(job, out).await;
+    }
+    let session = job.session.take().ok_or(Refusal::SessionRequired)?;
+    let shared = Arc::clone(&job.link.shared);
+    let live = shared.bridge.live.take_up(*session, job.link.owner(), job.bounds)?;
+    match job.verb {
+        Verb::Delete => {
+            shared.bridge.live.end(&live);
+            out.reply(StatusCode::NO_CONTENT, None, None).await
+        }
+        Verb::Get => standalone::answer(live, job.link, job.last_event_id, job.bounds, out).await,
+        Verb::Post => {
+            let mut front = Front { live, link: job.link, bounds: job.bounds, stream: None };
+            front.messages(job.messages, job.batch, out).await
+        }
+    }
+}
+
+/// MCP 2025-11-25, basic/lifecycle#initialization.
+async fn initialize(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
+    let Some(Incoming::Request { id, params, .. }) = job.messages.pop() else {
+        return Err(Refusal::SessionRequired);
+    };
+    let Ok(declared) = Declared::from_initialize(&params) else {
+        let error = RpcError::new(rpc::INVALID_PARAMS, "the client's capabilities are missing or malformed");
+        return out.last(StatusCode::OK, None, message::error(&id, &error)).await;
+    };
+    let revision = negotiate(&params.string("protocolVersion").unwrap_or_default());
+    let account = account(&mut job.link, &declared, job.bounds).await?;
+    let internal = |_| Refusal::Internal("cannot seal a session");
+    let opened = BridgedSession::open(revision, &declared).map_err(internal)?;
+    let binding = bind(&job.link.route, &job.link.caller);
+    let snapshot = Arc::clone(&out.visit.snapshot);
+    let handle =
+        opened.seal(&snapshot.sealer, &binding, out.visit.now + SESSION_LIFETIME).map_err(internal)?;
+    let result = account.to_initialize(revision);
+    let shared = Arc::clone(&job.link.shared);
+    let live = shared.bridge.live.take_up(opened, job.link.owner(), job.bounds)?;
+    let _ = live.account.set(account);
+    out.reply(StatusCode::OK, Some(message::result(&id, &result)), Some(&handle)).await
+}
+
+/// What the server says of itself.
+pub(super) async fn account(
+    link: &mut Link,
+    declared: &Declared,
+    bounds: Bounds,
+) -> Result<Account, Refusal> {
+    if !link.upstream().speaks_http_sse() {
+        return modern::discover(link, declared).await;
+    }
+    let shared = Arc::clone(&link.shared);
+    let session = shared.bridge.sessions.get(link, declared, bounds).await?;
+    Ok(session.account.clone())
+}
+
+/// One POST of a client's.
+struct Front {
+    live: Arc<LiveSession>,
+    link: Link,
+    bounds: Bounds,
+    /// Where its events are noted, once there are any.
+    stream: Option<u64>,
+}
+
+/// How a call ended, for its stream.
+enum Ended {
+    /// With this message.
+    Said(String),
+    /// Without one: the client does not want it any more.
+    Silent,
+}
+
+impl Front {
+    async fn messages(
+        &mut self,
+        messages: Vec<Incoming>,
+        batch: bool,
+        out: &mut Out<'_>,
+    ) -> Result<(), Refusal> {
+        let mut replies = Vec::new();
+        let mut expects = false;
+        for message in messages {
+            let (id, method, params) = match message {
+                Incoming::Request { id, method, params } => (id, method, params),
+                other => {
+                    self.heard(other).await;
+                    continue;
+                }
+            };
+            expects = true;
+            // On a stream, what was answered before it began comes first.
+            match self.request(&id, &method, &params, out).await? {
+                Ended::Said(reply) if out.is_stream() => {
+                    replies.push(reply);
+                    for reply in replies.drain(..) {
+                        self.emit(&reply, out).await?;
+                    }
+                }
+                Ended::Said(reply) => replies.push(reply),
+                Ended::Silent => {}
+            }
+        }
+        if !expects {
+            return out.reply(StatusCode::ACCEPTED, None, None).await;
+        }
+        if out.is_stream() || self.stream.is_some() {
+            if let Some(stream) = self.stream {
+                self.live.logs.end(stream);
+            }
+            return out.finish().await;
+        }
+        match (batch, replies.pop()) {
+            (false, Some(reply)) => out.reply(StatusCode::OK, Some(reply), None).await,
+            (_, None) => out.reply(StatusCode::ACCEPTED, None, None).await,
+            (true, Some(last)) => {
+                replies.push(last);
+                out.reply(StatusCode::OK, Some(format!("[{}]", replies.join(","))), None).await
+            }
+        }
+    }
+
+    /// Takes a notification or a response.
+    async fn heard(&mut self, message: Incoming) {
+        match message {
+            Incoming::Result { id, result } => self.live.deliver(&id, Ok(result.to_json())),
+            Incoming::Error { id: Some(id), error } => self.live.deliver(&id, Err(error)),
+            Incoming::Notification { method, params } if method == "notifications/cancelled" => {
+                if let Some(id) = params.get("requestId") {
+                    self.live.cancel(id);
+                }
+            }
+            // The others are about the session itself, or about what 2026-07-28 does not know.
+            _ => {}
+        }
+    }
+
+    async fn request(
+        &mut self,
+        id: &str,
+        method: &str,
+        params: &Object,
+        out: &mut Out<'_>,
+    ) -> Result<Ended, Refusal> {
+        let fail = |code, why: &str| Ok(Ended::Said(message::error(id, &RpcError::new(code, why))));
+        match method {
+            "ping" => {}
+            "logging/setLevel" => match params.string("level").filter(|level| severity(level).is_some()) {
+                Some(level) => *self.live.level.lock() = Some(level),
+                None => return fail(rpc::INVALID_PARAMS, "unknown log level"),
+            },
+            "resources/subscribe" | "resources/unsubscribe" => {
+                let Some(uri) = params.string("uri") else {
+                    return fail(rpc::INVALID_PARAMS, "params.uri is missing");
+                };
+                let on = method == "resources/subscribe";
+                if !standalone::subscribe(&self.live, &self.link, &uri, on, self.bounds).await? {
+                    return fail(
+                        rpc::INVALID_PARAMS,
+                        "the server does not offer subscriptions to this resource",
+                    );
+                }
+            }
+            "initialize" => return fail(rpc::INVALID_REQUEST, "the session is initialized already"),
+            "server/discover" | "subscriptions/listen" => {
+                return fail(rpc::METHOD_NOT_FOUND, "Method not found");
+            }
+            _ if method.starts_with("tasks/") => return fail(rpc::METHOD_NOT_FOUND, "Method not found"),
+            _ => return self.call(id, method, params, out).await,
+        }
+        Ok(Ended::Said(message::result(id, &Object::default())))
+    }
+
+    async fn call(
+        &mut self,
+        id: &str,
+        method: &str,
+        params: &Object,
+        out: &mut Out<'_>,
+    ) -> Result<Ended, Refusal> {
+        let running = self.live.begin(id);
+        let call = tokio::select! {
+            biased;
+            call = self.begin(method, params) => call,
+            () = running.cancelled() => return Ok(Ended::Silent),
+        };
+        let ended = match call {
+            Ok(call) => self.drive(call, id, method, &running, out).await,
+            Err(refusal) => Err(refusal),
+        };
+        match ended {
+            // The client has been told that this is a stream: the rest can only be said on it.
+            Err(refusal) if out.is_stream() => {
+                tracing::debug!(upstream = %self.link.upstream().id, detail = refusal.detail(), "call broke off");
+                out.visit.cut = Some("upstream_broken");
+                let error = RpcError::new(rpc::INTERNAL_ERROR, "The MCP server failed to answer");
+                Ok(Ended::Said(message::error(id, &error)))
+            }
+            ended => ended,
+        }
+    }
+
+    async fn begin(&mut self, method: &str, params: &Object) -> Result<Call, Refusal> {
+        let declared = self.live.opened.declared.clone();
+        let replayable = is_replayable_method(method);
+        if self.link.upstream().speaks_http_sse() {
+            let shared = Arc::clone(&self.link.shared);
+            let mut link = self.link.clone();
+            let session = shared.bridge.sessions.get(&mut link, &declared, self.bounds).await?;
+            let level = self.live.level.lock().clone();
+            if let Some(level) = level {
+                // Without its messages the call still does what it is for.
+                let _ = session.set_level(&mut link, &level).await;
+            }
+            let start = legacy::Start { method, params, replayable };
+            return match LegacyCall::begin(link, session, &start).await {
+                Ok(call) => Ok(Call::Legacy(Box::new(call))),
+                Err(NotBegun::Refused(refusal)) => Err(refusal),
+                Err(NotBegun::SessionGone) => Err(Refusal::UpstreamError { status: StatusCode::NOT_FOUND }),
+            };
+        }
+        let level = self.live.level.lock().clone();
+        let start = modern::Start {
+            method,
+            params,
+            declared: &declared,
+            level: level.as_deref().unwrap_or(LEVEL),
+            schemas: &self.live.schemas,
+            replayable,
+        };
+        ModernCall::begin(self.link.clone(), &start).await.map(|call| Call::Modern(Box::new(call)))
+    }
+
+    /// Passes on what comes of the call, until its end. A client that goes away does not end it
+    /// (2025-11-25, basic/transports): what it misses, it can ask for again.
+    async fn drive(
+        &mut self,
+        mut call: Call,
+        id: &str,
+        method: &str,
+        running: &Running,
+        out: &mut Out<'_>,
+    ) -> Result<Ended, Refusal> {
+        let mut alone_until: Option<Instant> = None;
+        loop {
+            let alone = alone_until.unwrap_or_else(|| Instant::now() + self.bounds.session_idle);
+            let step = tokio::select! {
+                biased;
+                step = call.next() => step?,
+                () = running.cancelled() => return Ok(Ended::Silent),
+                () = tokio::time::sleep_until(alone), if alone_until.is_some() => return Ok(Ended::Silent),
+                aside = out.aside(false) => {
+                    match aside {
+                        Aside::Quiet => out.comment().await?,
+                        Aside::Gone => {
+                            out.leave();
+                            alone_until = Some(Instant::now() + self.bounds.room.patience);
+                        }
+                        Aside::Expired | Aside::Stopping => {
+                            out.cut("ended");
+                            return Ok(Ended::Silent);
+                        }
+                    }
+                    continue;
+                }
+            };
+            match step {
+                Step::Note(method, params) => {
+                    if self.wants(&method, &params) {
+                        self.emit(&message::notification(&method, &params), out).await?;
+                    }
+                }
+                Step::Asks(asks) => match self.ask(asks, running, out).await? {
+                    Asked::Answered(responses) => call.answer(responses).await?,
+                    Asked::Cancelled => return Ok(Ended::Silent),
+                    Asked::Unanswered => {
+                        let error = RpcError::new(
+                            rpc::INTERNAL_ERROR,
+                            "the client did not answer the server's request in time",
+                        );
+                        return Ok(Ended::Said(message::error(id, &error)));
+                    }
+                },
+                Step::Done(mut result) => {
+                    if method == "tools/list" {
+                        self.listed(&mut result);
+                    }
+                    return Ok(Ended::Said(message::result(id, &result)));
+                }
+                Step::Failed(error) => return Ok(Ended::Said(message::error(id, &error))),
+            }
+        }
+    }
+
+    /// Whether the client wants that notification.
+    fn wants(&self, method: &str, params: &Object) -> bool {
+        if method != "notifications/message" {
+            return true;
+        }
+        let level = self.live.level.lock();
+        let wanted = severity(level.as_deref().unwrap_or(LEVEL));
+        params.string("level").and_then(|level| severity(&level)) >= wanted
+    }
+
+    fn listed(&self, result: &mut Object) {
+        let names = schema::names(result);
+        self.link.upstream().catalogue.learn(names.iter().map(String::as_str));
+        let policy = &self.link.route.policy;
+        if policy.hides_tools() {
+            schema::retain(result, |name| policy.may_list(name));
+        }
+    }
+
+    /// Sends the server's questions to the client, and waits for all answers.
+    async fn ask(
+        &mut self,
+        asks: Vec<(String, Ask)>,
+        running: &Running,
+        out: &mut Out<'_>,
+    ) -> Result<Asked, Refusal> {
+        let live = Arc::clone(&self.live);
+        let mut waiting = Vec::with_capacity(asks.len());
+        for (key, ask) in asks {
+            let (id, reply) = live.expect();
+            let pending = Pending { live: Arc::clone(&live), id };
+            let elicitation = format!("{}-{}", live.opened.id, pending.id.trim_matches('"'));
+            let params = ask.to_legacy(&elicitation);
+            self.emit(&message::request(&pending.id, &ask.method, &params), out).await?;
+            waiting.push((key, reply, pending));
+        }
+        if out.gone && self.stream.is_none() {
+            return Ok(Asked::Unanswered);
+        }
+        let deadline = Instant::now() + self.bounds.room.patience;
+        let mut responses = Vec::with_capacity(waiting.len());
+        for (key, mut reply, pending) in waiting {
+            let reply: Reply = loop {
+                tokio::select! {
+                    biased;
+                    reply = &mut reply => match reply {
+                        Ok(reply) => break reply,
+                        // The session has ended.
+                        Err(_) => return Ok(Asked::Cancelled),
+                    },
+                    () = running.cancelled() => return Ok(Asked::Cancelled),
+                    () = tokio::time::sleep_until(deadline) => {
+                        self.take_back(&pending.id, out).await?;
+                        return Ok(Asked::Unanswered);
+                    }
+                    aside = out.aside(false) => match aside {
+                        Aside::Quiet => out.comment().await?,
+                        Aside::Gone => out.leave(),
+                        Aside::Expired | Aside::Stopping => {
+                            out.cut("ended");
+                            return Ok(Asked::Cancelled);
+                        }
+                    },
+                }
+            };
+            responses.push(Response { key, result: reply });
+        }
+        Ok(Asked::Answered(responses))
+    }
+
+    /// Tells the client that an answer is no longer wanted.
+    async fn take_back(&mut self, id: &str, out: &mut Out<'_>) -> Result<(), Refusal> {
+        let mut params = Object::default();
+        params.set_json("requestId", id);
+        params.set_string("reason", "timed out");
+        self.emit(&message::notification("notifications/cancelled", &params), out).await
+    }
+
+    /// Sends an event, and notes it.
+    async fn emit(&mut self, data: &str, out: &mut Out<'_>) -> Result<(), Refusal> {
+        let keep = Keep { events: self.bounds.events, bytes: self.bounds.event_bytes };
+        let stream = match self.stream {
+            Some(stream) => stream,
+            None => {
+                let stream = self.live.logs.open();
+                self.stream = Some(stream);
+                // 2025-11-25, basic/transports: an event with an id and no data, so that the client can
+                // come back even if nothing else reaches it.
+                if self.live.opened.revision == Revision::V2025_11_25 {
+                    let number = self.live.logs.append(stream, "", keep);
+                    let id = event_id(&self.live, &self.link, stream, number, out);
+                    out.raw(encode(id.as_deref(), "")).await?;
+                }
+                stream
+            }
+        };
+        let number = self.live.logs.append(stream, data, keep);
+        let id = event_id(&self.live, &self.link, stream, number, out);
+        out.raw(encode(id.as_deref(), data)).await
+    }
+}
+
+/// What came of a question.
+enum Asked {
+    Answered(Vec<Response>),
+    /// In time, by nobody.
+    Unanswered,
+    /// The client gave the whole call up.
+    Cancelled,
+}
+
+/// A request to the client that is forgotten when nobody waits for its answer.
+struct Pending {
+    live: Arc<LiveSession>,
+    id: String,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.live.forget(&self.id);
+    }
+}
+
+/// The bytes of an event.
+pub(super) fn encode(id: Option<&str>, data: &str) -> bytes::Bytes {
+    let mut event = Vec::with_capacity(data.len() + 128);
+    let name = (!data.is_empty()).then_some("message");
+    let fields = Fields { event: name, id, data: Some(data.as_bytes()), retry: None };
+    // Neither the name nor a sealed id has a line break in it.
+    let _ = sse::encode(&fields, &mut event);
+    event.into()
+}
+
+/// The `id` of an event: good for this caller, on this route, in this session. `None`: it cannot be
+/// sealed, and not be resumed from.
+pub(super) fn event_id(
+    live: &LiveSession,
+    link: &Link,
+    stream: u64,
+    number: u64,
+    out: &Out<'_>,
+) -> Option<String> {
+    let payload = format!("{} {stream} {number}", live.opened.id);
+    let binding = bind(&link.route, &link.caller);
+    let expires = out.visit.now + SESSION_LIFETIME;
+    out.visit.snapshot.sealer.seal(Purpose::EventId, &binding, payload.as_bytes(), expires).ok()
+}
+
+/// Stream and number of an event of this session.
+pub(super) fn open_event_id(id: &str, live: &LiveSession, link: &Link, out: &Out<'_>) -> Option<(u64, u64)> {
+    let binding = bind(&link.route, &link.caller);
+    let payload = out.visit.snapshot.sealer.open(Purpose::EventId, &binding, id, out.visit.now).ok()?;
+    let text = String::from_utf8(payload).ok()?;
+    let mut parts = text.split(' ');
+    let session = parts.next()?;
+    let (stream, number) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    (session == live.opened.id).then_some((stream, number))
+}

@@ -1,0 +1,259 @@
+//! Sessions of older clients at servers that have none.
+//!
+//! What such a session was opened with is in its handle, so any replica can go on with it, and one that was
+//! put aside can be taken up again. What changes while it lives (log level, subscriptions, streams) is here.
+
+use super::log::Logs;
+use crate::bridge::enter::Bounds;
+use crate::bridge::modern::SchemaCache;
+use crate::bridge::quota::{Full, Quota};
+use crate::refusal::Refusal;
+use dashmap::DashMap;
+use narthex_mcp::bridge::discover::Account;
+use narthex_mcp::bridge::message::RpcError;
+use narthex_mcp::seal::HandleError;
+use narthex_mcp::session::BridgedSession;
+use parking_lot::Mutex;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+
+/// Sessions that were ended are remembered for at least so long.
+const TOMBSTONE: Duration = Duration::from_secs(3600);
+/// At most so many of them; a client that ends a session has no reason to go on with it.
+const TOMBSTONES: usize = 20_000;
+
+/// What a client answered: a result as JSON text, or an error.
+pub(super) type Reply = Result<String, RpcError>;
+
+/// A session in use.
+#[derive(Debug)]
+pub(crate) struct LiveSession {
+    pub(super) opened: BridgedSession,
+    owner: String,
+    /// From which level on log messages are wanted, once the client has said.
+    pub(super) level: Mutex<Option<String>>,
+    pub(super) logs: Logs,
+    /// The resources that it is subscribed to.
+    pub(super) uris: Mutex<BTreeSet<String>>,
+    pub(super) schemas: Arc<SchemaCache>,
+    pub(super) account: tokio::sync::OnceCell<Account>,
+    /// Hears what the server says outside of calls.
+    pub(super) listener: Mutex<Option<AbortHandle>>,
+    /// Held while the listener is changed.
+    pub(super) listening: tokio::sync::Mutex<()>,
+    /// A GET stream is open.
+    pub(super) hearing: AtomicBool,
+    /// The number of the last event that a GET stream brought.
+    pub(super) heard: AtomicU64,
+    /// Requests to the client that it has not answered, by id as JSON text.
+    pending: Mutex<HashMap<String, oneshot::Sender<Reply>>>,
+    /// The client's requests under way, by id as JSON text.
+    calls: Mutex<HashMap<String, Arc<Notify>>>,
+    next: AtomicU64,
+    used: Mutex<Instant>,
+    ended: AtomicBool,
+}
+
+/// All sessions in use.
+#[derive(Debug, Default)]
+pub(crate) struct LiveSessions {
+    sessions: DashMap<String, Arc<LiveSession>>,
+    ended: DashMap<String, Instant>,
+    quota: Quota,
+}
+
+impl LiveSession {
+    fn new(opened: BridgedSession, owner: String) -> Self {
+        Self {
+            opened,
+            owner,
+            level: Mutex::default(),
+            logs: Logs::default(),
+            uris: Mutex::default(),
+            schemas: Arc::default(),
+            account: tokio::sync::OnceCell::new(),
+            listener: Mutex::default(),
+            listening: tokio::sync::Mutex::default(),
+            hearing: AtomicBool::new(false),
+            heard: AtomicU64::new(0),
+            pending: Mutex::default(),
+            calls: Mutex::default(),
+            next: AtomicU64::new(0),
+            used: Mutex::new(Instant::now()),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Registers a request to the client: its id as JSON text, and where its answer will come.
+    pub(super) fn expect(&self) -> (String, oneshot::Receiver<Reply>) {
+        let id = format!("\"narthex-{}\"", self.next.fetch_add(1, Ordering::Relaxed) + 1);
+        let (sender, receiver) = oneshot::channel();
+        self.pending.lock().insert(id.clone(), sender);
+        (id, receiver)
+    }
+
+    /// Nobody waits for that answer any more.
+    pub(super) fn forget(&self, id: &str) {
+        self.pending.lock().remove(id);
+    }
+
+    /// Takes a client's answer. Nobody may be waiting for it.
+    pub(super) fn deliver(&self, id: &str, reply: Reply) {
+        if let Some(sender) = self.pending.lock().remove(id) {
+            let _ = sender.send(reply);
+        }
+    }
+
+    /// Registers a request of the client's, so that it can be cancelled.
+    pub(super) fn begin(self: &Arc<Self>, id: &str) -> Running {
+        let cancelled = Arc::new(Notify::new());
+        self.calls.lock().insert(id.to_owned(), Arc::clone(&cancelled));
+        Running { live: Arc::clone(self), id: id.to_owned(), cancelled }
+    }
+
+    /// Cancels a request of the client's, if it is under way.
+    pub(super) fn cancel(&self, id: &str) {
+        if let Some(cancelled) = self.calls.lock().get(id) {
+            cancelled.notify_one();
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Stops all that goes on in it.
+    fn stop(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.pending.lock().clear();
+        self.calls.lock().values().for_each(|cancelled| cancelled.notify_one());
+        if let Some(listener) = self.listener.lock().take() {
+            listener.abort();
+        }
+        self.logs.end(super::log::STANDALONE);
+    }
+}
+
+impl Drop for LiveSession {
+    fn drop(&mut self) {
+        if let Some(listener) = self.listener.lock().take() {
+            listener.abort();
+        }
+    }
+}
+
+/// A request of the client's under way.
+pub(super) struct Running {
+    live: Arc<LiveSession>,
+    id: String,
+    cancelled: Arc<Notify>,
+}
+
+impl Running {
+    /// Waits until the client cancels it.
+    pub(super) async fn cancelled(&self) {
+        self.cancelled.notified().await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut calls = self.live.calls.lock();
+        if calls.get(&self.id).is_some_and(|known| Arc::ptr_eq(known, &self.cancelled)) {
+            calls.remove(&self.id);
+        }
+    }
+}
+
+impl LiveSessions {
+    /// The session that a handle stands for. One that is not in use here, because another replica opened
+    /// it or because it was put aside, is taken up.
+    ///
+    /// # Errors
+    /// It was ended, or there are too many.
+    pub(super) fn take_up(
+        &self,
+        opened: BridgedSession,
+        owner: String,
+        bounds: Bounds,
+    ) -> Result<Arc<LiveSession>, Refusal> {
+        if let Some(live) = self.sessions.get(&opened.id) {
+            if live.owner != owner {
+                return Err(Refusal::Session(HandleError::Foreign));
+            }
+            *live.used.lock() = Instant::now();
+            return Ok(Arc::clone(&live));
+        }
+        if self.ended.contains_key(&opened.id) {
+            return Err(Refusal::Session(HandleError::Expired));
+        }
+        if let Err(full) = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions) {
+            self.put_aside(&owner, full);
+            let again = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions);
+            again.map_err(|_| Refusal::TooManySessions)?;
+        }
+        let new = Arc::new(LiveSession::new(opened, owner));
+        match self.sessions.entry(new.opened.id.clone()) {
+            dashmap::Entry::Occupied(first) => {
+                let first = Arc::clone(first.get());
+                self.quota.give_back(&new.owner);
+                Ok(first)
+            }
+            dashmap::Entry::Vacant(empty) => {
+                empty.insert(Arc::clone(&new));
+                Ok(new)
+            }
+        }
+    }
+
+    /// Ends a session for good.
+    pub(super) fn end(&self, live: &LiveSession) {
+        if self.ended.len() < TOMBSTONES {
+            self.ended.insert(live.opened.id.clone(), Instant::now());
+        }
+        live.stop();
+        if self.sessions.remove(&live.opened.id).is_some() {
+            self.quota.give_back(&live.owner);
+        }
+    }
+
+    /// Puts the session aside that has been idle the longest: of the owner, if it has too many, else of all.
+    fn put_aside(&self, owner: &str, full: Full) {
+        let candidates = self
+            .sessions
+            .iter()
+            .filter(|live| (full == Full::All || live.owner == owner) && Arc::strong_count(live) == 1);
+        let longest = candidates.map(|live| (*live.used.lock(), live.key().clone())).min();
+        if let Some((_, id)) = longest {
+            self.remove(&id, |live| Arc::strong_count(live) == 1);
+        }
+    }
+
+    /// Puts aside what nobody has used for so long.
+    pub(crate) fn sweep(&self, now: Instant, idle: Duration) {
+        let is_idle = |live: &Arc<LiveSession>| {
+            Arc::strong_count(live) == 1 && now.saturating_duration_since(*live.used.lock()) >= idle
+        };
+        let idle: Vec<String> =
+            self.sessions.iter().filter(|live| is_idle(live)).map(|live| live.key().clone()).collect();
+        for id in idle {
+            self.remove(&id, is_idle);
+        }
+        self.ended.retain(|_, at| now.saturating_duration_since(*at) < TOMBSTONE);
+    }
+
+    fn remove(&self, id: &str, may: impl Fn(&Arc<LiveSession>) -> bool) {
+        if let Some((_, live)) = self.sessions.remove_if(id, |_, live| may(live)) {
+            self.quota.give_back(&live.owner);
+        }
+    }
+
+    /// Sessions in use now.
+    pub(crate) fn count(&self) -> usize {
+        self.quota.total()
+    }
+}

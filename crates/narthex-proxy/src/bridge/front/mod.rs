@@ -1,0 +1,11 @@
+//! Being a server to clients: of 2026-07-28 ([`modern`]) and before ([`legacy`]).
+
+pub(crate) mod legacy;
+mod listen;
+pub(crate) mod live;
+mod log;
+pub(crate) mod modern;
+mod out;
+mod standalone;
+
+pub(crate) use out::Out;

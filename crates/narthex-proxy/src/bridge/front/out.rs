@@ -1,0 +1,233 @@
+//! The answer to a client: one message, or a stream of them.
+
+use crate::bridge::KEEP_ALIVE;
+use crate::gateway::Shared;
+use crate::record::Visit;
+use crate::refusal::Refusal;
+use crate::reply::{Reply, decorate};
+use crate::streams::StreamGuard;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue, StatusCode};
+use narthex_identity::Caller;
+use narthex_mcp::sse::{self, Fields};
+use narthex_telemetry::Tally;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// Where a client is answered. Nothing is sent before the first message is known: only then it is clear
+/// whether it takes a stream.
+pub(crate) struct Out<'a> {
+    pub(crate) session: &'a mut ServerSession,
+    pub(crate) visit: &'a mut Visit,
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    shutdown: ShutdownWatch,
+    stream: Option<(StreamGuard, Option<Tally>)>,
+    /// The client went away: nothing is sent any more.
+    pub(crate) gone: bool,
+    /// When the caller's token expires: no stream goes on longer.
+    until: Option<Instant>,
+    quiet_since: Instant,
+}
+
+/// What happened besides.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Aside {
+    /// The client went away.
+    Gone,
+    /// The stream has been silent for a while.
+    Quiet,
+    /// The caller's token has expired.
+    Expired,
+    /// The process is to stop.
+    Stopping,
+}
+
+impl<'a> Out<'a> {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        caller: &Arc<Caller>,
+        stream: Option<StreamGuard>,
+        session: &'a mut ServerSession,
+        visit: &'a mut Visit,
+        shutdown: &ShutdownWatch,
+    ) -> Self {
+        let left = |at: SystemTime| at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+        Self {
+            session,
+            visit,
+            shared: Arc::clone(shared),
+            caller: Arc::clone(caller),
+            shutdown: shutdown.clone(),
+            stream: stream.map(|guard| (guard, None)),
+            gone: false,
+            until: caller.expires.map(|at| Instant::now() + left(at)),
+            quiet_since: Instant::now(),
+        }
+    }
+
+    /// Waits for whatever may come between. Dropping the future loses nothing.
+    pub(crate) async fn aside(&mut self, endless: bool) -> Aside {
+        let quiet = self.quiet_since + KEEP_ALIVE;
+        tokio::select! {
+            biased;
+            _ = self.session.read_body_or_idle(true), if !self.gone => Aside::Gone,
+            () = sleep_until(self.until) => Aside::Expired,
+            () = stopping(&mut self.shutdown), if endless => Aside::Stopping,
+            () = tokio::time::sleep_until(quiet), if !self.gone => Aside::Quiet,
+        }
+    }
+
+    /// Whether the answer is a stream already.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.visit.streaming
+    }
+
+    /// Sends one event. A client that is gone misses it.
+    pub(crate) async fn event(&mut self, id: Option<&str>, data: &str) -> Result<(), Refusal> {
+        let mut event = Vec::with_capacity(data.len() + 64);
+        let fields = Fields { event: Some("message"), id, data: Some(data.as_bytes()), retry: None };
+        sse::encode(&fields, &mut event).map_err(|_| Refusal::Internal("cannot write an event"))?;
+        self.raw(event.into()).await
+    }
+
+    /// Sends bytes of a stream.
+    pub(crate) async fn raw(&mut self, bytes: Bytes) -> Result<(), Refusal> {
+        self.start().await?;
+        self.write(bytes).await;
+        Ok(())
+    }
+
+    /// Sends a comment, so that nobody takes a silent stream for dead. Begins the stream, if need be.
+    pub(crate) async fn comment(&mut self) -> Result<(), Refusal> {
+        self.raw(Bytes::from_static(b":\n\n")).await
+    }
+
+    async fn write(&mut self, bytes: Bytes) {
+        self.quiet_since = Instant::now();
+        let length = bytes.len();
+        if self.gone {
+            return;
+        }
+        match self.session.write_response_body(bytes, false).await {
+            Ok(()) => self.visit.bytes_out += length,
+            Err(_) => self.leave(),
+        }
+    }
+
+    /// Begins a stream.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub(crate) async fn start(&mut self) -> Result<(), Refusal> {
+        if self.is_stream() || self.gone {
+            return Ok(());
+        }
+        let header = self.header().map_err(|_| Refusal::Internal("cannot build the answer"))?;
+        let tally = self.visit.route.as_ref().map(|route| route.metrics.stream());
+        // That there was room was asked before: what has been done is not refused.
+        let guard =
+            self.stream.take().map_or_else(|| self.shared.streams.join(&self.caller), |(guard, _)| guard);
+        self.stream = Some((guard, tally));
+        self.visit.streaming = true;
+        self.visit.status = StatusCode::OK;
+        if self.session.write_response_header(Box::new(header)).await.is_err() {
+            self.leave();
+        }
+        Ok(())
+    }
+
+    fn header(&self) -> pingora::Result<ResponseHeader> {
+        let mut header = ResponseHeader::build_no_case(StatusCode::OK, Some(16))?;
+        header.insert_header(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))?;
+        header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"))?;
+        header.insert_header(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))?;
+        header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+        decorate(&mut header, self.visit)?;
+        Ok(header)
+    }
+
+    /// Sends the last message: as an event on a stream, otherwise by itself under `status`.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub(crate) async fn last(
+        &mut self,
+        status: StatusCode,
+        id: Option<&str>,
+        body: String,
+    ) -> Result<(), Refusal> {
+        if self.is_stream() {
+            self.event(id, &body).await?;
+            return self.finish().await;
+        }
+        self.reply(status, Some(body), None).await
+    }
+
+    /// Sends a whole answer.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub(crate) async fn reply(
+        &mut self,
+        status: StatusCode,
+        body: Option<String>,
+        session: Option<&str>,
+    ) -> Result<(), Refusal> {
+        if self.gone {
+            return Ok(());
+        }
+        let internal = |_| Refusal::Internal("cannot build the answer");
+        let kind = body.as_ref().map(|_| "application/json");
+        let mut reply = Reply::new(status, kind, body.unwrap_or_default().into()).map_err(internal)?;
+        reply.header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store")).map_err(internal)?;
+        if let Some(session) = session {
+            let name = HeaderName::from_static("mcp-session-id");
+            reply.header.insert_header(name, session).map_err(internal)?;
+        }
+        if reply.send(self.session, self.visit).await.is_err() {
+            self.leave();
+        }
+        Ok(())
+    }
+
+    /// Ends a stream in good order.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub(crate) async fn finish(&mut self) -> Result<(), Refusal> {
+        if !self.gone && self.session.finish_body().await.is_err() {
+            self.leave();
+        }
+        Ok(())
+    }
+
+    /// The client is gone.
+    pub(crate) fn leave(&mut self) {
+        self.gone = true;
+        self.visit.cut = Some("client_gone");
+    }
+
+    /// Ends a stream before its last message, visibly.
+    pub(crate) fn cut(&mut self, why: &'static str) {
+        self.visit.cut = self.visit.cut.or(Some(why));
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn stopping(shutdown: &mut ShutdownWatch) {
+    if !*shutdown.borrow() && shutdown.changed().await.is_err() {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,141 @@
+//! Speaking to servers of 2025-11-25 and earlier: sessions, and calls within them.
+//!
+//! A session is opened with what the client declared, so it is one caller's, for one set of capabilities,
+//! and never shared with another caller: older servers may keep anything in it.
+
+mod call;
+mod ear;
+mod session;
+mod sse_wire;
+
+pub(crate) use call::{LegacyCall, NotBegun, Start};
+pub(crate) use ear::Listening;
+pub(crate) use session::Session;
+
+use super::enter::Bounds;
+use super::link::Link;
+use super::quota::{Full, Quota};
+use crate::refusal::Refusal;
+use dashmap::DashMap;
+use narthex_mcp::bridge::declared::Declared;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The sessions at servers that are open for callers.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    places: DashMap<String, Arc<Place>>,
+    quota: Quota,
+}
+
+/// One caller's session for one set of capabilities.
+#[derive(Debug)]
+struct Place {
+    owner: String,
+    /// Held while the session is being opened: others that want it wait, rather than open another.
+    session: tokio::sync::Mutex<Option<Arc<Session>>>,
+    used: Mutex<Instant>,
+}
+
+impl Sessions {
+    /// The session of `link`'s caller, opened if need be.
+    ///
+    /// # Errors
+    /// There are too many, or the server does not open one.
+    pub(crate) async fn get(
+        &self,
+        link: &mut Link,
+        declared: &Declared,
+        bounds: Bounds,
+    ) -> Result<Arc<Session>, Refusal> {
+        let owner = link.owner();
+        let key = format!("{owner}{}", declared.fingerprint());
+        let place = self.place(&key, owner, bounds)?;
+        let mut held = place.session.lock().await;
+        if let Some(session) = held.as_ref().filter(|session| !session.is_gone()) {
+            return Ok(Arc::clone(session));
+        }
+        match Session::open(link, declared).await {
+            Ok(session) => {
+                let session = Arc::new(session);
+                *held = Some(Arc::clone(&session));
+                Ok(session)
+            }
+            Err(refusal) => {
+                drop(held);
+                self.forget(&key, |place| Arc::strong_count(place) <= 2);
+                Err(refusal)
+            }
+        }
+    }
+
+    fn place(&self, key: &str, owner: String, bounds: Bounds) -> Result<Arc<Place>, Refusal> {
+        if let Some(place) = self.places.get(key) {
+            *place.used.lock() = Instant::now();
+            return Ok(Arc::clone(&place));
+        }
+        if let Err(full) = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions) {
+            self.evict(&owner, full);
+            let again = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions);
+            again.map_err(|_| Refusal::TooManySessions)?;
+        }
+        let used = Mutex::new(Instant::now());
+        let new = Arc::new(Place { owner, session: tokio::sync::Mutex::default(), used });
+        // Two requests may come here at once: the place of the first is kept.
+        match self.places.entry(key.to_owned()) {
+            dashmap::Entry::Occupied(first) => {
+                let first = Arc::clone(first.get());
+                self.quota.give_back(&new.owner);
+                Ok(first)
+            }
+            dashmap::Entry::Vacant(empty) => {
+                empty.insert(Arc::clone(&new));
+                Ok(new)
+            }
+        }
+    }
+
+    /// Ends the sessions that nobody has used for so long.
+    pub(crate) fn sweep(&self, now: Instant, idle: Duration) {
+        let is_idle = |place: &Arc<Place>| {
+            now.saturating_duration_since(*place.used.lock()) >= idle && Arc::strong_count(place) == 1
+        };
+        let idle: Vec<String> =
+            self.places.iter().filter(|place| is_idle(place)).map(|place| place.key().clone()).collect();
+        for key in idle {
+            self.forget(&key, |place| is_idle(place) && !is_in_use(place));
+        }
+    }
+
+    fn forget(&self, key: &str, may: impl Fn(&Arc<Place>) -> bool) {
+        let Some((_, place)) = self.places.remove_if(key, |_, place| may(place)) else { return };
+        self.quota.give_back(&place.owner);
+        if let Ok(mut session) = place.session.try_lock()
+            && let Some(session) = session.take()
+        {
+            session.end();
+        }
+    }
+
+    /// Sessions kept now.
+    pub(crate) fn count(&self) -> usize {
+        self.quota.total()
+    }
+
+    /// Ends the session that has been idle the longest: of the owner, if it has too many, else of all.
+    fn evict(&self, owner: &str, full: Full) {
+        let candidates = self.places.iter().filter(|place| {
+            (full == Full::All || place.owner == owner) && Arc::strong_count(place) == 1 && !is_in_use(place)
+        });
+        let longest = candidates.map(|place| (*place.used.lock(), place.key().clone())).min();
+        if let Some((_, key)) = longest {
+            self.forget(&key, |place| Arc::strong_count(place) == 1 && !is_in_use(place));
+        }
+    }
+}
+
+/// Whether a call or a listener still works with it.
+fn is_in_use(place: &Arc<Place>) -> bool {
+    place.session.try_lock().is_ok_and(|s| s.as_ref().is_some_and(|s| Arc::strong_count(s) > 1))
+}

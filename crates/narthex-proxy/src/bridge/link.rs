@@ -1,0 +1,251 @@
+//! The way to one upstream, on behalf of one caller.
+
+use super::reader::Reader;
+use crate::forward::{self, ForwardError, Outbound};
+use crate::gateway::Shared;
+use crate::record::Visit;
+use crate::refusal::Refusal;
+use crate::snapshot::RouteEntry;
+use crate::stage::permit::Permitted;
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use narthex_credentials::UpstreamCredential;
+use narthex_identity::Caller;
+use narthex_upstreams::{Slot, Upstream};
+use pingora::http::RequestHeader;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+use zeroize::Zeroizing;
+
+/// Fields of a request that differ from call to call.
+pub(crate) type Fields = Vec<(HeaderName, HeaderValue)>;
+
+/// Where requests of one caller go, and what they carry. Nothing of it is the client's to choose.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) route: Arc<RouteEntry>,
+    pub(crate) caller: Arc<Caller>,
+    credential: UpstreamCredential,
+    /// The caller's token, to exchange it once more should the upstream refuse the credential.
+    token: Option<Arc<Zeroizing<String>>>,
+    common: Arc<Fields>,
+}
+
+/// An answer whose header is read.
+pub(crate) struct Heard {
+    pub(crate) status: StatusCode,
+    /// `Mcp-Session-Id`
+    pub(crate) session: Option<HeaderValue>,
+    pub(crate) reader: Reader,
+}
+
+impl Link {
+    /// For the request that is being answered.
+    pub(crate) fn of(
+        shared: &Arc<Shared>,
+        permitted: &Permitted<'_>,
+        credential: &UpstreamCredential,
+        visit: &Visit,
+    ) -> Self {
+        let identified = &permitted.routed.scanned.identified;
+        Self {
+            shared: Arc::clone(shared),
+            route: Arc::clone(&identified.inbound.route),
+            caller: Arc::clone(&identified.caller),
+            credential: credential.clone(),
+            token: identified.token().map(|token| Arc::new(Zeroizing::new(token.to_owned()))),
+            common: Arc::new(common_fields(&identified.inbound.facts, visit)),
+        }
+    }
+
+    /// The same for work that goes on after the request: without the caller's token.
+    pub(crate) fn detached(&self) -> Self {
+        Self { token: None, ..self.clone() }
+    }
+
+    pub(crate) fn upstream(&self) -> &Arc<Upstream> {
+        &self.route.upstream
+    }
+
+    /// Takes a place among the upstream's calls.
+    ///
+    /// # Errors
+    /// It is taken for down, or saturated.
+    pub(crate) fn enter(&self) -> Result<Slot, Refusal> {
+        self.upstream().enter(Instant::now()).map_err(Refusal::Busy)
+    }
+
+    /// Whom what is kept for this caller belongs to: no two callers, routes or servers share one.
+    pub(crate) fn owner(&self) -> String {
+        let (caller, upstream) = (&self.caller, self.upstream());
+        let parts = [
+            caller.tenant.as_str(),
+            &caller.issuer,
+            &caller.subject,
+            self.route.id.as_str(),
+            upstream.id.as_str(),
+            &upstream.origin,
+            &upstream.path,
+        ];
+        parts.map(|part| format!("{}:{part}", part.len())).concat()
+    }
+
+    /// Sends a message and reads the header of the answer.
+    ///
+    /// # Errors
+    /// The upstream cannot be reached, does not answer, or accepts no credential of ours.
+    pub(crate) async fn post(
+        &mut self,
+        fields: &Fields,
+        body: String,
+        replayable: bool,
+    ) -> Result<Heard, Refusal> {
+        self.exchange(Method::POST, None, fields, body.into(), replayable).await
+    }
+
+    /// [`Link::post`], to another path of the same origin.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub(crate) async fn post_to(
+        &mut self,
+        path: &str,
+        fields: &Fields,
+        body: String,
+    ) -> Result<Heard, Refusal> {
+        self.exchange(Method::POST, Some(path), fields, body.into(), false).await
+    }
+
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub(crate) async fn get(&mut self, fields: &Fields) -> Result<Heard, Refusal> {
+        self.exchange(Method::GET, None, fields, Bytes::new(), true).await
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub(crate) async fn delete(&mut self, fields: &Fields) -> Result<Heard, Refusal> {
+        self.exchange(Method::DELETE, None, fields, Bytes::new(), true).await
+    }
+
+    async fn exchange(
+        &mut self,
+        method: Method,
+        path: Option<&str>,
+        fields: &Fields,
+        body: Bytes,
+        replayable: bool,
+    ) -> Result<Heard, Refusal> {
+        let mut renewed = false;
+        loop {
+            let header = self.header(&method, path, fields, body.len())?;
+            let request = Outbound { header, body: body.clone(), replayable };
+            let connections = &self.shared.connections;
+            let answer = forward::send_unwatched(self.upstream(), connections, &request).await;
+            let answer = answer.map_err(Refusal::Forward)?;
+            let header = answer.header().map_err(Refusal::Forward)?;
+            let (status, session) = (header.status, header.headers.get("mcp-session-id").cloned());
+            let content = header.headers.get(CONTENT_TYPE).cloned();
+            // A 401 comes before anything is done, so this is not a second execution.
+            if status != StatusCode::UNAUTHORIZED || renewed {
+                let upstream = Arc::clone(self.upstream());
+                let reader = Reader::new(Arc::clone(&self.shared), upstream, answer, content.as_ref());
+                return Ok(Heard { status, session, reader });
+            }
+            self.shared.connections.abandon(answer.connection).await;
+            self.renew().await?;
+            renewed = true;
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), Refusal> {
+        let source = &self.route.credentials;
+        if !source.is_renewable() {
+            return Err(Refusal::CredentialRejected { status: StatusCode::UNAUTHORIZED });
+        }
+        self.shared.metrics.credential_renewed(self.upstream().id.as_str());
+        let token = self.token.as_ref().map(|token| token.as_str());
+        let renewed = source.renew(&self.credential, &self.caller, token, SystemTime::now()).await;
+        self.credential = renewed.map_err(Refusal::Credential)?;
+        Ok(())
+    }
+
+    fn header(
+        &self,
+        method: &Method,
+        path: Option<&str>,
+        fields: &Fields,
+        length: usize,
+    ) -> Result<RequestHeader, Refusal> {
+        let internal = |_| Refusal::Internal("cannot build the upstream's request");
+        let mut header = self.route.post.clone();
+        if *method == Method::POST {
+            header.insert_header(CONTENT_LENGTH, length).map_err(internal)?;
+        } else {
+            header.remove_header(&CONTENT_TYPE);
+            header.set_method(method.clone());
+        }
+        if *method == Method::GET {
+            let events = HeaderValue::from_static("text/event-stream");
+            header.insert_header(ACCEPT, events).map_err(internal)?;
+        }
+        if let Some(path) = path {
+            header.set_raw_path(path.as_bytes()).map_err(internal)?;
+        }
+        for (name, value) in self.common.iter().chain(fields) {
+            header.insert_header(name.clone(), value.clone()).map_err(internal)?;
+        }
+        let origin = &self.upstream().origin;
+        if let Some((name, value)) = self.credential.header_for(origin).map_err(Refusal::Credential)? {
+            header.insert_header(name.clone(), value.clone()).map_err(internal)?;
+        }
+        Ok(header)
+    }
+}
+
+/// What all requests on behalf of the client's one carry, to be found by.
+fn common_fields(facts: &crate::facts::Facts, visit: &Visit) -> Fields {
+    let mut fields = vec![(HeaderName::from_static("x-request-id"), visit.request_id.value().clone())];
+    if let Some(parent) = &visit.traceparent {
+        fields.push((HeaderName::from_static("traceparent"), parent.clone()));
+        if let Some(state) = facts.tracestate.as_ref().filter(|state| state.len() <= 512) {
+            fields.push((HeaderName::from_static("tracestate"), state.clone()));
+        }
+    }
+    fields
+}
+
+impl Heard {
+    /// What the status says when there is no message to say it.
+    pub(crate) fn refusal(&self) -> Refusal {
+        let status = self.status;
+        match status.as_u16() {
+            300..=399 => Refusal::UpstreamRedirect { status },
+            401 | 403 => Refusal::CredentialRejected { status },
+            _ => Refusal::UpstreamError { status },
+        }
+    }
+}
+
+/// Whether the failure says that the server is not there.
+pub(crate) fn is_outage(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Forward(error) => !matches!(error, ForwardError::ClientGone),
+        Refusal::UpstreamError { status } => matches!(status.as_u16(), 502..=504),
+        _ => false,
+    }
+}
+
+/// Tells the breaker how a call went.
+pub(crate) fn report<T>(slot: &mut Slot, outcome: &Result<T, Refusal>) {
+    match outcome {
+        Err(refusal) if is_outage(refusal) => slot.passage.failed(Instant::now()),
+        _ => slot.passage.succeeded(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Calls of older servers that wait until their client brings what it was asked for.
+//!
+//! Between two requests of a 2026-07-28 client the server's answer stays open here. It is never asked for
+//! again from the start: a tool may already have changed the world.
+
+use super::legacy::LegacyCall;
+use super::quota::Quota;
+use dashmap::DashMap;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// Calls on hold. Dropping one tells its server that it is cancelled.
+#[derive(Debug, Default)]
+pub(crate) struct Suspended {
+    calls: DashMap<String, Held>,
+    quota: Quota,
+}
+
+/// A call on hold.
+pub(crate) struct Held {
+    pub(crate) call: Box<LegacyCall>,
+    /// See [`super::link::Link::owner`].
+    pub(crate) owner: String,
+    /// `params.arguments` of the call: what was permitted is what is resumed.
+    pub(crate) arguments: Value,
+    pub(crate) expires: Instant,
+}
+
+/// How many calls may be on hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) calls: usize,
+    pub(crate) per_caller: usize,
+    pub(crate) patience: Duration,
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+impl Suspended {
+    /// Puts a call on hold.
+    ///
+    /// # Errors
+    /// There are too many; the call comes back.
+    pub(crate) fn hold(&self, id: String, held: Held, room: Room) -> Result<(), Held> {
+        if self.quota.take(&held.owner, room.per_caller, room.calls).is_err() {
+            return Err(held);
+        }
+        self.calls.insert(id, held);
+        Ok(())
+    }
+
+    /// Takes a call of `owner` back, if its arguments are still the same.
+    pub(crate) fn resume(&self, id: &str, owner: &str, arguments: &Value) -> Option<Held> {
+        let (_, held) =
+            self.calls.remove_if(id, |_, held| held.owner == owner && held.arguments == *arguments)?;
+        self.quota.give_back(&held.owner);
+        Some(held)
+    }
+
+    /// Drops what nobody came back for.
+    pub(crate) fn sweep(&self, now: Instant) {
+        let expired: Vec<String> =
+            self.calls.iter().filter(|entry| entry.expires <= now).map(|entry| entry.key().clone()).collect();
+        for id in expired {
+            if let Some((_, held)) = self.calls.remove_if(&id, |_, held| held.expires <= now) {
+                self.quota.give_back(&held.owner);
+            }
+        }
+    }
+
+    /// Calls on hold now.
+    pub(crate) fn count(&self) -> usize {
+        self.quota.total()
+    }
+}

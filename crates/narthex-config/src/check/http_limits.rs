@@ -24,7 +24,7 @@ impl Check<'_> {
             body_timeout: self.nonzero(&given.body_timeout, default.body_timeout),
             idle_timeout: self.nonzero(&given.idle_timeout, default.idle_timeout),
             write_timeout: self.nonzero(&given.write_timeout, default.write_timeout),
-            ..self.session_limits(given, default)
+            ..self.session_limits(given, &default)
         };
         self.json_depth(given, &limits);
         self.buffered(given, &limits);
@@ -32,7 +32,7 @@ impl Check<'_> {
     }
 
     /// `rest`, with what is given of held calls, sessions and their events.
-    fn session_limits(&self, given: &grammar::HttpLimits, rest: HttpLimits) -> HttpLimits {
+    fn session_limits(&self, given: &grammar::HttpLimits, rest: &HttpLimits) -> HttpLimits {
         HttpLimits {
             suspended_calls: Self::usize(&given.suspended_calls, rest.suspended_calls),
             suspended_per_caller: Self::usize(&given.suspended_per_caller, rest.suspended_per_caller),
@@ -42,7 +42,7 @@ impl Check<'_> {
             session_idle: self.nonzero(&given.session_idle, rest.session_idle),
             events_per_stream: Self::usize(&given.events_per_stream, rest.events_per_stream),
             event_bytes_per_session: size(&given.event_bytes_per_session, rest.event_bytes_per_session),
-            ..rest
+            ..rest.clone()
         }
     }
 

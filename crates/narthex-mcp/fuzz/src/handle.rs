@@ -11,7 +11,8 @@ const PURPOSES: [Purpose; 5] =
 const BINDING: Binding<'_> =
     Binding { tenant: "acme", issuer: "https://idp", subject: "ann", route: "github", upstream: "gh" };
 
-const PAYLOAD: &[u8] = b"0123456789abcdef";
+/// Of a length that leaves the last character of the handle with bits to spare.
+const PAYLOAD: &[u8] = b"0123456789abcdefg";
 
 /// Arbitrary text does not open; a sealed handle that was edited as `data` says does not open; nor does an
 /// unedited one for a caller whose name is `data`.
@@ -28,7 +29,7 @@ pub fn check(data: &[u8]) {
         edit(handle, data),
         format!("{handle}{text}").into(),
         format!("{text}{handle}").into(),
-        handle[..handle.len() - data.len().clamp(1, handle.len())].into(),
+        end_otherwise(handle, data),
     ] {
         if edited != handle {
             opens_not(Purpose::Session, &BINDING, &edited);
@@ -49,6 +50,13 @@ fn edit<'a>(handle: &str, data: &[u8]) -> Cow<'a, str> {
         edited[at] = edit[2];
     }
     String::from_utf8_lossy(&edited).into_owned().into()
+}
+
+/// The first byte says how much of the end becomes the rest.
+fn end_otherwise<'a>(handle: &str, data: &[u8]) -> Cow<'a, str> {
+    let (cut, end) = data.split_first().map_or((1, data), |(cut, end)| (usize::from(*cut), end));
+    let start = &handle[..handle.len().saturating_sub(cut)];
+    format!("{start}{}", String::from_utf8_lossy(end)).into()
 }
 
 fn bindings(text: &str) -> [Binding<'_>; 6] {

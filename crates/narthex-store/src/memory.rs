@@ -34,7 +34,7 @@ pub struct Capacity {
 /// How much a [`Memory`] holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Usage {
-    /// Values, those counted in whose time is over but who are still in memory.
+    /// Values, counting those whose time is over until they are noticed.
     pub entries: usize,
     /// Bytes of their keys and values.
     pub bytes: usize,

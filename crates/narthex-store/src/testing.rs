@@ -12,9 +12,9 @@ const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(500);
 
 /// Tries every promise of [`Store`] on stores that `make_store` makes. They may hold the same values, as
-/// connections to one server do, but need room for a hundred values and 2 MiB. `pass` lets time go by for them: by
-/// stepping an injected clock, or by sleeping. Some promises are tried by many tasks at once, so this must
-/// run on tokio, best with several threads.
+/// connections to one server do, if nothing of an earlier run is left; they need room for a hundred values
+/// and 2 MiB. `pass` lets time go by for them: by stepping an injected clock, or by sleeping. Some promises
+/// are tried by many tasks at once, so this must run on tokio, best with several threads.
 ///
 /// # Errors
 /// Whatever a store could not do.

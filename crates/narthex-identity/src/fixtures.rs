@@ -208,6 +208,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
         body_timeout: time,
         idle_timeout: time,
         write_timeout: time,
+        ..HttpLimits::default()
     };
     let url = String::from("https://gw.example");
     Config {

@@ -2,16 +2,13 @@
 
 use super::Check;
 use super::url::http_url;
-use crate::grammar::{self, Size};
-use crate::model::{Admin, HttpLimits, PublicUrl, Server, Tls};
+use crate::grammar;
+use crate::model::{Admin, PublicUrl, Server, Tls};
 use crate::yaml::{Field, Span};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
-
-/// Deepest JSON that may be allowed: readers of it recurse.
-const MAX_JSON_DEPTH: usize = 512;
 
 /// More worker threads than any machine has use for.
 const MAX_THREADS: usize = 1024;
@@ -102,41 +99,6 @@ impl Check<'_> {
             self.report.error(at, format!("more than {MAX_THREADS} threads"));
         }
         (threads > 0).then_some(threads)
-    }
-
-    fn http_limits(&self, field: &Field<grammar::HttpLimits>) -> HttpLimits {
-        let absent = grammar::HttpLimits::default();
-        let given = field.get().unwrap_or(&absent);
-        let size = |field: &Field<Size>, default| field.get().map_or(default, |size| size.0);
-        let seconds = |field, default| self.nonzero(field, Duration::from_secs(default));
-        let limits = HttpLimits {
-            body: size(&given.body, 16 << 20),
-            header_block: size(&given.header_block, 32 << 10),
-            json_depth: Self::usize(&given.json_depth, 64),
-            connections: Self::usize(&given.connections, 10_000),
-            buffered: size(&given.buffered, 256 << 20),
-            streams_per_caller: Self::usize(&given.streams_per_caller, 64),
-            header_timeout: seconds(&given.header_timeout, 10),
-            body_timeout: seconds(&given.body_timeout, 30),
-            idle_timeout: seconds(&given.idle_timeout, 60),
-            write_timeout: seconds(&given.write_timeout, 60),
-        };
-        if let Some(at) = given.json_depth.span()
-            && limits.json_depth > MAX_JSON_DEPTH
-        {
-            self.report.error(at, format!("JSON deeper than {MAX_JSON_DEPTH} is never read"));
-        }
-        if limits.buffered < limits.body
-            && let Some(at) = given.buffered.span().or_else(|| given.body.span())
-        {
-            let help = "make `buffered` a multiple of `body`";
-            self.report.error_with_help(
-                at,
-                "one body of the size of `body` does not fit in `buffered`",
-                help,
-            );
-        }
-        limits
     }
 }
 

@@ -37,6 +37,7 @@ impl Check<'_> {
         let stream_idle_timeout = seconds(&given.stream_idle_timeout, 300);
         let breaker = self.breaker(&given.breaker);
         let ca = self.file(&given.ca);
+        let protocol = self.protocol(&given.protocol);
         let credential = self.credential(given.credential, insecure);
         let url = self.endpoint(&given.url, insecure)?;
         self.link_local(&url, given.url.span().unwrap_or(at), allow_link_local);
@@ -48,6 +49,7 @@ impl Check<'_> {
             stream_idle_timeout,
             keepalive: Self::duration(&given.keepalive, Duration::from_secs(4)),
             http: given.http.get().map(|http| http.0).unwrap_or_default(),
+            protocol,
             ca,
             max_concurrent: Self::count(&given.max_concurrent, DEFAULT_CONCURRENT),
             breaker,

@@ -4,12 +4,14 @@
 mod auth;
 mod feature;
 mod policy;
+mod protocol;
 mod scalar;
 mod server;
 mod upstream;
 
 pub(crate) use auth::{Auth, Introspection, Issuer, OAuthClient, TenantRule};
 pub(crate) use policy::{Limits, Route, Tenant, ToolRule};
+pub(crate) use protocol::{Protocol, Revision};
 pub(crate) use scalar::{
     Alg, ClientMethod, Count, FileRef, HttpUrl, HumanDuration, Name, Scope, Secret, Size,
 };

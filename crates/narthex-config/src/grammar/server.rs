@@ -47,7 +47,7 @@ pub(crate) struct Tls {
     pub(crate) client_ca: Field<FileRef>,
 }
 
-/// Bounds on what is read from a client before it is refused.
+/// Bounds on what clients may make the gateway read and hold.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct HttpLimits {
@@ -71,6 +71,22 @@ pub(crate) struct HttpLimits {
     pub(crate) idle_timeout: Field<HumanDuration>,
     /// Time a single write to a client may stall before the client is dropped. Default `60s`.
     pub(crate) write_timeout: Field<HumanDuration>,
+    /// Calls held at one time while a client answers what an upstream asks it. Default 1024.
+    pub(crate) suspended_calls: Field<Count>,
+    /// The same for one caller. Default 16.
+    pub(crate) suspended_per_caller: Field<Count>,
+    /// How long such a call waits for its client. Default `5m`.
+    pub(crate) suspend_timeout: Field<HumanDuration>,
+    /// Bridged sessions open at one time: of clients, and at upstreams, each. Default 10000.
+    pub(crate) sessions: Field<Count>,
+    /// The same for one caller. Default 100.
+    pub(crate) sessions_per_caller: Field<Count>,
+    /// Idle time before a bridged session is closed. Default `30m`.
+    pub(crate) session_idle: Field<HumanDuration>,
+    /// Events kept of one stream for a client that comes back for them. Default 256.
+    pub(crate) events_per_stream: Field<Count>,
+    /// Bytes of such events kept for one session. Default `1MiB`.
+    pub(crate) event_bytes_per_session: Field<Size>,
 }
 
 /// The admin listener.

@@ -2,6 +2,7 @@
 
 use super::OAuthClient;
 use super::feature::{Command, EnvCredential};
+use super::protocol::Protocol;
 use super::scalar::{Count, FileRef, Http, HttpUrl, HumanDuration, Scope, Secret};
 use crate::yaml::Field;
 use schemars::JsonSchema;
@@ -28,6 +29,9 @@ pub(crate) struct Upstream {
     pub(crate) keepalive: Field<HumanDuration>,
     /// HTTP version(s) spoken to it. Default `auto`.
     pub(crate) http: Field<Http>,
+    /// MCP revisions it speaks: `auto` asks it (`server/discover`) and remembers; else a revision or a
+    /// list of them. `2024-11-05` (HTTP+SSE) stands alone. Default `auto`.
+    pub(crate) protocol: Field<Protocol>,
     /// PEM file of the authorities its certificate must chain to, instead of the system's.
     pub(crate) ca: Field<FileRef>,
     /// Requests in flight at one time. Over it: 503. Default 1024.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::{
-    Credential, KeySource, OAuthClientAuth, Per, Rate, RouteAuth, SecretRef, TenantRule, ToolPattern,
+    Credential, HttpLimits, KeySource, LegacyRevision, OAuthClientAuth, Per, Protocol, Rate, RouteAuth,
+    SecretRef, TenantRule, ToolPattern,
 };
 use std::time::Duration;
 
@@ -75,6 +76,10 @@ fn server_as_written(config: &Config) {
     let limits = &server.limits;
     assert_eq!((limits.body, limits.header_block, limits.buffered), (8 << 20, 16 << 10, 128 << 20));
     assert_eq!((limits.json_depth, limits.connections, limits.streams_per_caller), (32, 5000, 16));
+    assert_eq!((limits.suspended_calls, limits.suspended_per_caller), (500, 4));
+    assert_eq!((limits.sessions, limits.sessions_per_caller), (2000, 20));
+    assert_eq!((limits.events_per_stream, limits.event_bytes_per_session), (64, 256 << 10));
+    assert_eq!((limits.suspend_timeout.as_secs(), limits.session_idle.as_secs()), (120, 3600));
     let timeouts = [limits.header_timeout, limits.body_timeout, limits.idle_timeout, limits.write_timeout];
     assert_eq!(timeouts.map(|timeout| timeout.as_millis()), [5_000, 20_000, 120_000, 1_500]);
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9191");
@@ -111,6 +116,9 @@ fn upstreams_as_written(config: &Config) {
     );
     assert_eq!((github.keepalive, github.max_concurrent.get()), (Duration::ZERO, 100));
     assert_eq!((github.breaker.failures.get(), github.breaker.cooldown.as_secs()), (3, 20));
+    assert_eq!(github.protocol, Protocol::Both(LegacyRevision::V2025_11_25), "the newest with sessions");
+    assert_eq!(config.upstreams["docs"].protocol, Protocol::Auto);
+    assert_eq!(config.upstreams["legacy"].protocol, Protocol::HttpSse);
     assert!(github.allow_link_local && !github.insecure);
     let header = Credential::Header { name: "x-api-key".into(), value: SecretRef::Env("DOCS_KEY".into()) };
     assert_eq!(config.upstreams["docs"].credential, header);
@@ -141,6 +149,30 @@ fn routes_as_written(config: &Config) {
     let acme = config.tenants["acme"].limits.as_ref().unwrap();
     assert_eq!((acme.burst.unwrap().get(), acme.concurrent.unwrap().get()), (100, 64));
     assert!(config.tenants["nobody"].routes.is_empty(), "default deny");
+}
+
+#[test]
+fn what_an_upstream_speaks_is_found_out_or_said() {
+    use LegacyRevision::{V2025_03_26, V2025_06_18, V2025_11_25};
+    let url = "    url: http://127.0.0.1:9001/mcp\n";
+    for (written, protocol) in [
+        ("", Protocol::Auto),
+        ("    protocol: auto\n", Protocol::Auto),
+        ("    protocol: 2026-07-28\n", Protocol::Modern),
+        ("    protocol: '2026-07-28'\n", Protocol::Modern),
+        ("    protocol: 2025-11-25\n", Protocol::Legacy(V2025_11_25)),
+        ("    protocol: 2025-06-18\n", Protocol::Legacy(V2025_06_18)),
+        ("    protocol: 2025-03-26\n", Protocol::Legacy(V2025_03_26)),
+        ("    protocol: 2024-11-05\n", Protocol::HttpSse),
+        ("    protocol: [2024-11-05]\n", Protocol::HttpSse),
+        ("    protocol: [2026-07-28]\n", Protocol::Modern),
+        ("    protocol: [2025-06-18, 2025-11-25]\n", Protocol::Legacy(V2025_11_25)),
+        ("    protocol: [2025-03-26, 2026-07-28]\n", Protocol::Both(V2025_03_26)),
+    ] {
+        let (config, warnings) = parsed(&GOOD.replace(url, &format!("{url}{written}"))).unwrap();
+        assert_eq!(config.upstreams["demo"].protocol, protocol, "{written}");
+        assert!(warnings.is_empty(), "{warnings}");
+    }
 }
 
 #[test]
@@ -185,7 +217,7 @@ fn the_smallest_configuration_gets_all_defaults() {
     let (config, _) = parsed("server: { public_url: https://h }").unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
-    assert_eq!(config.server.limits.body, 16 << 20);
+    assert_eq!(config.server.limits, HttpLimits::default());
     assert_eq!(config.auth.leeway, Duration::from_secs(30));
     assert_eq!(config.auth.token_cache, 100_000);
 }

@@ -7,6 +7,7 @@
 mod auth;
 mod id;
 mod policy;
+mod protocol;
 mod route;
 mod secret;
 mod server;
@@ -15,6 +16,7 @@ mod upstream;
 pub use auth::{Algorithm, Auth, Introspection, Issuer, KeySource, OAuthClient, OAuthClientAuth, TenantRule};
 pub use id::{RouteId, ScopeName, TenantId, UpstreamId};
 pub use policy::{Limits, Per, Rate, Tenant, ToolPattern, ToolRule};
+pub use protocol::{LegacyRevision, Protocol};
 pub use route::{Route, RouteAuth};
 pub use secret::SecretRef;
 pub use server::{Admin, HttpLimits, PublicUrl, Server, Tls};

@@ -52,7 +52,7 @@ pub struct Tls {
     pub client_ca: Option<PathBuf>,
 }
 
-/// `server.limits`: bounds on what is read from a client before it is refused.
+/// `server.limits`: bounds on what clients may make the gateway read and hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HttpLimits {
     /// Request body, bytes. Default 16 MiB. Over it: 413.
@@ -75,6 +75,51 @@ pub struct HttpLimits {
     pub idle_timeout: Duration,
     /// Time a single write to a client may stall before the client is dropped. Default 60 s.
     pub write_timeout: Duration,
+    /// Calls held at one time while a client answers what an upstream asks it (MCP 2026-07-28,
+    /// basic/patterns/mrtr). Default 1024.
+    pub suspended_calls: usize,
+    /// The same for one caller. Default 16.
+    pub suspended_per_caller: usize,
+    /// How long such a call waits for its client. Default 5 min.
+    pub suspend_timeout: Duration,
+    /// Bridged sessions that are open at one time: of clients, and at upstreams, each. Default 10,000.
+    pub sessions: usize,
+    /// The same for one caller. Default 100.
+    pub sessions_per_caller: usize,
+    /// Idle time before a bridged session is closed. Default 30 min.
+    pub session_idle: Duration,
+    /// Events kept of one stream for a client that comes back with `Last-Event-ID` (MCP 2025-11-25,
+    /// basic/transports). Default 256.
+    pub events_per_stream: usize,
+    /// Bytes of such events kept for one session. Default 1 MiB.
+    pub event_bytes_per_session: usize,
+}
+
+impl Default for HttpLimits {
+    /// What holds where `server.limits` says nothing.
+    fn default() -> Self {
+        const SECOND: Duration = Duration::from_secs(1);
+        Self {
+            body: 16 << 20,
+            header_block: 32 << 10,
+            json_depth: 64,
+            connections: 10_000,
+            buffered: 256 << 20,
+            streams_per_caller: 64,
+            header_timeout: 10 * SECOND,
+            body_timeout: 30 * SECOND,
+            idle_timeout: 60 * SECOND,
+            write_timeout: 60 * SECOND,
+            suspended_calls: 1024,
+            suspended_per_caller: 16,
+            suspend_timeout: 300 * SECOND,
+            sessions: 10_000,
+            sessions_per_caller: 100,
+            session_idle: 1800 * SECOND,
+            events_per_stream: 256,
+            event_bytes_per_session: 1 << 20,
+        }
+    }
 }
 
 /// The admin listener: metrics and health.

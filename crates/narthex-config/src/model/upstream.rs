@@ -1,6 +1,6 @@
 //! Upstream MCP servers and the credentials made for them.
 
-use super::{OAuthClient, ScopeName, SecretRef};
+use super::{OAuthClient, Protocol, ScopeName, SecretRef};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub struct Upstream {
     pub keepalive: Duration,
     /// `http:` protocol version(s) spoken to it. Default: `h2` by ALPN over TLS, else HTTP/1.1.
     pub http: HttpVersion,
+    /// `protocol:` which revisions of MCP it speaks. Default: found out.
+    pub protocol: Protocol,
     /// `ca:` PEM file of the authorities its certificate must chain to, instead of the system's.
     pub ca: Option<PathBuf>,
     /// `max_concurrent:` requests in flight at one time. Default 1024. Over it: 503.

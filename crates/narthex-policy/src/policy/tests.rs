@@ -101,6 +101,7 @@ fn server() -> Server {
             body_timeout: second,
             idle_timeout: second,
             write_timeout: second,
+            ..HttpLimits::default()
         },
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use narthex_config::model::{
-    Admin, Auth, Breaker, Config, Credential, HttpLimits, HttpVersion, PublicUrl, Server,
+    Admin, Auth, Breaker, Config, Credential, HttpLimits, HttpVersion, Protocol, PublicUrl, Server,
     Upstream as Settings, UpstreamId,
 };
 use narthex_proxy::body::{self, BodyBudget, BodyError};
@@ -135,6 +135,7 @@ pub(super) fn settings(url: &str) -> Settings {
         stream_idle_timeout: Duration::from_secs(15),
         keepalive: Duration::from_secs(30),
         http: HttpVersion::Auto,
+        protocol: Protocol::Auto,
         ca: None,
         max_concurrent: NonZeroU32::new(1024).expect("not 0"),
         breaker: Breaker {
@@ -181,6 +182,7 @@ fn server() -> Server {
             body_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(5),
+            ..HttpLimits::default()
         },
     }
 }

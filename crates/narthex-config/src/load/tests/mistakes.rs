@@ -67,6 +67,16 @@ fn a_mistake_under_server_is_refused() {
         (server("limits: { json_depth: 1000 }"), "never read"),
         (server("limits: { header_timeout: 0s }"), "cannot be zero"),
         (server("limits: { body: 1GiB }"), "does not fit in `buffered`"),
+        (server("limits: { suspended_calls: 0 }"), "at least 1"),
+        (server("limits: { suspended_per_caller: many }"), "found text"),
+        (server("limits: { suspend_timeout: 0s }"), "cannot be zero"),
+        (server("limits: { sessions: -1 }"), "negative"),
+        (server("limits: { sessions_per_caller: 0 }"), "at least 1"),
+        (server("limits: { session_idle: 30 }"), "not a duration"),
+        (server("limits: { session_idle: 0m }"), "cannot be zero"),
+        (server("limits: { events_per_stream: 5000000000 }"), "too large"),
+        (server("limits: { event_bytes_per_session: 0 }"), "a size of zero"),
+        (server("limits: { suspend_calls: 5 }"), "did you mean `suspended_calls`?"),
         (server("state_dir: ''"), "not empty"),
     ]);
 }
@@ -178,6 +188,27 @@ fn a_mistake_under_upstreams_is_refused() {
             upstream("credential: { client_credentials: { token_url: https://i/token, client: { id: a } } }"),
             "clients that authenticate",
         ),
+    ]);
+}
+
+#[test]
+fn a_mistake_in_what_an_upstream_speaks_is_refused() {
+    let protocol = |value: &str| upstream(&format!("protocol: {value}"));
+    each_is_refused(&[
+        (protocol("2025-11-26"), "expected `auto`, `2026-07-28`, `2025-11-25`"),
+        (protocol("Auto"), "not a revision of MCP"),
+        (protocol("2025"), "expected `auto`, a revision of MCP or a list of them, found a number"),
+        (protocol("true"), "found true or false"),
+        (protocol("{ revision: 2025-11-25 }"), "found a mapping"),
+        (protocol("~"), "no value"),
+        (protocol("[]"), "speaks nothing"),
+        (protocol("[auto]"), "`auto` stands alone"),
+        (protocol("[auto, 2025-11-25]"), "`auto` stands alone"),
+        (protocol("[2025-11-25, latest]"), "expected `2026-07-28`, `2025-11-25`"),
+        (protocol("[[2025-11-25]]"), "found a list"),
+        (protocol("[2025-11-25, 2025-11-25]"), "listed twice"),
+        (protocol("[2025-11-25, 2024-11-05]"), "`2024-11-05` (HTTP+SSE) stands alone"),
+        (protocol("[2025-11-25, 2025-03-26, 1]"), "expected a revision of MCP, found a number"),
     ]);
 }
 

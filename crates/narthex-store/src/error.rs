@@ -1,0 +1,29 @@
+//! Why a store did not do what it was asked.
+
+/// Why a store did not do what it was asked. Displays without the key and the value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key and its value are larger than all that the store may hold. In bytes.
+    #[error("{size} bytes do not fit in a store of {most} bytes")]
+    TooLarge {
+        /// Size of key and value.
+        size: usize,
+        /// What the store may hold.
+        most: usize,
+    },
+    /// The store could not be reached or failed; whether the call took effect is not known.
+    #[error("the store is not available")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// A stable word for metrics and logs.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "store_too_large",
+            Self::Unavailable(_) => "store_unavailable",
+        }
+    }
+}

@@ -7,7 +7,7 @@ use crate::era::Eras;
 use crate::peers::Peers;
 use http::HeaderValue;
 use narthex_config::Config;
-use narthex_config::model::{Credential, Upstream as Settings, UpstreamId};
+use narthex_config::model::{Credential, LegacyRevision, Protocol, Upstream as Settings, UpstreamId};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl Upstream {
             stream_idle_timeout: settings.stream_idle_timeout,
             keepalive: settings.keepalive,
             catalogue: Catalogue::default(),
-            eras: Eras::unknown(now),
+            eras: eras(&settings.protocol, now),
             breaker: Arc::new(Breaker::new(settings.breaker.failures.get(), settings.breaker.cooldown, now)),
             in_flight: Arc::new(AtomicUsize::new(0)),
             peers: Arc::new(peers),
@@ -133,16 +133,16 @@ impl Upstream {
         connections.open(&self.peers, now).await
     }
 
-    /// The newest revision before 2026-07-28 that it is spoken to in.
+    /// The newest revision with sessions that it may speak.
     #[must_use]
-    pub fn legacy_revision(&self) -> &'static str {
-        "2025-11-25"
+    pub fn legacy_revision(&self) -> LegacyRevision {
+        self.settings.protocol.legacy().unwrap_or(LegacyRevision::V2025_11_25)
     }
 
     /// Whether it speaks the transport of 2024-11-05 (basic/transports#http-with-sse).
     #[must_use]
     pub fn speaks_http_sse(&self) -> bool {
-        self.legacy_revision() == "2024-11-05"
+        self.settings.protocol == Protocol::HttpSse
     }
 
     /// Whether the breaker is closed.
@@ -200,6 +200,14 @@ impl Upstream {
     fn same_as(&self, settings: &Settings) -> bool {
         self.ca == ca_bytes(settings)
             && self.settings == Settings { credential: Credential::None, ..settings.clone() }
+    }
+}
+
+/// What the configuration says of the eras that it speaks.
+fn eras(protocol: &Protocol, now: Instant) -> Eras {
+    match protocol.modern() {
+        None => Eras::unknown(now),
+        Some(modern) => Eras::fixed(modern, protocol.legacy().is_some(), now),
     }
 }
 

@@ -35,14 +35,18 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    pub(crate) fn of(_limits: &HttpLimits) -> Self {
+    pub(crate) fn of(limits: &HttpLimits) -> Self {
         Self {
-            sessions: 10_000,
-            sessions_per_caller: 100,
-            session_idle: Duration::from_secs(1800),
-            room: Room { calls: 1024, per_caller: 16, patience: Duration::from_secs(300) },
-            events: 256,
-            event_bytes: 1 << 20,
+            sessions: limits.sessions,
+            sessions_per_caller: limits.sessions_per_caller,
+            session_idle: limits.session_idle,
+            room: Room {
+                calls: limits.suspended_calls,
+                per_caller: limits.suspended_per_caller,
+                patience: limits.suspend_timeout,
+            },
+            events: limits.events_per_stream,
+            event_bytes: limits.event_bytes_per_session,
         }
     }
 }

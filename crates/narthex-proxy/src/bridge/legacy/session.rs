@@ -48,9 +48,10 @@ impl Session {
     /// The server does not open it.
     pub(super) async fn open(link: &mut Link, declared: &Declared) -> Result<Self, Refusal> {
         let ear = Arc::new(Ear::default());
-        let (wanted, wire) = match link.upstream().legacy_revision() {
-            "2024-11-05" => ("2024-11-05", Some(Wire::open(link, Arc::clone(&ear)).await?)),
-            revision => (revision, None),
+        let (wanted, wire) = if link.upstream().speaks_http_sse() {
+            ("2024-11-05", Some(Wire::open(link, Arc::clone(&ear)).await?))
+        } else {
+            (link.upstream().legacy_revision().as_str(), None)
         };
         let mut session = Self {
             upstream: link.upstream().id.clone(),

@@ -4,5 +4,7 @@
 
 #[cfg(test)]
 mod conformance {
+    mod client;
+    mod clients;
     mod same_era;
 }

@@ -6,5 +6,6 @@
 mod conformance {
     mod client;
     mod clients;
+    mod expected;
     mod same_era;
 }

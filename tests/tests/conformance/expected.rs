@@ -4,6 +4,7 @@ use narthex_tests::conformance::Outcome;
 use narthex_tests::installed;
 use serde::Deserialize;
 use std::fs;
+use std::path::Path;
 
 /// A check that is known not to succeed, and why.
 #[derive(Debug, Deserialize)]
@@ -45,6 +46,15 @@ pub(crate) fn surprises(outcome: &Outcome, expected: &[Expected]) -> Vec<String>
 fn every_expected_failure_has_its_reason() {
     for known in expected() {
         assert!(known.reason.len() > 40, "{known:?}");
+    }
+}
+
+#[test]
+fn every_expected_failure_is_in_the_documentation() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/conformance.md");
+    let page = fs::read_to_string(page).unwrap();
+    for known in expected() {
+        assert!(page.contains(&format!("`{}`", known.check)), "{known:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a run of the suite found.
 
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -78,6 +78,13 @@ impl Scenario {
     #[must_use]
     pub fn passes(&self) -> bool {
         self.checks.iter().all(|check| check.status != "FAILURE")
+    }
+
+    /// The names of the checks that succeeded.
+    #[must_use]
+    pub fn succeeded(&self) -> BTreeSet<&str> {
+        let succeeded = self.checks.iter().filter(|check| check.status == "SUCCESS");
+        succeeded.map(|check| check.id.as_str()).collect()
     }
 
     /// How many checks have this status.

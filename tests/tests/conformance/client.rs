@@ -11,7 +11,7 @@ async fn servers_with_sessions_find_nothing_to_object_to() {
     let scenarios =
         [("initialize", 1), ("tools_call", 2), ("elicitation-sep1034-client-defaults", 5), ("sse-retry", 3)];
     for (scenario, passed) in scenarios {
-        through_gateway(scenario, STATEFUL, STATEFUL, passed).await;
+        through_gateway(scenario, STATEFUL, passed).await;
     }
 }
 
@@ -24,7 +24,7 @@ async fn servers_without_sessions_find_nothing_to_object_to() {
         ("json-schema-ref-no-deref", 1),
     ];
     for (scenario, passed) in scenarios {
-        through_gateway(scenario, STATELESS, STATELESS, passed).await;
+        through_gateway(scenario, STATELESS, passed).await;
     }
 }
 
@@ -33,6 +33,6 @@ async fn the_mirrors_in_the_header_are_what_servers_without_sessions_want() {
     let scenarios =
         [("http-standard-headers", 9), ("http-custom-headers", 18), ("http-invalid-tool-headers", 12)];
     for (scenario, passed) in scenarios {
-        through_gateway(scenario, STATELESS, STATELESS, passed).await;
+        through_gateway(scenario, STATELESS, passed).await;
     }
 }

@@ -39,4 +39,4 @@ real-peers: ## Install the identity provider, servers and clients that tests dri
 
 clean: ## Remove what was built
 	$(CARGO) clean
-	rm -rf .narthex tests/real/.venv tests/real/node_modules
+	rm -rf .narthex tests/real/.venv* tests/real/node_modules

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Brings the real peers that the black-box tests drive into this directory: node_modules/ (identity
-# provider, Inspector, everything-server, and the Node that they need) and .venv/ (Python client and
-# everything-server). Needs python3, node and npm. Does nothing when it was done for these versions.
+# provider, conformance suite, SDKs, Inspector, everything-server, and the Node that they need), and one
+# virtual environment for each Python: .venv/ (the SDK with its everything-server and its conformance
+# client), .venv-legacy/ (the SDK before 2026-07-28, with its everything-server), .venv-fastmcp/.
+# Needs python3, node and npm. Does nothing when it was done for these versions.
 set -eu
 cd "$(dirname "$0")"
 
@@ -24,25 +26,28 @@ setup_node() {
     leave_mark node_modules/.narthex-setup package.json package-lock.json
 }
 
+# setup_python VENV REQUIREMENTS [AND_THEN]
 setup_python() {
-    done_for .venv/.narthex-setup requirements.txt && return
-    rm -rf .venv
-    python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
-    install_everything_server
-    leave_mark .venv/.narthex-setup requirements.txt
+    done_for "$1/.narthex-setup" "$2" setup.sh && return
+    rm -rf "$1"
+    python3 -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$2"
+    [ $# -lt 3 ] || "$3" "$1" "$2"
+    leave_mark "$1/.narthex-setup" "$2" setup.sh
 }
 
-# It is published only inside the source archive of the SDK.
-install_everything_server() {
-    version=$(sed -n 's/^mcp==//p' requirements.txt)
-    source=.venv/source
-    .venv/bin/pip download --quiet --disable-pip-version-check --no-deps --no-binary mcp -d "$source" "mcp==$version"
-    tar -xzf "$source/mcp-$version.tar.gz" -C "$source" "mcp-$version/examples/servers/everything-server"
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps \
-        "$source/mcp-$version/examples/servers/everything-server"
-    rm -rf "$source"
+# The everything-server, and in newer archives the client for the conformance suite, are published only
+# inside the source archive of the SDK.
+install_from_source() {
+    version=$(sed -n 's/^mcp==//p' "$2")
+    "$1/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary mcp -d "$1/source" "mcp==$version"
+    tar -xzf "$1/source/mcp-$version.tar.gz" -C "$1/source" --strip-components=1
+    "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps "$1/source/examples/servers/everything-server"
+    [ ! -d "$1/source/.github/actions/conformance" ] || mv "$1/source/.github/actions/conformance" "$1/conformance"
+    rm -rf "$1/source"
 }
 
 setup_node
-setup_python
+setup_python .venv requirements.txt install_from_source
+setup_python .venv-legacy requirements-legacy.txt install_from_source
+setup_python .venv-fastmcp requirements-fastmcp.txt

@@ -4,10 +4,13 @@
 #[cfg(test)]
 mod real {
     mod clients;
+    mod hosts;
     mod introspection;
+    mod matrix;
     mod peers;
     mod sessions;
     mod stage;
     mod tokens;
+    mod visitors;
     mod walkthrough;
 }

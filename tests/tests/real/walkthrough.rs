@@ -1,7 +1,8 @@
 //! docs/walkthrough.md, as it is written, and the script behind `make run`.
 
-use super::peers::{Peer, built};
+use super::peers::Peer;
 use narthex_testkit::free_port;
+use narthex_tests::built;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

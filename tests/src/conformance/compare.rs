@@ -1,0 +1,82 @@
+//! Two runs of the suite, held against each other.
+
+use super::{Check, Outcome};
+use std::collections::BTreeSet;
+
+/// Every check that `through` does not answer as `direct` does, a line each. Empty if they agree check
+/// by check.
+#[must_use]
+pub fn differences(direct: &Outcome, through: &Outcome) -> Vec<String> {
+    let names: BTreeSet<_> = direct.scenarios.keys().chain(through.scenarios.keys()).collect();
+    let mut differences = Vec::new();
+    for name in names {
+        let (one, other) = (of(direct, name), of(through, name));
+        differences.extend(missing(&one, &other).map(|check| line(name, "only direct", check)));
+        differences.extend(missing(&other, &one).map(|check| line(name, "only through the gateway", check)));
+    }
+    differences
+}
+
+/// Everything in `outcome` that did not succeed, a line each, for the message of a test.
+#[must_use]
+pub fn report(outcome: &Outcome) -> String {
+    let failed = outcome.checks().filter(|(_, check)| check.status != "SUCCESS");
+    failed.map(|(scenario, check)| line(scenario, "", check)).collect::<Vec<_>>().join("\n")
+}
+
+fn of<'a>(outcome: &'a Outcome, scenario: &str) -> Vec<&'a Check> {
+    outcome.scenarios.get(scenario).map(|scenario| scenario.checks.iter().collect()).unwrap_or_default()
+}
+
+/// The checks of `one` beyond those that `other` has with the same status.
+fn missing<'a>(one: &[&'a Check], other: &[&Check]) -> impl Iterator<Item = &'a Check> {
+    let mut left: Vec<_> = other.iter().map(|check| (&check.id, &check.status)).collect();
+    let mut missing = Vec::new();
+    for check in one {
+        match left.iter().position(|key| *key == (&check.id, &check.status)) {
+            Some(at) => drop(left.swap_remove(at)),
+            None => missing.push(*check),
+        }
+    }
+    missing.into_iter()
+}
+
+fn line(scenario: &str, side: &str, check: &Check) -> String {
+    let Check { id, status, message } = check;
+    [scenario, side, id, status, message]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Scenario;
+    use super::*;
+
+    fn outcome(checks: &[(&str, &str)]) -> Outcome {
+        let check = |(id, status): &(&str, &str)| Check {
+            id: (*id).to_owned(),
+            status: (*status).to_owned(),
+            message: String::new(),
+        };
+        let scenario = Scenario { scored: true, checks: checks.iter().map(check).collect() };
+        Outcome { scenarios: [("s".to_owned(), scenario)].into() }
+    }
+
+    #[test]
+    fn runs_agree_when_every_check_has_the_same_status_as_often() {
+        let direct = [("a", "SUCCESS"), ("b", "FAILURE"), ("a", "SUCCESS")];
+        let cases: [(&[(&str, &str)], usize); 4] = [
+            (&[("b", "FAILURE"), ("a", "SUCCESS"), ("a", "SUCCESS")], 0),
+            (&[("a", "SUCCESS"), ("b", "FAILURE")], 1),
+            (&[("a", "SUCCESS"), ("b", "SUCCESS"), ("a", "SUCCESS")], 2),
+            (&[], 3),
+        ];
+        for (through, count) in cases {
+            let found = differences(&outcome(&direct), &outcome(through));
+            assert_eq!(found.len(), count, "{found:?}");
+        }
+    }
+}

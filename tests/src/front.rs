@@ -1,0 +1,87 @@
+//! The gateway in front of servers, with everything on.
+
+use crate::Relay;
+use narthex_testkit::{GatewayProcess, MockIdp, Place};
+use serde_json::json;
+use std::fmt::Write;
+
+/// An identity provider, a gateway with one route for each server, and a relay that shows tokens for
+/// clients that have none. On every route: `mcp:read` for anything, `mcp:write` in addition for calling
+/// a tool, limits for the tenant and for each subject, `Origin` and the `Mcp-*` headers checked, and a
+/// credential of the gateway's own for the server.
+pub struct Front {
+    /// Issues the tokens.
+    pub idp: MockIdp,
+    /// The gateway.
+    pub gateway: GatewayProcess,
+    relay: Relay,
+}
+
+impl Front {
+    /// The credential that the gateway has for every server.
+    pub const KEY: &'static str = "front-upstream-key-3b7e";
+
+    /// In front of the server at `upstream`; the route is `/mcp`.
+    pub async fn of(upstream: &str) -> Self {
+        Self::of_all(&[("mcp", upstream)]).await
+    }
+
+    /// In front of servers, each a name and a URL; their routes are `/NAME`.
+    pub async fn of_all(servers: &[(&str, &str)]) -> Self {
+        let (idp, mut relay) = (MockIdp::start().await, Relay::bind().await);
+        let gateway = GatewayProcess::start(|place| yaml(place, &idp, &relay, servers)).await;
+        let public_url = gateway.place().public_url();
+        let paths = servers.iter().map(|(name, _)| format!("/{name}"));
+        let tokens = paths.map(|path| (path.clone(), token(&idp, &format!("{public_url}{path}"))));
+        relay.start(gateway.address(), tokens.collect());
+        Self { idp, gateway, relay }
+    }
+
+    /// The route `name` for clients that have no token: through the relay, at `localhost`.
+    #[must_use]
+    pub fn relayed(&self, name: &str) -> String {
+        format!("{}/{name}", self.relay.origin())
+    }
+
+    /// The route `name` itself, which is the resource that tokens must be for.
+    #[must_use]
+    pub fn url(&self, name: &str) -> String {
+        format!("{}/{name}", self.gateway.place().public_url())
+    }
+
+    /// A token of alice, of acme, for the route `name` and all that is on it.
+    #[must_use]
+    pub fn token(&self, name: &str) -> String {
+        token(&self.idp, &self.url(name))
+    }
+}
+
+fn token(idp: &MockIdp, resource: &str) -> String {
+    idp.token_with(resource, json!({"scope": "mcp:read mcp:write"}))
+}
+
+fn yaml(place: &Place, idp: &MockIdp, relay: &Relay, servers: &[(&str, &str)]) -> String {
+    let key = place.file("upstream-key", Front::KEY);
+    let key = key.display();
+    let names: Vec<_> = servers.iter().map(|(name, _)| *name).collect();
+    let server = place.server_yaml(&format!("  allowed_origins: [\"{}\"]\n", relay.origin()));
+    let (mut upstreams, mut routes) = (String::new(), String::new());
+    for (name, url) in servers {
+        let _ = write!(
+            upstreams,
+            "  {name}:\n    url: {url}\n    credential: {{ header: {{ name: x-api-key, value: {{ file: {key} }} }} }}\n"
+        );
+        let _ = write!(
+            routes,
+            "  {name}:\n    path: /{name}\n    upstream: {name}\n    scopes: [mcp:read]\n    tools:\n      \
+             - match: [\"*\"]\n        scopes: [mcp:write]\n        \
+             limits: {{ requests: 6000/1m, burst: 600, per: subject }}\n"
+        );
+    }
+    format!(
+        "{server}auth:\n  issuers:\n    - {issuer}tenants:\n  acme:\n    routes: [{names}]\n    \
+         limits: {{ requests: 60000/1m, burst: 6000, concurrent: 64 }}\nupstreams:\n{upstreams}routes:\n{routes}",
+        issuer = idp.issuer_yaml(6),
+        names = names.join(", "),
+    )
+}

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a run found, by the name of the scenario.
 #[derive(Clone, Debug, Default)]
@@ -102,8 +102,8 @@ fn scenario(directory: &str) -> Option<&str> {
     name.get(..end)
 }
 
-/// The directories of results, which for clients may be one level down.
-fn results(dir: &Path) -> Vec<std::path::PathBuf> {
+/// The directories of results, one for each scenario.
+fn results(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.filter(|path| path.join("checks.json").exists()).collect()
 }

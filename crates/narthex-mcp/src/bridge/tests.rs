@@ -59,4 +59,13 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         drop(message::parse(&bytes));
     }
+
+    #[test]
+    fn an_object_is_written_as_it_was_read(
+        members in prop::collection::btree_map(any::<String>(), any::<String>(), 0..8),
+    ) {
+        let text = serde_json::to_string(&members).expect("JSON");
+        let written = object(&text).to_json();
+        prop_assert_eq!(serde_json::from_str::<std::collections::BTreeMap<String, String>>(&written).ok(), Some(members));
+    }
 }

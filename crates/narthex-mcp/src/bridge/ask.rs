@@ -45,6 +45,8 @@ impl Ask {
     pub fn to_legacy(&self, elicitation_id: &str) -> Object {
         let mut params = self.params.clone();
         strip_meta(&mut params);
+        // Would make an old client run it as a task, of which nobody here would ever ask.
+        params.remove("task");
         if self.method == "elicitation/create" && params.string("mode").as_deref() == Some("url") {
             params.set_string("elicitationId", elicitation_id);
         }

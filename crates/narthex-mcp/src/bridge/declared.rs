@@ -127,7 +127,11 @@ impl Declared {
     /// The same text for declarations that mean the same, whatever the order of their members.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let plain = |object: &Object| serde_json::from_str::<Value>(&object.to_json()).unwrap_or_default();
+        // What is too deep or too large to be understood is at least not taken for something else.
+        let plain = |object: &Object| {
+            let text = object.to_json();
+            serde_json::from_str::<Value>(&text).map_or(text, |value| value.to_string())
+        };
         let info = self.client_info.as_ref().map(plain).unwrap_or_default();
         format!("{}{info}", plain(&self.portable()))
     }

@@ -16,6 +16,8 @@ mod object;
 pub mod params;
 pub mod result;
 pub mod schema;
+#[cfg(test)]
+mod tests;
 
 pub use object::{NotAnObject, Object};
 
@@ -41,7 +43,11 @@ pub mod meta {
 
 /// Takes the reserved keys out of `holder._meta`, and `_meta` itself if nothing is left in it.
 fn strip_meta(holder: &mut Object) {
-    let Some(mut inner) = holder.object("_meta") else { return };
+    let Some(mut inner) = holder.object("_meta") else {
+        // No object, or one with a member named twice: it could carry reserved keys past us.
+        holder.remove("_meta");
+        return;
+    };
     meta::RESERVED.iter().for_each(|key| drop(inner.remove(key)));
     if inner.is_empty() {
         holder.remove("_meta");

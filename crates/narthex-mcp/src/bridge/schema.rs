@@ -142,9 +142,10 @@ fn count_marks(schema: &Value) -> usize {
                 .iter()
                 .filter(|(name, _)| !is_data(name))
                 .map(|(name, value)| match (name.as_str(), value) {
-                    ("properties" | "patternProperties" | "$defs" | "definitions", Value::Object(named)) => {
-                        named.values().map(count_marks).sum()
-                    }
+                    (
+                        "properties" | "patternProperties" | "dependentSchemas" | "$defs" | "definitions",
+                        Value::Object(named),
+                    ) => named.values().map(count_marks).sum(),
                     _ => count_marks(value),
                 })
                 .sum::<usize>()

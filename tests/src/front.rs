@@ -28,10 +28,16 @@ impl Front {
 
     /// In front of servers, each a name and a URL; their routes are `/NAME`.
     pub async fn of_all(servers: &[(&str, &str)]) -> Self {
+        let servers: Vec<_> = servers.iter().map(|(name, url)| (*name, *url, "auto")).collect();
+        Self::speaking(&servers).await
+    }
+
+    /// [`Front::of_all`], for servers of which it is known what they speak: `protocol:` for each.
+    pub async fn speaking(servers: &[(&str, &str, &str)]) -> Self {
         let (idp, mut relay) = (MockIdp::start().await, Relay::bind().await);
         let gateway = GatewayProcess::start(|place| yaml(place, &idp, &relay, servers)).await;
         let public_url = gateway.place().public_url();
-        let paths = servers.iter().map(|(name, _)| format!("/{name}"));
+        let paths = servers.iter().map(|(name, ..)| format!("/{name}"));
         let tokens = paths.map(|path| (path.clone(), token(&idp, &format!("{public_url}{path}"))));
         relay.start(gateway.address(), tokens.collect());
         Self { idp, gateway, relay }
@@ -60,16 +66,16 @@ fn token(idp: &MockIdp, resource: &str) -> String {
     idp.token_with(resource, json!({"scope": "mcp:read mcp:write"}))
 }
 
-fn yaml(place: &Place, idp: &MockIdp, relay: &Relay, servers: &[(&str, &str)]) -> String {
+fn yaml(place: &Place, idp: &MockIdp, relay: &Relay, servers: &[(&str, &str, &str)]) -> String {
     let key = place.file("upstream-key", Front::KEY);
     let key = key.display();
-    let names: Vec<_> = servers.iter().map(|(name, _)| *name).collect();
+    let names: Vec<_> = servers.iter().map(|(name, ..)| *name).collect();
     let server = place.server_yaml(&format!("  allowed_origins: [\"{}\"]\n", relay.origin()));
     let (mut upstreams, mut routes) = (String::new(), String::new());
-    for (name, url) in servers {
+    for (name, url, protocol) in servers {
         let _ = write!(
             upstreams,
-            "  {name}:\n    url: {url}\n    credential: {{ header: {{ name: x-api-key, value: {{ file: {key} }} }} }}\n"
+            "  {name}:\n    url: {url}\n    protocol: {protocol}\n    credential: {{ header: {{ name: x-api-key, value: {{ file: {key} }} }} }}\n"
         );
         let _ = write!(
             routes,

@@ -7,6 +7,7 @@ mod real {
     mod hosts;
     mod introspection;
     mod matrix;
+    mod matrix_cross_era;
     mod peers;
     mod sessions;
     mod stage;

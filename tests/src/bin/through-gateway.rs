@@ -2,10 +2,11 @@
 //! and the client of PyPI's `mcp` is driven against that gateway.
 //!
 //! ```text
-//! through-gateway [--as REVISION] URL
+//! through-gateway [--as REVISION] [--protocol REVISION] URL
 //! ```
 //!
 //! `--as` has the client speak another revision than the one that the suite's server speaks.
+//! `--protocol` tells the gateway what the server speaks, so that it need not find out.
 //! `NARTHEX_BIN` has to name the gateway's binary.
 
 use narthex_tests::{Front, installed};
@@ -18,8 +19,10 @@ async fn main() -> ExitCode {
     let Some(url) = args.pop() else {
         return ExitCode::FAILURE;
     };
-    let revision = args.iter().position(|arg| arg == "--as").and_then(|at| args.get(at + 1));
-    let front = Front::of(&url).await;
+    let option = |name| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
+    let revision = option("--as");
+    let protocol = option("--protocol").map_or("auto", String::as_str);
+    let front = Front::speaking(&[("mcp", &url, protocol)]).await;
     let mut driver = Command::new(installed(".venv/bin/python"));
     driver.arg(installed(".venv/conformance/client.py")).arg(front.relayed("mcp"));
     if let Some(revision) = revision {

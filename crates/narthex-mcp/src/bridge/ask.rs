@@ -43,10 +43,8 @@ impl Ask {
     /// (2025-11-25, client/elicitation), unique among the session's: `elicitation_id`.
     #[must_use]
     pub fn to_legacy(&self, elicitation_id: &str) -> Object {
-        let mut params = self.params.clone();
-        strip_meta(&mut params);
-        // Would make an old client run it as a task, of which nobody here would ever ask.
-        params.remove("task");
+        // Neither a task, of which nobody would ever ask, nor a token of nobody's, nor the server's own id.
+        let mut params = Self::from_legacy(&self.method, &self.params).params;
         if self.method == "elicitation/create" && params.string("mode").as_deref() == Some("url") {
             params.set_string("elicitationId", elicitation_id);
         }

@@ -82,9 +82,12 @@ impl Declared {
     fn portable(&self) -> Object {
         let mut capabilities = self.capabilities.clone();
         capabilities.retain(|name| matches!(name, "elicitation" | "sampling" | "roots" | "experimental"));
-        if let Some(mut roots) = capabilities.object("roots") {
-            roots.remove("listChanged");
-            capabilities.set_object("roots", &roots);
+        match capabilities.object("roots") {
+            Some(mut roots) => {
+                roots.remove("listChanged");
+                capabilities.set_object("roots", &roots);
+            }
+            None => drop(capabilities.remove("roots")),
         }
         capabilities
     }

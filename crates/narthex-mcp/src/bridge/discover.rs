@@ -33,7 +33,7 @@ impl Account {
         Ok(Self {
             capabilities: result.object("capabilities").ok_or(BadAccount)?,
             server_info: result.object("_meta").and_then(|meta| meta.object(meta::SERVER_INFO)),
-            instructions: result.get("instructions").map(str::to_owned),
+            instructions: result.get("instructions").filter(|text| text.starts_with('"')).map(str::to_owned),
             versions: serde_json::from_str(versions).map_err(|_| BadAccount)?,
         })
     }
@@ -46,7 +46,7 @@ impl Account {
         Ok(Self {
             capabilities: result.object("capabilities").ok_or(BadAccount)?,
             server_info: result.object("serverInfo"),
-            instructions: result.get("instructions").map(str::to_owned),
+            instructions: result.get("instructions").filter(|text| text.starts_with('"')).map(str::to_owned),
             versions: vec![result.string("protocolVersion").ok_or(BadAccount)?],
         })
     }

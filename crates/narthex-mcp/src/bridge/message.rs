@@ -109,8 +109,20 @@ pub fn parse(text: &[u8]) -> Result<Vec<Incoming>, NotAMessage> {
 }
 
 fn one(object: &Object) -> Result<Incoming, NotAMessage> {
-    let id = object.get("id").filter(|id| *id != "null").map(str::to_owned);
-    if let Some(method) = object.string("method") {
+    if object.get("jsonrpc") != Some("\"2.0\"") {
+        return Err(NotAMessage);
+    }
+    let id = match object.get("id") {
+        None => None,
+        // Only an error may say that it does not know whom it answers.
+        Some("null") if object.get("error").is_some() => None,
+        Some(id) if id.starts_with(['"', '-']) || id.starts_with(|c: char| c.is_ascii_digit()) => {
+            Some(id.to_owned())
+        }
+        Some(_) => return Err(NotAMessage),
+    };
+    if object.get("method").is_some() {
+        let method = object.string("method").ok_or(NotAMessage)?;
         let params = match object.get("params") {
             None | Some("null") => Object::default(),
             Some(text) => Object::parse(text.as_bytes())?,

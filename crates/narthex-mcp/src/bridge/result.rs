@@ -56,6 +56,8 @@ pub fn to_modern(
     let mut result = result.clone();
     strip_meta(&mut result);
     result.set_string("resultType", "complete");
+    result.remove("ttlMs");
+    result.remove("cacheScope");
     if is_cacheable(method) {
         result.set_number("ttlMs", u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
         result.set_string("cacheScope", "private");

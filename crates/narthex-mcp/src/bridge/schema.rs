@@ -157,7 +157,8 @@ fn count_marks(schema: &Value) -> usize {
 
 /// Keywords whose value is data, not a schema.
 fn is_data(keyword: &str) -> bool {
-    matches!(keyword, "const" | "enum" | "default" | "examples" | "example") || keyword == MARK
+    matches!(keyword, "const" | "dependentRequired" | "enum" | "default" | "examples" | "example")
+        || keyword == MARK
 }
 
 fn is_token(name: &str) -> bool {
@@ -205,13 +206,16 @@ pub(super) fn tools_to_legacy(result: &mut Object) {
     let mut kept = Vec::with_capacity(tools.len());
     for text in tools {
         let Ok(mut tool) = Object::parse(text.get().as_bytes()) else { continue };
-        if let Some(schema) = tool.get("inputSchema").filter(|schema| schema.contains(MARK)) {
-            let Ok(mut schema) = serde_json::from_str::<Value>(schema) else { continue };
-            if ParamHeaders::from_schema(&schema).is_err() {
-                continue;
+        let schema = tool.get("inputSchema").and_then(|text| serde_json::from_str::<Value>(text).ok());
+        match ParamHeaders::from_schema(&schema.unwrap_or_default()) {
+            Err(BadAnnotation) => continue,
+            Ok(headers) if headers.is_empty() => {}
+            Ok(_) => {
+                if let Some(mut schema) = tool.object("inputSchema") {
+                    unmark(&mut schema);
+                    tool.set_object("inputSchema", &schema);
+                }
             }
-            unmark(&mut schema);
-            tool.set_json("inputSchema", schema.to_string());
         }
         if tool.object("outputSchema").is_none_or(|schema| schema.string("type").as_deref() != Some("object"))
         {
@@ -223,12 +227,17 @@ pub(super) fn tools_to_legacy(result: &mut Object) {
 }
 
 /// Takes the annotations out, along `properties` alone: that is the only place where they may stand.
-fn unmark(schema: &mut Value) {
-    let Some(members) = schema.as_object_mut() else { return };
-    members.remove(MARK);
-    if let Some(properties) = members.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.values_mut().for_each(unmark);
+fn unmark(schema: &mut Object) {
+    schema.remove(MARK);
+    let Some(mut properties) = schema.object("properties") else { return };
+    let names: Vec<String> = properties.iter().map(|(name, _)| name.to_owned()).collect();
+    for name in names {
+        if let Some(mut property) = properties.object(&name) {
+            unmark(&mut property);
+            properties.set_object(&name, &property);
+        }
     }
+    schema.set_object("properties", &properties);
 }
 
 /// Takes the tools with invalid annotations out of a `tools/list` result (a client's duty, 2026-07-28,

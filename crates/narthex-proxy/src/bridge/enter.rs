@@ -11,10 +11,12 @@ use crate::stage::credential::Credentialed;
 use crate::stage::forward::Answered;
 use crate::stage::frame::Verb;
 use crate::stage::permit::Permitted;
+use crate::stage::route::Routed;
 use crate::streams::StreamGuard;
 use http::StatusCode;
 use narthex_config::model::HttpLimits;
 use narthex_credentials::UpstreamCredential;
+use narthex_mcp::bridge::declared::Declared;
 use narthex_mcp::bridge::message::{self, Incoming};
 use narthex_mcp::session::BridgedSession;
 use narthex_policy::Permit;
@@ -137,7 +139,7 @@ async fn is_needed(shared: &Arc<Shared>, credentialed: &Credentialed<'_>, visit:
             None => {
                 let link = Link::of(shared, &credentialed.permitted, &credentialed.credential, visit);
                 // What cannot be found out is left to the server.
-                find_out(link).await == Some(false)
+                find_out(link, &declared(routed)).await == Some(false)
             }
         };
     }
@@ -145,12 +147,26 @@ async fn is_needed(shared: &Arc<Shared>, credentialed: &Credentialed<'_>, visit:
     upstream.speaks_http_sse() || is_initialize(routed) && upstream.eras.legacy(visit.started) == Some(false)
 }
 
-fn is_initialize(routed: &crate::stage::route::Routed<'_>) -> bool {
+fn is_initialize(routed: &Routed<'_>) -> bool {
     routed.scanned.message().is_some_and(|message| message.method == "initialize")
 }
 
+/// What the client says of itself, to be said in its stead.
+fn declared(routed: &Routed<'_>) -> Declared {
+    let body = routed.scanned.body.map(|body| message::parse(&body.bytes));
+    let Some(Ok([Incoming::Request { params, .. }])) = body.as_ref().map(|m| m.as_deref()) else {
+        return Declared::default();
+    };
+    let said = if routed.revision.is_modern() {
+        Declared::from_meta(params)
+    } else {
+        Declared::from_initialize(params)
+    };
+    said.unwrap_or_default()
+}
+
 /// Asks the server whether it speaks 2026-07-28, once for all who want to know.
-async fn find_out(mut link: Link) -> Option<bool> {
+async fn find_out(mut link: Link, declared: &Declared) -> Option<bool> {
     let route: Arc<RouteEntry> = Arc::clone(&link.route);
     let eras = &route.upstream.eras;
     let _asking = eras.asking.lock().await;
@@ -158,7 +174,7 @@ async fn find_out(mut link: Link) -> Option<bool> {
         return Some(known);
     }
     let mut slot = link.enter().ok()?;
-    let found = modern::probe(&mut link).await;
+    let found = modern::probe(&mut link, declared).await;
     super::link::report(&mut slot, &found);
     let speaks = found.ok()??;
     tracing::info!(upstream = %route.upstream.id, modern = speaks, "found out which era the server speaks");
@@ -198,7 +214,7 @@ pub(crate) async fn reconsider<'b>(
         return Ok(Err(answered));
     }
     let link = Link::of(shared, &answered.permitted, &answered.credential, visit);
-    if find_out(link).await != Some(true) {
+    if find_out(link, &declared(routed)).await != Some(true) {
         return Ok(Err(answered));
     }
     eras.learn_legacy(false, Instant::now());

@@ -68,7 +68,7 @@ pub(crate) struct ModernCall {
     rounds: usize,
     next_id: u64,
     client_token: Option<String>,
-    /// The tools were listed anew because the server disagreed about headers.
+    /// It was sent again because the server disagreed about headers or the revision.
     refreshed: bool,
     replayable: bool,
     /// The client's refusal of something that it was asked.
@@ -130,6 +130,10 @@ impl ModernCall {
                 Incoming::Error { error, .. } if self.may_refresh(&error) => {
                     self.refreshed = true;
                     refresh(&mut self.link, &self.declared, &self.schemas).await;
+                    self.send_again(&self.params.clone()).await?;
+                }
+                Incoming::Error { error, .. } if speaks_ours(&error) && !self.refreshed => {
+                    self.refreshed = true;
                     self.send_again(&self.params.clone()).await?;
                 }
                 Incoming::Error { error, .. } => {
@@ -295,10 +299,15 @@ async fn list_tools(link: &mut Link, declared: &Declared) -> Result<Schemas, Ref
 async fn ask(link: &mut Link, method: &str, wanted: &Object, declared: &Declared) -> Result<Object, Refusal> {
     let params = params::to_modern(wanted, declared, REVISION, None, None);
     let mut heard = post(link, 1, method, &params, None, true).await?;
+    let mut again = true;
     loop {
         match heard.reader.next().await? {
             Some(Incoming::Result { result, .. }) => return Ok(result),
             Some(Incoming::Notification { .. }) => {}
+            Some(Incoming::Error { error, .. }) if speaks_ours(&error) && again => {
+                again = false;
+                heard = post(link, 2, method, &params, None, true).await?;
+            }
             _ => return Err(malformed("an error for an answer")),
         }
     }
@@ -313,13 +322,23 @@ pub(crate) async fn discover(link: &mut Link, declared: &Declared) -> Result<Acc
     Account::from_discover(&result).map_err(|e| malformed(&e.to_string()))
 }
 
+/// Whether an error says that another revision has to be chosen, and ours is among them (2026-07-28,
+/// basic/versioning). It comes before anything is done.
+fn speaks_ours(error: &RpcError) -> bool {
+    let supported = error.data.as_ref().and_then(|data| data.array("supported")).unwrap_or_default();
+    error.code == i64::from(rpc::UNSUPPORTED_PROTOCOL_VERSION)
+        && supported
+            .iter()
+            .any(|name| serde_json::from_str::<&str>(name.get()).is_ok_and(|name| name == REVISION))
+}
+
 /// Whether the server speaks 2026-07-28; `None` if its answer does not tell (2026-07-28, basic/versioning:
 /// a recognised error of that revision says so as well).
 ///
 /// # Errors
 /// It cannot be reached.
-pub(crate) async fn probe(link: &mut Link) -> Result<Option<bool>, Refusal> {
-    let params = params::to_modern(&Object::default(), &Declared::default(), REVISION, None, None);
+pub(crate) async fn probe(link: &mut Link, declared: &Declared) -> Result<Option<bool>, Refusal> {
+    let params = params::to_modern(&Object::default(), declared, REVISION, None, None);
     let fields = fields("server/discover", &params, None);
     let mut heard = link.post(&fields, message::request("1", "server/discover", &params), true).await?;
     match heard.status.as_u16() {
@@ -335,10 +354,7 @@ pub(crate) async fn probe(link: &mut Link) -> Result<Option<bool>, Refusal> {
             .is_ok_and(|account| account.versions.iter().any(|v| v == REVISION)),
         Ok(Ok(Some(Incoming::Error { error, .. }))) => match error.code {
             -32020 | -32021 => true,
-            -32022 => {
-                let supported = error.data.and_then(|data| data.get("supported").map(str::to_owned));
-                supported.is_some_and(|supported| supported.contains(REVISION))
-            }
+            -32022 => speaks_ours(&error),
             -32601 => missing,
             _ => false,
         },

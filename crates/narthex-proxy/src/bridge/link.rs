@@ -65,6 +65,11 @@ impl Link {
         Self { token: None, ..self.clone() }
     }
 
+    /// The trace that its requests belong to.
+    pub(crate) fn traceparent(&self) -> Option<&str> {
+        self.common.iter().find(|(name, _)| name == "traceparent").and_then(|(_, value)| value.to_str().ok())
+    }
+
     pub(crate) fn upstream(&self) -> &Arc<Upstream> {
         &self.route.upstream
     }
@@ -214,7 +219,7 @@ fn common_fields(facts: &crate::facts::Facts, visit: &Visit) -> Fields {
     let mut fields = vec![(HeaderName::from_static("x-request-id"), visit.request_id.value().clone())];
     if let Some(parent) = &visit.traceparent {
         fields.push((HeaderName::from_static("traceparent"), parent.clone()));
-        if let Some(state) = facts.tracestate.as_ref().filter(|state| state.len() <= 512) {
+        if let Some(state) = facts.tracestate_of(parent) {
             fields.push((HeaderName::from_static("tracestate"), state.clone()));
         }
     }

@@ -52,9 +52,9 @@ pub(crate) async fn answer(
     let caller = Arc::clone(&job.link.caller);
     let mut out = Out::new(shared, &caller, job.stream.take(), session, visit, shutdown);
     let answered = if job.modern {
-        Box::pin(front::modern::answer(*job, &mut out)).await
+        front::modern::answer(*job, &mut out).await
     } else {
-        Box::pin(front::legacy::answer(*job, &mut out)).await
+        front::legacy::answer(*job, &mut out).await
     };
     let gone = out.gone;
     visit.upstream_time = Some(begun.elapsed());

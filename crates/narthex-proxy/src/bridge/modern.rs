@@ -88,7 +88,8 @@ impl ModernCall {
         let mut slot = link.enter()?;
         let client_token = params::progress_token(start.params);
         let token = client_token.as_ref().map(|_| TOKEN);
-        let params = params::to_modern(start.params, start.declared, REVISION, Some(start.level), token);
+        let mut params = params::to_modern(start.params, start.declared, REVISION, Some(start.level), token);
+        params::set_trace(&mut params, link.traceparent());
         if start.method == "tools/call" && start.schemas.get().is_none() {
             refresh(&mut link, start.declared, start.schemas).await;
         }

@@ -44,10 +44,10 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
     }
     let session = job.session.take().ok_or(Refusal::SessionRequired)?;
     let shared = Arc::clone(&job.link.shared);
-    let live = shared.bridge.live.take_up(*session, job.link.owner(), job.bounds)?;
+    let live = shared.bridge.live.take_up(*session, job.link.owner(), job.bounds).await?;
     match job.verb {
         Verb::Delete => {
-            shared.bridge.live.end(&live);
+            shared.bridge.live.end(&live).await;
             out.reply(StatusCode::NO_CONTENT, None, None).await
         }
         Verb::Get => standalone::answer(live, job.link, job.last_event_id, job.bounds, out).await,
@@ -77,7 +77,7 @@ async fn initialize(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
         opened.seal(&snapshot.sealer, &binding, out.visit.now + SESSION_LIFETIME).map_err(internal)?;
     let result = account.to_initialize(revision);
     let shared = Arc::clone(&job.link.shared);
-    let live = shared.bridge.live.take_up(opened, job.link.owner(), job.bounds)?;
+    let live = shared.bridge.live.take_up(opened, job.link.owner(), job.bounds).await?;
     let _ = live.account.set(account);
     out.reply(StatusCode::OK, Some(message::result(&id, &result)), Some(&handle)).await
 }
@@ -188,7 +188,10 @@ impl Front {
         match method {
             "ping" => {}
             "logging/setLevel" => match params.string("level").filter(|level| severity(level).is_some()) {
-                Some(level) => *self.live.level.lock() = Some(level),
+                Some(level) => {
+                    *self.live.level.lock() = Some(level);
+                    self.link.shared.bridge.live.save(&self.live).await;
+                }
                 None => return fail(rpc::INVALID_PARAMS, "unknown log level"),
             },
             "resources/subscribe" | "resources/unsubscribe" => {

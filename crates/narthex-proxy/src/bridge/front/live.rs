@@ -3,28 +3,30 @@
 //! What such a session was opened with is in its handle, so any replica can go on with it, and one that was
 //! put aside can be taken up again. What changes while it lives (log level, subscriptions, streams) is here.
 
+use super::kept::Kept;
 use super::log::Logs;
 use crate::bridge::enter::Bounds;
 use crate::bridge::modern::SchemaCache;
 use crate::bridge::quota::{Full, Quota};
 use crate::refusal::Refusal;
+use crate::stage::inspect::SESSION_LIFETIME;
 use dashmap::DashMap;
 use narthex_mcp::bridge::discover::Account;
 use narthex_mcp::bridge::message::RpcError;
 use narthex_mcp::seal::HandleError;
 use narthex_mcp::session::BridgedSession;
+use narthex_store::{Capacity, Key, Store};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-/// Sessions that were ended are remembered for at least so long.
-const TOMBSTONE: Duration = Duration::from_secs(3600);
-/// At most so many of them; a client that ends a session has no reason to go on with it.
-const TOMBSTONES: usize = 20_000;
+/// What is kept of sessions that are not in use: values, and bytes of them.
+const KEPT: (usize, usize) = (100_000, 16 << 20);
 
 /// What a client answered: a result as JSON text, or an error.
 pub(super) type Reply = Result<String, RpcError>;
@@ -58,22 +60,31 @@ pub(crate) struct LiveSession {
     ended: AtomicBool,
 }
 
-/// All sessions in use.
-#[derive(Debug, Default)]
+/// All sessions in use, and what is kept of the others.
+#[derive(Debug)]
 pub(crate) struct LiveSessions {
     sessions: DashMap<String, Arc<LiveSession>>,
-    ended: DashMap<String, Instant>,
+    store: Arc<dyn Store>,
     quota: Quota,
 }
 
+impl Default for LiveSessions {
+    fn default() -> Self {
+        let entries = NonZeroUsize::new(KEPT.0).unwrap_or(NonZeroUsize::MIN);
+        let capacity = Capacity { entries, bytes: KEPT.1 };
+        let store = Arc::new(narthex_store::Memory::new(capacity, Arc::new(Instant::now)));
+        Self { sessions: DashMap::new(), store, quota: Quota::default() }
+    }
+}
+
 impl LiveSession {
-    fn new(opened: BridgedSession, owner: String) -> Self {
+    fn new(opened: BridgedSession, owner: String, kept: Kept) -> Self {
         Self {
             opened,
             owner,
-            level: Mutex::default(),
+            level: Mutex::new(kept.level),
             logs: Logs::default(),
-            uris: Mutex::default(),
+            uris: Mutex::new(kept.uris),
             schemas: Arc::default(),
             account: tokio::sync::OnceCell::new(),
             listener: Mutex::default(),
@@ -175,7 +186,7 @@ impl LiveSessions {
     ///
     /// # Errors
     /// It was ended, or there are too many.
-    pub(super) fn take_up(
+    pub(super) async fn take_up(
         &self,
         opened: BridgedSession,
         owner: String,
@@ -188,7 +199,8 @@ impl LiveSessions {
             *live.used.lock() = Instant::now();
             return Ok(Arc::clone(&live));
         }
-        if self.ended.contains_key(&opened.id) {
+        let kept = self.kept(&opened.id).await;
+        if kept.ended {
             return Err(Refusal::Session(HandleError::Expired));
         }
         if let Err(full) = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions) {
@@ -196,7 +208,7 @@ impl LiveSessions {
             let again = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions);
             again.map_err(|_| Refusal::TooManySessions)?;
         }
-        let new = Arc::new(LiveSession::new(opened, owner));
+        let new = Arc::new(LiveSession::new(opened, owner, kept));
         match self.sessions.entry(new.opened.id.clone()) {
             dashmap::Entry::Occupied(first) => {
                 let first = Arc::clone(first.get());
@@ -210,11 +222,32 @@ impl LiveSessions {
         }
     }
 
-    /// Ends a session for good.
-    pub(super) fn end(&self, live: &LiveSession) {
-        if self.ended.len() < TOMBSTONES {
-            self.ended.insert(live.opened.id.clone(), Instant::now());
+    async fn kept(&self, id: &str) -> Kept {
+        match self.store.get(&key(id)).await {
+            Ok(text) => text.and_then(|text| Kept::parse(&text)).unwrap_or_default(),
+            // The handle has the rest, and it is the caller's own.
+            Err(error) => {
+                tracing::warn!(reason = error.reason(), "cannot look up a session");
+                Kept::default()
+            }
         }
+    }
+
+    async fn keep(&self, id: &str, kept: &Kept) {
+        if let Err(error) = self.store.put(&key(id), kept.to_json().into(), SESSION_LIFETIME).await {
+            tracing::warn!(reason = error.reason(), "cannot keep a session");
+        }
+    }
+
+    /// Keeps what has changed in a session.
+    pub(super) async fn save(&self, live: &LiveSession) {
+        let (level, uris) = (live.level.lock().clone(), live.uris.lock().clone());
+        self.keep(&live.opened.id, &Kept { ended: false, level, uris }).await;
+    }
+
+    /// Ends a session for good.
+    pub(super) async fn end(&self, live: &LiveSession) {
+        self.keep(&live.opened.id, &Kept { ended: true, ..Kept::default() }).await;
         live.stop();
         if self.sessions.remove(&live.opened.id).is_some() {
             self.quota.give_back(&live.owner);
@@ -243,7 +276,6 @@ impl LiveSessions {
         for id in idle {
             self.remove(&id, is_idle);
         }
-        self.ended.retain(|_, at| now.saturating_duration_since(*at) < TOMBSTONE);
     }
 
     fn remove(&self, id: &str, may: impl Fn(&Arc<LiveSession>) -> bool) {
@@ -256,4 +288,8 @@ impl LiveSessions {
     pub(crate) fn count(&self) -> usize {
         self.quota.total()
     }
+}
+
+fn key(session: &str) -> Key {
+    Key::new("bridged-session", &[session])
 }

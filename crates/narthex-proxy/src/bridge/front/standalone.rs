@@ -145,7 +145,10 @@ pub(super) async fn subscribe(
     }
     let honoured = listen(live, link, bounds).await;
     match honoured {
-        Ok(filter) if !on || filter.uris.contains(uri) => Ok(true),
+        Ok(filter) if !on || filter.uris.contains(uri) => {
+            link.shared.bridge.live.save(live).await;
+            Ok(true)
+        }
         outcome => {
             live.uris.lock().remove(uri);
             outcome.map(|_| false)

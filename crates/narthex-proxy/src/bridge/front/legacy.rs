@@ -52,7 +52,7 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
         }
         Verb::Get => standalone::answer(live, job.link, job.last_event_id, job.bounds, out).await,
         Verb::Post => {
-            let mut front = Front { live, link: job.link, bounds: job.bounds, stream: None };
+            let mut front = Front { live, link: job.link, bounds: job.bounds, as_task: false, stream: None };
             front.messages(job.messages, job.batch, out).await
         }
     }
@@ -97,16 +97,18 @@ pub(super) async fn account(
 }
 
 /// One POST of a client's.
-struct Front {
-    live: Arc<LiveSession>,
-    link: Link,
-    bounds: Bounds,
+pub(super) struct Front {
+    pub(super) live: Arc<LiveSession>,
+    pub(super) link: Link,
+    pub(super) bounds: Bounds,
+    /// The call that is being made is to be a task.
+    as_task: bool,
     /// Where its events are noted, once there are any.
     stream: Option<u64>,
 }
 
 /// How a call ended, for its stream.
-enum Ended {
+pub(super) enum Ended {
     /// With this message.
     Said(String),
     /// Without one: the client does not want it any more.
@@ -210,7 +212,7 @@ impl Front {
             "server/discover" | "subscriptions/listen" => {
                 return fail(rpc::METHOD_NOT_FOUND, "Method not found");
             }
-            _ if method.starts_with("tasks/") => return fail(rpc::METHOD_NOT_FOUND, "Method not found"),
+            _ if method.starts_with("tasks/") => return self.task(id, method, params, out).await,
             _ => return self.call(id, method, params, out).await,
         }
         Ok(Ended::Said(message::result(id, &Object::default())))
@@ -224,6 +226,7 @@ impl Front {
         out: &mut Out<'_>,
     ) -> Result<Ended, Refusal> {
         let running = self.live.begin(id);
+        self.as_task = method == "tools/call" && params.has("task") && self.has_tasks().await;
         let call = tokio::select! {
             biased;
             call = self.begin(method, params) => call,
@@ -246,7 +249,10 @@ impl Front {
     }
 
     async fn begin(&mut self, method: &str, params: &Object) -> Result<Call, Refusal> {
-        let declared = self.live.opened.declared.clone();
+        let mut declared = self.live.opened.declared.clone();
+        if self.as_task {
+            declared = declared.with_tasks();
+        }
         let replayable = is_replayable_method(method);
         if self.link.upstream().speaks_http_sse() {
             let shared = Arc::clone(&self.link.shared);
@@ -257,7 +263,7 @@ impl Front {
                 // Without its messages the call still does what it is for.
                 let _ = session.set_level(&mut link, &level).await;
             }
-            let start = legacy::Start { method, params, replayable };
+            let start = legacy::Start { method, params, replayable, task: false };
             return match LegacyCall::begin(link, session, &start).await {
                 Ok(call) => Ok(Call::Legacy(Box::new(call))),
                 Err(NotBegun::Refused(refusal)) => Err(refusal),
@@ -328,7 +334,10 @@ impl Front {
                 },
                 Step::Done(mut result) => {
                     if method == "tools/list" {
-                        self.listed(&mut result);
+                        self.listed(&mut result).await;
+                    }
+                    if self.as_task {
+                        result = self.created(result, out).await?;
                     }
                     return Ok(Ended::Said(message::result(id, &result)));
                 }
@@ -347,12 +356,57 @@ impl Front {
         params.string("level").and_then(|level| severity(&level)) >= wanted
     }
 
-    fn listed(&self, result: &mut Object) {
+    async fn listed(&self, result: &mut Object) {
         let names = schema::names(result);
         self.link.upstream().catalogue.learn(names.iter().map(String::as_str));
         let policy = &self.link.route.policy;
         if policy.hides_tools() {
             schema::retain(result, |name| policy.may_list(name));
+        }
+        if self.has_tasks().await {
+            schema::set_task_support(result, Some("optional"));
+        }
+    }
+
+    /// [`Front::ask`] on behalf of a task. `None`: the client gave it up, or does not answer.
+    pub(super) async fn ask_for_task(
+        &mut self,
+        asks: Vec<(String, Ask)>,
+        running: &Running,
+        out: &mut Out<'_>,
+    ) -> Result<Option<Vec<Response>>, Refusal> {
+        match self.ask(asks, running, out).await? {
+            Asked::Answered(responses) => Ok(Some(responses)),
+            Asked::Unanswered | Asked::Cancelled => Ok(None),
+        }
+    }
+
+    /// Waits. Whether to go on.
+    pub(super) async fn pause(
+        &self,
+        wait: std::time::Duration,
+        running: &Running,
+        out: &mut Out<'_>,
+    ) -> Result<bool, Refusal> {
+        let until = Instant::now() + wait;
+        loop {
+            tokio::select! {
+                biased;
+                () = running.cancelled() => return Ok(false),
+                () = tokio::time::sleep_until(until) => return Ok(true),
+                aside = out.aside(false) => match aside {
+                    Aside::Quiet => out.comment().await?,
+                    // The result can be asked for again.
+                    Aside::Gone => {
+                        out.leave();
+                        return Ok(false);
+                    }
+                    Aside::Expired | Aside::Stopping => {
+                        out.cut("ended");
+                        return Ok(false);
+                    }
+                },
+            }
         }
     }
 

@@ -222,6 +222,11 @@ impl LiveSessions {
         }
     }
 
+    /// Where what outlives a request is kept.
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
     async fn kept(&self, id: &str) -> Kept {
         match self.store.get(&key(id)).await {
             Ok(text) => text.and_then(|text| Kept::parse(&text)).unwrap_or_default(),

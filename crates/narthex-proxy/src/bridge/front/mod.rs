@@ -8,5 +8,7 @@ mod log;
 pub(crate) mod modern;
 mod out;
 mod standalone;
+mod tasks_legacy;
+mod tasks_modern;
 
 pub(crate) use out::Out;

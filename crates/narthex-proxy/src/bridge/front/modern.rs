@@ -15,14 +15,14 @@ use narthex_mcp::bridge::ask::{self, Ask, Asked};
 use narthex_mcp::bridge::declared::{Declared, severity};
 use narthex_mcp::bridge::error::{self, Modern};
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
-use narthex_mcp::bridge::{Object, meta, params, result, schema};
+use narthex_mcp::bridge::{Object, meta, params, result, schema, task};
 use narthex_mcp::headers::decode_value;
 use narthex_mcp::{request_state, rpc, seal};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// Methods that this revision no longer has, and those of tasks, which are not bridged.
+/// Methods that this revision no longer has.
 const REMOVED: [&str; 5] =
     ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
@@ -72,7 +72,8 @@ pub(crate) async fn answer(job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
     let request = Request { id, method, params, declared };
     let mut front = Front { link, request, bounds };
     match front.request.method.as_str() {
-        method if REMOVED.contains(&method) || method.starts_with("tasks/") => front.unknown(out).await,
+        method if REMOVED.contains(&method) => front.unknown(out).await,
+        method if method.starts_with("tasks/") => front.task(out).await,
         "server/discover" => front.discover(out).await,
         "subscriptions/listen" => super::listen::answer(front.link, front.request, bounds, out).await,
         _ => front.call(state.as_deref(), &param_headers, out).await,
@@ -80,19 +81,24 @@ pub(crate) async fn answer(job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
 }
 
 /// One request being answered.
-struct Front {
-    link: Link,
-    request: Request,
-    bounds: Bounds,
+pub(super) struct Front {
+    pub(super) link: Link,
+    pub(super) request: Request,
+    pub(super) bounds: Bounds,
 }
 
 impl Front {
-    async fn unknown(&self, out: &mut Out<'_>) -> Result<(), Refusal> {
+    pub(super) async fn unknown(&self, out: &mut Out<'_>) -> Result<(), Refusal> {
         let error = RpcError::new(rpc::METHOD_NOT_FOUND, "Method not found");
         self.fail(StatusCode::NOT_FOUND, &error, out).await
     }
 
-    async fn fail(&self, status: StatusCode, error: &RpcError, out: &mut Out<'_>) -> Result<(), Refusal> {
+    pub(super) async fn fail(
+        &self,
+        status: StatusCode,
+        error: &RpcError,
+        out: &mut Out<'_>,
+    ) -> Result<(), Refusal> {
         out.last(status, None, message::error(&self.request.id, error)).await
     }
 
@@ -102,7 +108,7 @@ impl Front {
         out.last(StatusCode::OK, None, message::result(&self.request.id, &result)).await
     }
 
-    async fn session(&mut self) -> Result<Arc<Session>, Refusal> {
+    pub(super) async fn session(&mut self) -> Result<Arc<Session>, Refusal> {
         let memory = Arc::clone(&self.link.shared);
         memory.bridge.sessions.get(&mut self.link, &self.request.declared, self.bounds).await
     }
@@ -152,7 +158,9 @@ impl Front {
                 return self.fail(status, &error, out).await;
             }
             let replayable = is_replayable_method(&self.request.method);
-            let start = Start { method: &self.request.method, params: &self.request.params, replayable };
+            let task = self.runs_as_task(&session).await;
+            let (method, params) = (&self.request.method, &self.request.params);
+            let start = Start { method, params, replayable, task };
             let begun = tokio::select! {
                 biased;
                 begun = LegacyCall::begin(self.link.clone(), session, &start) => begun,
@@ -246,6 +254,12 @@ impl Front {
             match step {
                 Ok(Step::Note(method, params)) => self.note(&method, &params, out).await?,
                 Ok(Step::Asks(asks)) => return self.suspend(call, asks, out).await,
+                Ok(Step::Done(created)) if call.is_task() && created.object("task").is_some() => {
+                    match self.created(&call, &created, out).await? {
+                        Some(result) => call = result,
+                        None => return Ok(()),
+                    }
+                }
                 Ok(Step::Done(result)) => return self.done(&call, result, out).await,
                 Ok(Step::Failed(error)) => return self.failed(&call, &error, out).await,
                 Err(refusal) if out.is_stream() => {
@@ -293,6 +307,9 @@ impl Front {
         self.link.upstream().catalogue.learn(names.iter().map(String::as_str));
         let schemas = schema::read(result);
         schema::drop_invalid(result, &schemas);
+        if task::is_offered(&session.account.capabilities) {
+            schema::set_task_support(result, None);
+        }
         if !self.request.params.has("cursor") && !result.has("nextCursor") {
             session.learn(Some(Arc::new(schemas)));
         }

@@ -10,7 +10,7 @@ use crate::bridge::legacy::Listening;
 use crate::bridge::link::Link;
 use crate::bridge::modern;
 use crate::refusal::Refusal;
-use narthex_mcp::bridge::discover::without_reserved;
+use narthex_mcp::bridge::discover::{Account, without_reserved};
 use narthex_mcp::bridge::listen::Filter;
 use narthex_mcp::bridge::message::{self, Incoming};
 use std::sync::Arc;
@@ -156,16 +156,26 @@ pub(super) async fn subscribe(
     }
 }
 
+/// What the server says of itself, asked once in a session.
+pub(super) async fn account_of<'l>(
+    live: &'l LiveSession,
+    link: &Link,
+    bounds: Bounds,
+) -> Result<&'l Account, Refusal> {
+    let declared = &live.opened.declared;
+    let asked = live.account.get_or_try_init(|| {
+        let mut link = link.clone();
+        async move { account(&mut link, declared, bounds).await }
+    });
+    asked.await
+}
+
 /// Listens anew, for all that is wanted now. What the server will tell of.
 async fn listen(live: &Arc<LiveSession>, link: &Link, bounds: Bounds) -> Result<Filter, Refusal> {
     let _one_at_a_time = live.listening.lock().await;
     let mut link = link.clone();
     let declared = &live.opened.declared;
-    let account = live.account.get_or_try_init(|| {
-        let mut link = link.clone();
-        async move { account(&mut link, declared, bounds).await }
-    });
-    let account = account.await?;
+    let account = account_of(live, &link, bounds).await?;
     let uris = live.uris.lock().clone();
     let wanted = Filter { tools: true, prompts: true, resources: true, uris }.within(account);
     if wanted.is_empty() {

@@ -62,6 +62,7 @@ pub(crate) struct LegacyCall {
     fresh: bool,
     reconnects: usize,
     finished: bool,
+    task: bool,
     _slot: Slot,
 }
 
@@ -80,7 +81,12 @@ pub(crate) struct Start<'a> {
     pub(crate) params: &'a Object,
     /// Sending it twice does no harm.
     pub(crate) replayable: bool,
+    /// It is to go on as a task (2025-11-25, basic/utilities/tasks).
+    pub(crate) task: bool,
 }
+
+/// How long a server is asked to keep a task, in milliseconds.
+const TASK_TTL: &str = r#"{"ttl":3600000}"#;
 
 /// Why a call did not begin.
 pub(crate) enum NotBegun {
@@ -105,7 +111,10 @@ impl LegacyCall {
         let id = session.next_id();
         let token = format!("\"p{id}\"");
         let client_token = params::progress_token(start.params);
-        let params = params::to_legacy(start.params, client_token.as_ref().map(|_| &*token));
+        let mut params = params::to_legacy(start.params, client_token.as_ref().map(|_| &*token));
+        if start.task {
+            params.set_json("task", TASK_TTL);
+        }
         let body = message::request(&id, start.method, &params);
         let sent = session.send(&mut link, &id, body, start.replayable).await;
         report(&mut slot, &sent);
@@ -142,6 +151,7 @@ impl LegacyCall {
             fresh: false,
             reconnects: 0,
             finished: false,
+            task: start.task,
             _slot: slot,
         })
     }
@@ -173,7 +183,22 @@ impl LegacyCall {
 
     fn show(&mut self) -> Step {
         self.fresh = false;
-        Step::Asks(self.asks.iter().map(|open| (open.key.clone(), open.ask.clone())).collect())
+        Step::Asks(self.asks())
+    }
+
+    /// What is still to be answered.
+    pub(crate) fn asks(&self) -> Vec<(String, Ask)> {
+        self.asks.iter().map(|open| (open.key.clone(), open.ask.clone())).collect()
+    }
+
+    /// Whether it was to go on as a task.
+    pub(crate) fn is_task(&self) -> bool {
+        self.task
+    }
+
+    /// Nobody needs the answer, and the server need not be told.
+    pub(crate) fn forget(mut self) {
+        self.finished = true;
     }
 
     fn take(&mut self, incoming: Incoming) -> Option<Step> {
@@ -200,7 +225,8 @@ impl LegacyCall {
             self.session.tell_later(&self.link, message::result(&id, &Object::default()));
         } else if is_ask(method) && self.session.declared.may_ask(method, params) {
             self.asked += 1;
-            let key = format!("ask-{}", self.asked);
+            // Unique in the session, as a task has more than one call.
+            let key = format!("ask-{}-{}", self.id, self.asked);
             self.asks.push(Open { key, id, ask: Ask::from_legacy(method, params) });
             self.fresh = true;
         } else {

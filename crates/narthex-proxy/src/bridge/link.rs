@@ -82,6 +82,12 @@ impl Link {
         self.upstream().enter(Instant::now()).map_err(Refusal::Busy)
     }
 
+    /// Whose share of what is bounded is used.
+    pub(crate) fn whose(&self) -> String {
+        let parts = [self.caller.tenant.as_str(), &self.caller.issuer, &self.caller.subject];
+        parts.map(|part| format!("{}:{part}", part.len())).concat()
+    }
+
     /// Whom what is kept for this caller belongs to: no two callers, routes or servers share one.
     pub(crate) fn owner(&self) -> String {
         let (caller, upstream) = (&self.caller, self.upstream());

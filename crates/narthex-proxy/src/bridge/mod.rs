@@ -58,8 +58,17 @@ pub(crate) async fn answer(
     };
     let gone = out.gone;
     visit.upstream_time = Some(begun.elapsed());
-    // A client that is gone needs no answer.
-    if gone || visit.streaming { Ok(()) } else { answered }
+    match answered {
+        // On a stream that has begun, nothing can be said but that it ends too early.
+        Err(refusal) if visit.streaming && !gone => {
+            tracing::warn!(reason = refusal.reason(), detail = refusal.detail(), "a stream broke off");
+            visit.cut = Some(refusal.reason());
+            Ok(())
+        }
+        // A client that is gone needs no answer.
+        _ if gone => Ok(()),
+        answered => answered,
+    }
 }
 
 /// What the bridge remembers from one request to the next, for as long as the process lives.

@@ -2,6 +2,7 @@
 //! speaks HTTP+SSE.
 
 use super::Out;
+use super::event_id;
 use super::live::{LiveSession, Reply, Running};
 use super::log::Keep;
 use super::out::Aside;
@@ -23,7 +24,6 @@ use narthex_mcp::bridge::discover::{Account, negotiate};
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::{Object, schema};
 use narthex_mcp::rpc;
-use narthex_mcp::seal::Purpose;
 use narthex_mcp::session::BridgedSession;
 use narthex_mcp::sse::{self, Fields};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
     }
     let session = job.session.take().ok_or(Refusal::SessionRequired)?;
     let shared = Arc::clone(&job.link.shared);
-    let live = shared.bridge.live.take_up(*session, job.link.owner(), job.bounds).await?;
+    let live = shared.bridge.live.take_up(*session, &job.link, job.bounds).await?;
     match job.verb {
         Verb::Delete => {
             shared.bridge.live.end(&live).await;
@@ -77,7 +77,7 @@ async fn initialize(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
         opened.seal(&snapshot.sealer, &binding, out.visit.now + SESSION_LIFETIME).map_err(internal)?;
     let result = account.to_initialize(revision);
     let shared = Arc::clone(&job.link.shared);
-    let live = shared.bridge.live.take_up(opened, job.link.owner(), job.bounds).await?;
+    let live = shared.bridge.live.take_up(opened, &job.link, job.bounds).await?;
     let _ = live.account.set(account);
     out.reply(StatusCode::OK, Some(message::result(&id, &result)), Some(&handle)).await
 }
@@ -128,7 +128,7 @@ impl Front {
             let (id, method, params) = match message {
                 Incoming::Request { id, method, params } => (id, method, params),
                 other => {
-                    self.heard(other).await;
+                    self.heard(other)?;
                     continue;
                 }
             };
@@ -165,10 +165,11 @@ impl Front {
     }
 
     /// Takes a notification or a response.
-    async fn heard(&mut self, message: Incoming) {
+    fn heard(&self, message: Incoming) -> Result<(), Refusal> {
+        let node = &self.link.shared.bridge.node;
         match message {
-            Incoming::Result { id, result } => self.live.deliver(&id, Ok(result.to_json())),
-            Incoming::Error { id: Some(id), error } => self.live.deliver(&id, Err(error)),
+            Incoming::Result { id, result } => self.live.deliver(&id, Ok(result.to_json()), node)?,
+            Incoming::Error { id: Some(id), error } => self.live.deliver(&id, Err(error), node)?,
             Incoming::Notification { method, params } if method == "notifications/cancelled" => {
                 if let Some(id) = params.get("requestId") {
                     self.live.cancel(id);
@@ -177,6 +178,7 @@ impl Front {
             // The others are about the session itself, or about what 2026-07-28 does not know.
             _ => {}
         }
+        Ok(())
     }
 
     async fn request(
@@ -239,8 +241,7 @@ impl Front {
         match ended {
             // The client has been told that this is a stream: the rest can only be said on it.
             Err(refusal) if out.is_stream() => {
-                tracing::debug!(upstream = %self.link.upstream().id, detail = refusal.detail(), "call broke off");
-                out.visit.cut = Some("upstream_broken");
+                out.note_failure(&refusal);
                 let error = RpcError::new(rpc::INTERNAL_ERROR, "The MCP server failed to answer");
                 Ok(Ended::Said(message::error(id, &error)))
             }
@@ -420,7 +421,7 @@ impl Front {
         let live = Arc::clone(&self.live);
         let mut waiting = Vec::with_capacity(asks.len());
         for (key, ask) in asks {
-            let (id, reply) = live.expect();
+            let (id, reply) = live.expect(&self.link.shared.bridge.node);
             let pending = Pending { live: Arc::clone(&live), id };
             let elicitation = format!("{}-{}", live.opened.id, pending.id.trim_matches('"'));
             let params = ask.to_legacy(&elicitation);
@@ -481,14 +482,14 @@ impl Front {
                 // come back even if nothing else reaches it.
                 if self.live.opened.revision == Revision::V2025_11_25 {
                     let number = self.live.logs.append(stream, "", keep);
-                    let id = event_id(&self.live, &self.link, stream, number, out);
+                    let id = event_id::seal(&self.live, &self.link, stream, number, out);
                     out.raw(encode(id.as_deref(), "")).await?;
                 }
                 stream
             }
         };
         let number = self.live.logs.append(stream, data, keep);
-        let id = event_id(&self.live, &self.link, stream, number, out);
+        let id = event_id::seal(&self.live, &self.link, stream, number, out);
         out.raw(encode(id.as_deref(), data)).await
     }
 }
@@ -522,30 +523,4 @@ pub(super) fn encode(id: Option<&str>, data: &str) -> bytes::Bytes {
     // Neither the name nor a sealed id has a line break in it.
     let _ = sse::encode(&fields, &mut event);
     event.into()
-}
-
-/// The `id` of an event: good for this caller, on this route, in this session. `None`: it cannot be
-/// sealed, and not be resumed from.
-pub(super) fn event_id(
-    live: &LiveSession,
-    link: &Link,
-    stream: u64,
-    number: u64,
-    out: &Out<'_>,
-) -> Option<String> {
-    let payload = format!("{} {stream} {number}", live.opened.id);
-    let binding = bind(&link.route, &link.caller);
-    let expires = out.visit.now + SESSION_LIFETIME;
-    out.visit.snapshot.sealer.seal(Purpose::EventId, &binding, payload.as_bytes(), expires).ok()
-}
-
-/// Stream and number of an event of this session.
-pub(super) fn open_event_id(id: &str, live: &LiveSession, link: &Link, out: &Out<'_>) -> Option<(u64, u64)> {
-    let binding = bind(&link.route, &link.caller);
-    let payload = out.visit.snapshot.sealer.open(Purpose::EventId, &binding, id, out.visit.now).ok()?;
-    let text = String::from_utf8(payload).ok()?;
-    let mut parts = text.split(' ');
-    let session = parts.next()?;
-    let (stream, number) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    (session == live.opened.id).then_some((stream, number))
 }

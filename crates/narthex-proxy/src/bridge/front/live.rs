@@ -6,6 +6,7 @@
 use super::kept::Kept;
 use super::log::Logs;
 use crate::bridge::enter::Bounds;
+use crate::bridge::link::Link;
 use crate::bridge::modern::SchemaCache;
 use crate::bridge::quota::{Full, Quota};
 use crate::refusal::Refusal;
@@ -28,6 +29,9 @@ use tokio::task::AbortHandle;
 /// What is kept of sessions that are not in use: values, and bytes of them.
 const KEPT: (usize, usize) = (100_000, 16 << 20);
 
+/// How the ids of our requests to clients begin.
+const ASKED: &str = "narthex/";
+
 /// What a client answered: a result as JSON text, or an error.
 pub(super) type Reply = Result<String, RpcError>;
 
@@ -36,6 +40,8 @@ pub(super) type Reply = Result<String, RpcError>;
 pub(crate) struct LiveSession {
     pub(super) opened: BridgedSession,
     owner: String,
+    /// Whose share it is of.
+    whose: String,
     /// From which level on log messages are wanted, once the client has said.
     pub(super) level: Mutex<Option<String>>,
     pub(super) logs: Logs,
@@ -78,10 +84,11 @@ impl Default for LiveSessions {
 }
 
 impl LiveSession {
-    fn new(opened: BridgedSession, owner: String, kept: Kept) -> Self {
+    fn new(opened: BridgedSession, owner: String, whose: String, kept: Kept) -> Self {
         Self {
             opened,
             owner,
+            whose,
             level: Mutex::new(kept.level),
             logs: Logs::default(),
             uris: Mutex::new(kept.uris),
@@ -99,9 +106,11 @@ impl LiveSession {
         }
     }
 
-    /// Registers a request to the client: its id as JSON text, and where its answer will come.
-    pub(super) fn expect(&self) -> (String, oneshot::Receiver<Reply>) {
-        let id = format!("\"narthex-{}\"", self.next.fetch_add(1, Ordering::Relaxed) + 1);
+    /// Registers a request to the client: its id as JSON text, which names this node, and where its
+    /// answer will come.
+    pub(super) fn expect(&self, node: &str) -> (String, oneshot::Receiver<Reply>) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = format!("\"{ASKED}{node}/{number}\"");
         let (sender, receiver) = oneshot::channel();
         self.pending.lock().insert(id.clone(), sender);
         (id, receiver)
@@ -112,11 +121,19 @@ impl LiveSession {
         self.pending.lock().remove(id);
     }
 
-    /// Takes a client's answer. Nobody may be waiting for it.
-    pub(super) fn deliver(&self, id: &str, reply: Reply) {
+    /// Takes a client's answer. Nobody may be waiting for it any more.
+    ///
+    /// # Errors
+    /// It is another node that waits.
+    pub(super) fn deliver(&self, id: &str, reply: Reply, node: &str) -> Result<(), Refusal> {
+        let asker = id.trim_matches('"').strip_prefix(ASKED).and_then(|rest| rest.split('/').next());
+        if asker.is_some_and(|asker| asker != node) {
+            return Err(Refusal::HeldElsewhere);
+        }
         if let Some(sender) = self.pending.lock().remove(id) {
             let _ = sender.send(reply);
         }
+        Ok(())
     }
 
     /// Registers a request of the client's, so that it can be cancelled.
@@ -189,9 +206,10 @@ impl LiveSessions {
     pub(super) async fn take_up(
         &self,
         opened: BridgedSession,
-        owner: String,
+        link: &Link,
         bounds: Bounds,
     ) -> Result<Arc<LiveSession>, Refusal> {
+        let (owner, whose) = (link.owner(), link.whose());
         if let Some(live) = self.sessions.get(&opened.id) {
             if live.owner != owner {
                 return Err(Refusal::Session(HandleError::Foreign));
@@ -203,16 +221,16 @@ impl LiveSessions {
         if kept.ended {
             return Err(Refusal::Session(HandleError::Expired));
         }
-        if let Err(full) = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions) {
-            self.put_aside(&owner, full);
-            let again = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions);
+        if let Err(full) = self.quota.take(&whose, bounds.sessions_per_caller, bounds.sessions) {
+            self.put_aside(&whose, full);
+            let again = self.quota.take(&whose, bounds.sessions_per_caller, bounds.sessions);
             again.map_err(|_| Refusal::TooManySessions)?;
         }
-        let new = Arc::new(LiveSession::new(opened, owner, kept));
+        let new = Arc::new(LiveSession::new(opened, owner, whose, kept));
         match self.sessions.entry(new.opened.id.clone()) {
             dashmap::Entry::Occupied(first) => {
                 let first = Arc::clone(first.get());
-                self.quota.give_back(&new.owner);
+                self.quota.give_back(&new.whose);
                 Ok(first)
             }
             dashmap::Entry::Vacant(empty) => {
@@ -255,16 +273,16 @@ impl LiveSessions {
         self.keep(&live.opened.id, &Kept { ended: true, ..Kept::default() }).await;
         live.stop();
         if self.sessions.remove(&live.opened.id).is_some() {
-            self.quota.give_back(&live.owner);
+            self.quota.give_back(&live.whose);
         }
     }
 
-    /// Puts the session aside that has been idle the longest: of the owner, if it has too many, else of all.
-    fn put_aside(&self, owner: &str, full: Full) {
+    /// Puts the session aside that has been idle the longest: of the caller, if it has too many, else of all.
+    fn put_aside(&self, whose: &str, full: Full) {
         let candidates = self
             .sessions
             .iter()
-            .filter(|live| (full == Full::All || live.owner == owner) && Arc::strong_count(live) == 1);
+            .filter(|live| (full == Full::All || live.whose == whose) && Arc::strong_count(live) == 1);
         let longest = candidates.map(|live| (*live.used.lock(), live.key().clone())).min();
         if let Some((_, id)) = longest {
             self.remove(&id, |live| Arc::strong_count(live) == 1);
@@ -285,7 +303,7 @@ impl LiveSessions {
 
     fn remove(&self, id: &str, may: impl Fn(&Arc<LiveSession>) -> bool) {
         if let Some((_, live)) = self.sessions.remove_if(id, |_, live| may(live)) {
-            self.quota.give_back(&live.owner);
+            self.quota.give_back(&live.whose);
         }
     }
 

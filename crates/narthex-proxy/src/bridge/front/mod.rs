@@ -1,5 +1,6 @@
 //! Being a server to clients: of 2026-07-28 ([`modern`]) and before ([`legacy`]).
 
+mod event_id;
 mod kept;
 pub(crate) mod legacy;
 mod listen;

@@ -36,8 +36,8 @@ pub(super) struct Request {
 
 /// What the `requestState` of a bridged call says.
 enum State<'s> {
-    /// The call is on hold, at this node, under this name.
-    Held { node: &'s str, id: &'s str },
+    /// The call is on hold, at this node, under this name, until then (seconds since 1970).
+    Held { node: &'s str, id: &'s str, until: u64 },
     /// The client was to visit URLs; then the call is made for the first time.
     Visit,
 }
@@ -50,8 +50,8 @@ impl<'s> State<'s> {
         if text == Self::VISIT {
             return Some(Self::Visit);
         }
-        let (node, id) = text.strip_prefix(Self::HELD)?.split_once(':')?;
-        Some(Self::Held { node, id })
+        let mut parts = text.strip_prefix(Self::HELD)?.split(':');
+        Some(Self::Held { node: parts.next()?, id: parts.next()?, until: parts.next()?.parse().ok()? })
     }
 }
 
@@ -128,7 +128,11 @@ impl Front {
             None => self.begin(headers, out).await,
             // An upstream's own, from before it was spoken to in another era.
             Some(None) => Err(invalid),
-            Some(Some(State::Held { node, id })) => {
+            Some(Some(State::Held { node, id, until })) => {
+                // A node that is gone for good must not be looked for for ever.
+                if seconds(SystemTime::now()) > until {
+                    return Err(Refusal::RequestState(seal::HandleError::Expired));
+                }
                 if node != &*self.link.shared.bridge.node {
                     return Err(Refusal::HeldElsewhere);
                 }
@@ -263,9 +267,8 @@ impl Front {
                 Ok(Step::Done(result)) => return self.done(&call, result, out).await,
                 Ok(Step::Failed(error)) => return self.failed(&call, &error, out).await,
                 Err(refusal) if out.is_stream() => {
+                    out.note_failure(&refusal);
                     let error = RpcError::new(rpc::INTERNAL_ERROR, "The MCP server failed to answer");
-                    tracing::debug!(upstream = %self.link.upstream().id, detail = refusal.detail(), "call broke off");
-                    out.visit.cut = Some("upstream_broken");
                     return self.fail(StatusCode::OK, &error, out).await;
                 }
                 Err(refusal) => return Err(refusal),
@@ -358,11 +361,13 @@ impl Front {
         }
         let memory = &self.link.shared.bridge;
         let id = seal::random_id().map_err(|_| Refusal::Internal("no randomness"))?;
-        let state = format!("{}{}:{id}", State::HELD, memory.node);
         let room = self.bounds.room;
+        let until = seconds(SystemTime::now() + room.patience);
+        let state = format!("{}{}:{id}:{until}", State::HELD, memory.node);
         let held = Held {
             call,
             owner: self.link.owner(),
+            whose: self.link.whose(),
             arguments: arguments(&self.request.params),
             expires: Instant::now() + room.patience,
         };
@@ -397,4 +402,8 @@ impl Front {
 
 fn arguments(params: &Object) -> Value {
     params.get("arguments").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

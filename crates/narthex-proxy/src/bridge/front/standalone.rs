@@ -1,7 +1,8 @@
 //! The GET stream of an older client: what belongs to no request, and what it missed of a stream that broke.
 
 use super::Out;
-use super::legacy::{account, encode, event_id, open_event_id};
+use super::event_id;
+use super::legacy::{account, encode};
 use super::live::LiveSession;
 use super::log::{Keep, STANDALONE};
 use super::out::Aside;
@@ -32,7 +33,7 @@ pub(super) async fn answer(
     out: &mut Out<'_>,
 ) -> Result<(), Refusal> {
     let resumed = match &last_event_id {
-        Some(id) => Some(open_event_id(id, &live, &link, out).ok_or(Refusal::EventGone)?),
+        Some(id) => Some(event_id::open(id, &live, &link, bounds.room.patience, out)?),
         None => None,
     };
     let (stream, mut number) = match resumed {
@@ -66,7 +67,7 @@ pub(super) async fn answer(
             return out.finish().await;
         };
         for (next, data) in after.events {
-            let id = event_id(&live, &link, stream, next, out);
+            let id = event_id::seal(&live, &link, stream, next, out);
             out.raw(encode(id.as_deref(), &data)).await?;
             number = next;
             if stream == STANDALONE && !out.gone {

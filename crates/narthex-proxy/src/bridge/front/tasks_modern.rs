@@ -196,7 +196,8 @@ impl Front {
     fn hold(&self, id: &str, call: Box<LegacyCall>) -> Result<(), Refusal> {
         let (owner, room) = (self.link.owner(), self.bounds.room);
         let (key, expires) = (key(&owner, id), Instant::now() + room.patience);
-        let held = Held { call, owner, arguments: Value::Null, expires };
+        let whose = self.link.whose();
+        let held = Held { call, owner, whose, arguments: Value::Null, expires };
         let full = self.link.shared.bridge.suspended.hold(key, held, room);
         full.map_err(|_| Refusal::TooManySuspended)
     }

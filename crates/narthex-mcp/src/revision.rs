@@ -68,7 +68,8 @@ pub enum VersionError {
     /// the header has nothing to match.
     #[error("params._meta must have io.modelcontextprotocol/protocolVersion and clientCapabilities")]
     MissingMeta,
-    /// Not a revision that the gateway speaks: -32022.
+    /// Not a revision that the gateway speaks: -32022 if a request names it in `_meta`, as those of
+    /// 2026-07-28 do; -32600 if it is only in the header, as in those before.
     #[error("this protocol version is not supported")]
     Unsupported {
         /// What was asked for, cut to 64 characters.
@@ -93,6 +94,10 @@ impl VersionError {
         match self {
             Self::HeaderMismatch => rpc::HEADER_MISMATCH,
             Self::MissingMeta => rpc::INVALID_PARAMS,
+            // The code is one of 2026-07-28, which an older client must never see.
+            Self::Unsupported { supported, .. } if supported.len() > Revision::PER_REQUEST.len() => {
+                rpc::INVALID_REQUEST
+            }
             Self::Unsupported { .. } => rpc::UNSUPPORTED_PROTOCOL_VERSION,
             Self::Batch => rpc::INVALID_REQUEST,
         }
@@ -257,13 +262,14 @@ mod tests {
     #[test]
     fn an_unsupported_version_is_told_what_is_supported() {
         let error = VersionError::unsupported("1\"", &Revision::ALL);
-        assert_eq!(error.code(), -32022);
+        assert_eq!(error.code(), -32600, "no _meta, so no client of 2026-07-28");
         assert_eq!(
             error.data().unwrap(),
             r#"{"supported":["2026-07-28","2025-11-25","2025-06-18","2025-03-26"],"requested":"1\""}"#
         );
         // As servers do, and as `server/discover` of such a server says.
         let named = select_body(Some("2099-01-01"), &request(Some("2099-01-01"), true)).unwrap_err();
+        assert_eq!(named.code(), -32022);
         assert_eq!(named.data().unwrap(), r#"{"supported":["2026-07-28"],"requested":"2099-01-01"}"#);
     }
 }

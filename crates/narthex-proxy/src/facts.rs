@@ -96,6 +96,13 @@ impl Facts {
         }
     }
 
+    /// `tracestate`, if it belongs to `parent` and is of a sane length (W3C Trace Context §3.3).
+    pub(crate) fn tracestate_of(&self, parent: &HeaderValue) -> Option<&HeaderValue> {
+        const LONGEST: usize = 512;
+        let belongs = self.traceparent.as_ref() == Some(parent);
+        self.tracestate.as_ref().filter(|state| belongs && state.len() <= LONGEST)
+    }
+
     /// Whether any field that could go upstream carries `token`.
     pub(crate) fn leaks(&self, token: &str) -> bool {
         let carries = |v: &HeaderValue| leak::contains(v.as_bytes(), token.as_bytes());

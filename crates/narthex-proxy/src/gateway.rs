@@ -8,6 +8,7 @@ use crate::request_id::RequestId;
 use crate::snapshot::Snapshot;
 use crate::stage::record;
 use crate::streams::Streams;
+use crate::trace;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::Method;
@@ -201,7 +202,7 @@ fn begin(snapshot: Arc<Snapshot>, session: &ServerSession, remote: &Remote) -> V
     };
     let request_id = RequestId::of(&header.headers);
     let mut visit = Visit::begin(snapshot, request_id, verb, remote.0);
-    visit.traceparent = header.headers.get("traceparent").filter(|v| is_traceparent(v.as_bytes())).cloned();
+    visit.traceparent = trace::of_header(header.headers.get("traceparent"));
     visit
 }
 
@@ -220,20 +221,6 @@ impl Remote {
     }
 }
 
-/// W3C Trace Context §3.2.2, version 00.
-fn is_traceparent(value: &[u8]) -> bool {
-    let hex = |range: std::ops::Range<usize>| {
-        value[range].iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
-    };
-    value.len() == 55
-        && value.starts_with(b"00-")
-        && value[35] == b'-'
-        && value[52] == b'-'
-        && hex(3..35)
-        && hex(36..52)
-        && hex(53..55)
-}
-
 /// Gives the connection back if the exchange on it is over in good order.
 async fn finish(mut session: ServerSession, visit: &Visit, remote: Box<Remote>) -> Option<ReusedHttpStream> {
     if visit.cut.is_some_and(|cut| cut != "ended") {
@@ -244,23 +231,4 @@ async fn finish(mut session: ServerSession, visit: &Visit, remote: Box<Remote>) 
     settings.set_user_context(remote);
     let reusable = session.finish().await.ok()??;
     Some(ReusedHttpStream::from_reusable_stream(reusable, settings))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_well_formed_trace_parents_are_passed_on() {
-        assert!(is_traceparent(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        for bad in [
-            &b"00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"[..],
-            b"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-            b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01x",
-            b"00-short",
-            b"",
-        ] {
-            assert!(!is_traceparent(bad));
-        }
-    }
 }

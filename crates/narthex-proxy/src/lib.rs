@@ -21,6 +21,7 @@ mod stage;
 mod streams;
 mod strict;
 mod tls;
+mod trace;
 
 pub use gateway::Gateway;
 pub use service::{ServiceError, service};

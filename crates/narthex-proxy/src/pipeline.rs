@@ -36,7 +36,7 @@ pub(crate) async fn walk(
         Err(same_era) => same_era,
         Ok(job) => {
             drop(held);
-            return bridge::answer(shared, job, session, visit, shutdown).await;
+            return Box::pin(bridge::answer(shared, job, session, visit, shutdown)).await;
         }
     };
     let answered = forward::send(shared, credentialed, session, visit).await?;
@@ -44,7 +44,7 @@ pub(crate) async fn walk(
         Err(same_era) => same_era,
         Ok(job) => {
             drop(held);
-            return bridge::answer(shared, job, session, visit, shutdown).await;
+            return Box::pin(bridge::answer(shared, job, session, visit, shutdown)).await;
         }
     };
     let delivery = inspect::prepare(shared, answered, visit).await?;

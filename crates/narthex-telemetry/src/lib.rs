@@ -8,7 +8,7 @@ mod log;
 mod metrics;
 pub mod names;
 
-pub use access::{AccessLog, AccessRecord, Decision};
+pub use access::{AccessLog, AccessRecord, Decision, rfc3339};
 pub use events::Events;
 pub use log::{LogError, LogFormat, init_logging};
 pub use metrics::{FinishedCall, Metrics, RouteMetrics, Tally};

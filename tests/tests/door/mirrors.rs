@@ -132,7 +132,7 @@ async fn versions_that_nobody_speaks_are_refused() {
             .post(&stage.token(), &[("MCP-Protocol-Version", version)], &mcp::tools_call("echo", json!({})))
             .await;
         let right =
-            answer.status == 400 && answer.json()["error"]["code"] == -32022 && answer.json()["id"] == 1;
+            answer.status == 400 && answer.json()["error"]["code"] == -32600 && answer.json()["id"] == 1;
         failures.unless(right, version, || whole(&answer));
     }
     let verbs = ["GET", "DELETE"];

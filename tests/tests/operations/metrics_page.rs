@@ -52,6 +52,16 @@ async fn make_traffic(stage: &Stage) {
     stage.gateway.wait_for_metric("narthex_upstream_up{upstream=\"main\"}", |up| up == 1.0).await;
 }
 
+/// Makes the upstream an older server, in front of which a newer client's call is bridged.
+async fn bridge_a_call(stage: &Stage) {
+    stage.upstream.next(Answer::status(400));
+    let headers = mcp::stateless_headers("tools/list", None);
+    let body = mcp::stateless_request(5, "tools/list", json!({}));
+    let call = mcp::post("/tools", Some(&stage.token()), &headers, &body);
+    let bridged = mcp::exchange(stage.gateway.address(), &call).await.unwrap();
+    assert_eq!(bridged.status, 200, "{}", String::from_utf8_lossy(&bridged.body));
+}
+
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let rows = table(&read("docs/metrics.md"), "Metrics");
     let row = |cells: Vec<String>| {
@@ -64,6 +74,7 @@ fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
 #[tokio::test]
 async fn every_metric_is_as_it_is_documented_and_there_is_no_other() {
     let stage = busy_gateway().await;
+    bridge_a_call(&stage).await;
     let text = stage.gateway.metrics().await;
     let scraped = Exposition::read(&text);
     let documented = documented();

@@ -1,6 +1,6 @@
 //! What a client says of itself: once a session in the older revisions, on every request in 2026-07-28.
 
-use super::{Object, meta};
+use super::{Object, meta, task};
 use serde_json::Value;
 
 /// What a client has declared.
@@ -69,7 +69,11 @@ impl Declared {
         super::strip_meta(params);
         let mut inner = params.object("_meta").unwrap_or_default();
         inner.set_string(meta::PROTOCOL_VERSION, revision);
-        inner.set_object(meta::CLIENT_CAPABILITIES, &self.portable());
+        let mut capabilities = self.portable();
+        if task::is_declared(&self.capabilities) {
+            capabilities = task::declare(&capabilities);
+        }
+        inner.set_object(meta::CLIENT_CAPABILITIES, &capabilities);
         if let Some(info) = &self.client_info {
             inner.set_object(meta::CLIENT_INFO, info);
         }
@@ -90,6 +94,12 @@ impl Declared {
             None => drop(capabilities.remove("roots")),
         }
         capabilities
+    }
+
+    /// The same, for a call that may go on as a task.
+    #[must_use]
+    pub fn with_tasks(&self) -> Self {
+        Self { capabilities: task::declare(&self.capabilities), client_info: self.client_info.clone() }
     }
 
     /// Whether a server may ask this client for that: `elicitation/create` in the mode that `params` names,

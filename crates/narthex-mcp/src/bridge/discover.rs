@@ -1,6 +1,6 @@
 //! `server/discover` of 2026-07-28 and `initialize` of the revisions before.
 
-use super::{Object, meta, strip_meta};
+use super::{Object, meta, strip_meta, task};
 use crate::Revision;
 use crate::rpc::quote;
 use std::time::Duration;
@@ -51,13 +51,17 @@ impl Account {
         })
     }
 
-    /// The result of `initialize` for a legacy client. Extensions and tasks are not bridged.
+    /// The result of `initialize` for a legacy client. Of the extensions, only tasks are bridged.
     #[must_use]
     pub fn to_initialize(&self, revision: Revision) -> Object {
         let mut result = Object::default();
         result.set_string("protocolVersion", revision.as_str());
         let mut capabilities = self.capabilities.clone();
+        let tasks = task::is_declared(&capabilities) && revision == Revision::V2025_11_25;
         capabilities.retain(|name| !matches!(name, "extensions" | "tasks" | "experimental"));
+        if tasks {
+            capabilities.set_json("tasks", r#"{"cancel":{},"requests":{"tools":{"call":{}}}}"#);
+        }
         result.set_object("capabilities", &capabilities);
         let mut info = self.server_info.clone().unwrap_or_default();
         for (member, default) in [("name", "unknown"), ("version", "0")] {
@@ -80,7 +84,11 @@ impl Account {
         let versions: Vec<_> = Revision::PER_REQUEST.iter().map(|r| quote(r.as_str())).collect();
         result.set_json("supportedVersions", format!("[{}]", versions.join(",")));
         let mut capabilities = self.capabilities.clone();
+        let tasks = task::is_offered(&capabilities);
         capabilities.retain(|name| !matches!(name, "tasks" | "experimental" | "extensions"));
+        if tasks {
+            capabilities = task::declare(&capabilities);
+        }
         result.set_object("capabilities", &capabilities);
         if let Some(instructions) = &self.instructions {
             result.set_json("instructions", instructions.as_str());

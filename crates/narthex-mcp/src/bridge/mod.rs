@@ -16,6 +16,7 @@ mod object;
 pub mod params;
 pub mod result;
 pub mod schema;
+pub mod task;
 #[cfg(test)]
 mod tests;
 

@@ -61,6 +61,17 @@ pub fn progress_token(params: &Object) -> Option<String> {
     is_token.then(|| token.to_owned())
 }
 
+/// Says in `_meta` which trace the request belongs to, if it does not say so itself (2026-07-28,
+/// basic/index#_meta).
+pub fn set_trace(params: &mut Object, traceparent: Option<&str>) {
+    let Some(parent) = traceparent else { return };
+    let mut meta = params.object("_meta").unwrap_or_default();
+    if meta.get("traceparent").is_none() {
+        meta.set_string("traceparent", parent);
+        params.set_object("_meta", &meta);
+    }
+}
+
 fn set_progress_token(params: &mut Object, token: Option<&str>) {
     let Some(mut meta) = params.object("_meta").or_else(|| token.map(|_| Object::default())) else { return };
     match token {

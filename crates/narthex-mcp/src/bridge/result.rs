@@ -77,6 +77,8 @@ pub enum Answer {
     Complete(Object),
     /// Something is needed first.
     Asks(Asked),
+    /// It goes on as a task, in the server's words.
+    Task(Object),
 }
 
 /// A modern server's result for a legacy client.
@@ -89,6 +91,7 @@ pub fn to_legacy(method: &str, result: &Object) -> Result<Answer, BadResult> {
         Some(r#""input_required""#) if crate::request_state::may_ask(method) => {
             return Ok(Answer::Asks(Asked::parse(result)?));
         }
+        Some(r#""task""#) if method == "tools/call" => return Ok(Answer::Task(result.clone())),
         Some(_) => return Err(BadResult::Type),
     }
     let mut result = result.clone();

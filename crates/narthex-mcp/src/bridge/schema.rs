@@ -173,6 +173,8 @@ pub struct Schemas {
     pub mirrored: HashMap<String, ParamHeaders>,
     /// Tools that are not to be offered.
     pub invalid: HashSet<String>,
+    /// Tools that only run as tasks (2025-11-25, basic/utilities/tasks#tool-level-negotiation).
+    pub tasks: HashSet<String>,
 }
 
 impl Schemas {
@@ -180,6 +182,7 @@ impl Schemas {
     pub fn extend(&mut self, page: Self) {
         self.mirrored.extend(page.mirrored);
         self.invalid.extend(page.invalid);
+        self.tasks.extend(page.tasks);
     }
 }
 
@@ -190,6 +193,9 @@ pub fn read(result: &Object) -> Schemas {
     for tool in result.array("tools").unwrap_or_default() {
         let Ok(tool) = serde_json::from_str::<Value>(tool.get()) else { continue };
         let Some(name) = tool.get("name").and_then(Value::as_str) else { continue };
+        if tool["execution"]["taskSupport"] == "required" {
+            schemas.tasks.insert(name.to_owned());
+        }
         match ParamHeaders::from_schema(tool.get("inputSchema").unwrap_or(&Value::Null)) {
             Ok(headers) if headers.is_empty() => {}
             Ok(headers) => drop(schemas.mirrored.insert(name.to_owned(), headers)),
@@ -238,6 +244,28 @@ fn unmark(schema: &mut Object) {
         }
     }
     schema.set_object("properties", &properties);
+}
+
+/// Says of all tools whether they may run as tasks: in 2025-11-25 the client decides, and has to know;
+/// since then the server does.
+pub fn set_task_support(result: &mut Object, support: Option<&str>) {
+    let Some(tools) = result.array("tools") else { return };
+    let changed = tools.iter().filter_map(|text| {
+        let mut tool = Object::parse(text.get().as_bytes()).ok()?;
+        let mut execution = tool.object("execution").unwrap_or_default();
+        match support {
+            Some(support) => execution.set_string("taskSupport", support),
+            None => drop(execution.remove("taskSupport")),
+        }
+        if execution.is_empty() {
+            tool.remove("execution");
+        } else {
+            tool.set_object("execution", &execution);
+        }
+        serde_json::value::RawValue::from_string(tool.to_json()).ok()
+    });
+    let changed: Vec<_> = changed.collect();
+    result.set_array("tools", &changed);
 }
 
 /// Takes the tools with invalid annotations out of a `tools/list` result (a client's duty, 2026-07-28,

@@ -139,7 +139,7 @@ async fn is_needed(shared: &Arc<Shared>, credentialed: &Credentialed<'_>, visit:
             None => {
                 let link = Link::of(shared, &credentialed.permitted, &credentialed.credential, visit);
                 // What cannot be found out is left to the server.
-                find_out(link, &declared(routed)).await == Some(false)
+                Box::pin(find_out(link, &declared(routed))).await == Some(false)
             }
         };
     }
@@ -214,7 +214,7 @@ pub(crate) async fn reconsider<'b>(
         return Ok(Err(answered));
     }
     let link = Link::of(shared, &answered.permitted, &answered.credential, visit);
-    if find_out(link, &declared(routed)).await != Some(true) {
+    if Box::pin(find_out(link, &declared(routed))).await != Some(true) {
         return Ok(Err(answered));
     }
     eras.learn_legacy(false, Instant::now());

@@ -65,6 +65,11 @@ impl Link {
         Self { token: None, ..self.clone() }
     }
 
+    /// The trace that its requests belong to.
+    pub(crate) fn traceparent(&self) -> Option<&str> {
+        self.common.iter().find(|(name, _)| name == "traceparent").and_then(|(_, value)| value.to_str().ok())
+    }
+
     pub(crate) fn upstream(&self) -> &Arc<Upstream> {
         &self.route.upstream
     }
@@ -75,6 +80,12 @@ impl Link {
     /// It is taken for down, or saturated.
     pub(crate) fn enter(&self) -> Result<Slot, Refusal> {
         self.upstream().enter(Instant::now()).map_err(Refusal::Busy)
+    }
+
+    /// Whose share of what is bounded is used.
+    pub(crate) fn whose(&self) -> String {
+        let parts = [self.caller.tenant.as_str(), &self.caller.issuer, &self.caller.subject];
+        parts.map(|part| format!("{}:{part}", part.len())).concat()
     }
 
     /// Whom what is kept for this caller belongs to: no two callers, routes or servers share one.
@@ -214,7 +225,7 @@ fn common_fields(facts: &crate::facts::Facts, visit: &Visit) -> Fields {
     let mut fields = vec![(HeaderName::from_static("x-request-id"), visit.request_id.value().clone())];
     if let Some(parent) = &visit.traceparent {
         fields.push((HeaderName::from_static("traceparent"), parent.clone()));
-        if let Some(state) = facts.tracestate.as_ref().filter(|state| state.len() <= 512) {
+        if let Some(state) = facts.tracestate_of(parent) {
             fields.push((HeaderName::from_static("tracestate"), state.clone()));
         }
     }

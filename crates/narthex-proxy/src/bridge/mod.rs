@@ -52,14 +52,23 @@ pub(crate) async fn answer(
     let caller = Arc::clone(&job.link.caller);
     let mut out = Out::new(shared, &caller, job.stream.take(), session, visit, shutdown);
     let answered = if job.modern {
-        Box::pin(front::modern::answer(*job, &mut out)).await
+        front::modern::answer(*job, &mut out).await
     } else {
-        Box::pin(front::legacy::answer(*job, &mut out)).await
+        front::legacy::answer(*job, &mut out).await
     };
     let gone = out.gone;
     visit.upstream_time = Some(begun.elapsed());
-    // A client that is gone needs no answer.
-    if gone || visit.streaming { Ok(()) } else { answered }
+    match answered {
+        // On a stream that has begun, nothing can be said but that it ends too early.
+        Err(refusal) if visit.streaming && !gone => {
+            tracing::warn!(reason = refusal.reason(), detail = refusal.detail(), "a stream broke off");
+            visit.cut = Some(refusal.reason());
+            Ok(())
+        }
+        // A client that is gone needs no answer.
+        _ if gone => Ok(()),
+        answered => answered,
+    }
 }
 
 /// What the bridge remembers from one request to the next, for as long as the process lives.

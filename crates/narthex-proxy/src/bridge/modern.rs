@@ -13,7 +13,7 @@ use narthex_mcp::bridge::listen::{ACKNOWLEDGED, Filter};
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::result::{self, Answer};
 use narthex_mcp::bridge::schema::{self, Schemas};
-use narthex_mcp::bridge::{Object, error, params};
+use narthex_mcp::bridge::{Object, error, params, task};
 use narthex_mcp::headers::encode_value;
 use narthex_mcp::rpc;
 use narthex_upstreams::Slot;
@@ -88,7 +88,8 @@ impl ModernCall {
         let mut slot = link.enter()?;
         let client_token = params::progress_token(start.params);
         let token = client_token.as_ref().map(|_| TOKEN);
-        let params = params::to_modern(start.params, start.declared, REVISION, Some(start.level), token);
+        let mut params = params::to_modern(start.params, start.declared, REVISION, Some(start.level), token);
+        params::set_trace(&mut params, link.traceparent());
         if start.method == "tools/call" && start.schemas.get().is_none() {
             refresh(&mut link, start.declared, start.schemas).await;
         }
@@ -175,6 +176,11 @@ impl ModernCall {
         let asked = match result::to_legacy(&self.method, result) {
             Ok(Answer::Complete(result)) => return Ok(Some(Step::Done(result))),
             Ok(Answer::Asks(asked)) => asked,
+            Ok(Answer::Task(task)) => {
+                let id = task.string("taskId").ok_or_else(|| malformed("a task without an id"))?;
+                let created = task::created_for_legacy(&task::to_legacy(&task, &id));
+                return Ok(Some(Step::Done(created)));
+            }
             Err(bad) => return Ok(Some(Step::Failed(bad.to_error()))),
         };
         self.rounds += 1;
@@ -256,6 +262,7 @@ fn fields(method: &str, params: &Object, schemas: Option<&Schemas>) -> Fields {
     let named = match method {
         "tools/call" | "prompts/get" => params.string("name"),
         "resources/read" => params.string("uri"),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => params.string("taskId"),
         _ => None,
     };
     if let Some(name) = &named {
@@ -295,20 +302,37 @@ async fn list_tools(link: &mut Link, declared: &Declared) -> Result<Schemas, Ref
     Ok(all)
 }
 
-/// A short request whose result is all that matters.
+/// [`try_ask`], where an error is a failure of the server's.
 async fn ask(link: &mut Link, method: &str, wanted: &Object, declared: &Declared) -> Result<Object, Refusal> {
-    let params = params::to_modern(wanted, declared, REVISION, None, None);
+    try_ask(link, method, wanted, declared).await?.map_err(|_| malformed("an error for an answer"))
+}
+
+/// A short request whose result is all that matters.
+///
+/// # Errors
+/// The server cannot be reached. The inner error is its answer.
+pub(crate) async fn try_ask(
+    link: &mut Link,
+    method: &str,
+    wanted: &Object,
+    declared: &Declared,
+) -> Result<Result<Object, RpcError>, Refusal> {
+    let mut params = params::to_modern(wanted, declared, REVISION, None, None);
+    if let Some(responses) = wanted.get("inputResponses").filter(|_| method == "tasks/update") {
+        params.set_json("inputResponses", responses);
+    }
     let mut heard = post(link, 1, method, &params, None, true).await?;
     let mut again = true;
     loop {
         match heard.reader.next().await? {
-            Some(Incoming::Result { result, .. }) => return Ok(result),
+            Some(Incoming::Result { result, .. }) => return Ok(Ok(result)),
+            Some(Incoming::Error { error, .. }) if !speaks_ours(&error) || !again => return Ok(Err(error)),
             Some(Incoming::Notification { .. }) => {}
-            Some(Incoming::Error { error, .. }) if speaks_ours(&error) && again => {
+            Some(Incoming::Error { .. }) => {
                 again = false;
                 heard = post(link, 2, method, &params, None, true).await?;
             }
-            _ => return Err(malformed("an error for an answer")),
+            _ => return Err(malformed("no answer")),
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Held {
     pub(crate) call: Box<LegacyCall>,
     /// See [`super::link::Link::owner`].
     pub(crate) owner: String,
+    /// See [`super::link::Link::whose`].
+    pub(crate) whose: String,
     /// `params.arguments` of the call: what was permitted is what is resumed.
     pub(crate) arguments: Value,
     pub(crate) expires: Instant,
@@ -46,7 +48,7 @@ impl Suspended {
     /// # Errors
     /// There are too many; the call comes back.
     pub(crate) fn hold(&self, id: String, held: Held, room: Room) -> Result<(), Held> {
-        if self.quota.take(&held.owner, room.per_caller, room.calls).is_err() {
+        if self.quota.take(&held.whose, room.per_caller, room.calls).is_err() {
             return Err(held);
         }
         self.calls.insert(id, held);
@@ -57,7 +59,7 @@ impl Suspended {
     pub(crate) fn resume(&self, id: &str, owner: &str, arguments: &Value) -> Option<Held> {
         let (_, held) =
             self.calls.remove_if(id, |_, held| held.owner == owner && held.arguments == *arguments)?;
-        self.quota.give_back(&held.owner);
+        self.quota.give_back(&held.whose);
         Some(held)
     }
 
@@ -67,7 +69,7 @@ impl Suspended {
             self.calls.iter().filter(|entry| entry.expires <= now).map(|entry| entry.key().clone()).collect();
         for id in expired {
             if let Some((_, held)) = self.calls.remove_if(&id, |_, held| held.expires <= now) {
-                self.quota.give_back(&held.owner);
+                self.quota.give_back(&held.whose);
             }
         }
     }

@@ -166,7 +166,7 @@ fn trace_fields(header: &mut RequestHeader, permitted: &Permitted<'_>, visit: &V
     header.insert_header(HeaderName::from_static("x-request-id"), visit.request_id.value().clone())?;
     if let Some(parent) = &visit.traceparent {
         header.insert_header(HeaderName::from_static("traceparent"), parent.clone())?;
-        if let Some(state) = permitted.routed.inbound().facts.tracestate.as_ref().filter(|s| s.len() <= 512) {
+        if let Some(state) = permitted.routed.inbound().facts.tracestate_of(parent) {
             header.insert_header(HeaderName::from_static("tracestate"), state.clone())?;
         }
     }

@@ -6,6 +6,7 @@ use crate::record::{Visit, method_label};
 use crate::refusal::Refusal;
 use crate::stage::frame::Verb;
 use crate::stage::identify::Identified;
+use crate::trace;
 use http::HeaderValue;
 use narthex_mcp::{Body as Parsed, Kind, Message, request_state};
 use pingora::protocols::http::ServerSession;
@@ -91,6 +92,9 @@ fn note(said: &Parsed<'_>, visit: &mut Visit) {
         visit.method = "batch";
         return;
     };
+    if let Some(parent) = trace::of_meta(message.meta.traceparent.as_deref()) {
+        visit.traceparent = Some(parent);
+    }
     visit.rpc_id = message.id.filter(|_| message.kind == Kind::Request).map(Into::into);
     visit.method = if message.kind == Kind::Response { "response" } else { method_label(&message.method) };
     if message.is_tool_call() {

@@ -10,6 +10,7 @@ mod shard;
 mod time;
 
 pub use record::{AccessRecord, Decision};
+pub use time::rfc3339;
 
 use parking_lot::Mutex;
 use prometheus::IntCounter;

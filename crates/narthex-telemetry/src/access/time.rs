@@ -28,6 +28,14 @@ impl Stamp {
     }
 }
 
+/// `at` in UTC with milliseconds, by RFC 3339: `2026-11-22T21:45:42.123Z`. Times before 1970 are 1970.
+#[must_use]
+pub fn rfc3339(at: SystemTime) -> String {
+    let mut text = Vec::with_capacity(SECOND_LEN + 5);
+    Stamp::default().write(at, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 impl Default for Stamp {
     fn default() -> Self {
         Self { second: 0, text: format(0) }

@@ -2,6 +2,7 @@
 //! speaks HTTP+SSE.
 
 use super::Out;
+use super::event_id;
 use super::live::{LiveSession, Reply, Running};
 use super::log::Keep;
 use super::out::Aside;
@@ -23,7 +24,7 @@ use narthex_mcp::bridge::discover::{Account, negotiate};
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::{Object, schema};
 use narthex_mcp::rpc;
-use narthex_mcp::seal::{HandleError, Purpose};
+use narthex_mcp::seal::HandleError;
 use narthex_mcp::session::BridgedSession;
 use narthex_mcp::sse::{self, Fields};
 use std::sync::Arc;
@@ -49,15 +50,15 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
         return Err(Refusal::Session(HandleError::Expired));
     }
     let shared = Arc::clone(&job.link.shared);
-    let live = shared.bridge.live.take_up(*session, job.link.owner(), job.bounds)?;
+    let live = shared.bridge.live.take_up(*session, &job.link, job.bounds).await?;
     match job.verb {
         Verb::Delete => {
-            shared.bridge.live.end(&live);
+            shared.bridge.live.end(&live).await;
             out.reply(StatusCode::NO_CONTENT, None, None).await
         }
         Verb::Get => standalone::answer(live, job.link, job.last_event_id, job.bounds, out).await,
         Verb::Post => {
-            let mut front = Front { live, link: job.link, bounds: job.bounds, stream: None };
+            let mut front = Front { live, link: job.link, bounds: job.bounds, as_task: false, stream: None };
             front.messages(job.messages, job.batch, out).await
         }
     }
@@ -82,7 +83,7 @@ async fn initialize(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
         opened.seal(&snapshot.sealer, &binding, out.visit.now + SESSION_LIFETIME).map_err(internal)?;
     let result = account.to_initialize(revision);
     let shared = Arc::clone(&job.link.shared);
-    let live = shared.bridge.live.take_up(opened, job.link.owner(), job.bounds)?;
+    let live = shared.bridge.live.take_up(opened, &job.link, job.bounds).await?;
     let _ = live.account.set(account);
     out.reply(StatusCode::OK, Some(message::result(&id, &result)), Some(&handle)).await
 }
@@ -102,16 +103,18 @@ pub(super) async fn account(
 }
 
 /// One POST of a client's.
-struct Front {
-    live: Arc<LiveSession>,
-    link: Link,
-    bounds: Bounds,
+pub(super) struct Front {
+    pub(super) live: Arc<LiveSession>,
+    pub(super) link: Link,
+    pub(super) bounds: Bounds,
+    /// The call that is being made is to be a task.
+    as_task: bool,
     /// Where its events are noted, once there are any.
     stream: Option<u64>,
 }
 
 /// How a call ended, for its stream.
-enum Ended {
+pub(super) enum Ended {
     /// With this message.
     Said(String),
     /// Without one: the client does not want it any more.
@@ -131,7 +134,7 @@ impl Front {
             let (id, method, params) = match message {
                 Incoming::Request { id, method, params } => (id, method, params),
                 other => {
-                    self.heard(other).await;
+                    self.heard(other)?;
                     continue;
                 }
             };
@@ -168,10 +171,11 @@ impl Front {
     }
 
     /// Takes a notification or a response.
-    async fn heard(&mut self, message: Incoming) {
+    fn heard(&self, message: Incoming) -> Result<(), Refusal> {
+        let node = &self.link.shared.bridge.node;
         match message {
-            Incoming::Result { id, result } => self.live.deliver(&id, Ok(result.to_json())),
-            Incoming::Error { id: Some(id), error } => self.live.deliver(&id, Err(error)),
+            Incoming::Result { id, result } => self.live.deliver(&id, Ok(result.to_json()), node)?,
+            Incoming::Error { id: Some(id), error } => self.live.deliver(&id, Err(error), node)?,
             Incoming::Notification { method, params } if method == "notifications/cancelled" => {
                 if let Some(id) = params.get("requestId") {
                     self.live.cancel(id);
@@ -180,6 +184,7 @@ impl Front {
             // The others are about the session itself, or about what 2026-07-28 does not know.
             _ => {}
         }
+        Ok(())
     }
 
     async fn request(
@@ -193,7 +198,10 @@ impl Front {
         match method {
             "ping" => {}
             "logging/setLevel" => match params.string("level").filter(|level| severity(level).is_some()) {
-                Some(level) => *self.live.level.lock() = Some(level),
+                Some(level) => {
+                    *self.live.level.lock() = Some(level);
+                    self.link.shared.bridge.live.save(&self.live).await;
+                }
                 None => return fail(rpc::INVALID_PARAMS, "unknown log level"),
             },
             "resources/subscribe" | "resources/unsubscribe" => {
@@ -212,7 +220,7 @@ impl Front {
             "server/discover" | "subscriptions/listen" => {
                 return fail(rpc::METHOD_NOT_FOUND, "Method not found");
             }
-            _ if method.starts_with("tasks/") => return fail(rpc::METHOD_NOT_FOUND, "Method not found"),
+            _ if method.starts_with("tasks/") => return self.task(id, method, params, out).await,
             _ => return self.call(id, method, params, out).await,
         }
         Ok(Ended::Said(message::result(id, &Object::default())))
@@ -226,6 +234,7 @@ impl Front {
         out: &mut Out<'_>,
     ) -> Result<Ended, Refusal> {
         let running = self.live.begin(id);
+        self.as_task = method == "tools/call" && params.has("task") && self.has_tasks().await;
         let call = tokio::select! {
             biased;
             call = self.begin(method, params) => call,
@@ -238,8 +247,7 @@ impl Front {
         match ended {
             // The client has been told that this is a stream: the rest can only be said on it.
             Err(refusal) if out.is_stream() => {
-                tracing::debug!(upstream = %self.link.upstream().id, detail = refusal.detail(), "call broke off");
-                out.visit.cut = Some("upstream_broken");
+                out.note_failure(&refusal);
                 let error = RpcError::new(rpc::INTERNAL_ERROR, "The MCP server failed to answer");
                 Ok(Ended::Said(message::error(id, &error)))
             }
@@ -248,7 +256,10 @@ impl Front {
     }
 
     async fn begin(&mut self, method: &str, params: &Object) -> Result<Call, Refusal> {
-        let declared = self.live.opened.declared.clone();
+        let mut declared = self.live.opened.declared.clone();
+        if self.as_task {
+            declared = declared.with_tasks();
+        }
         let replayable = is_replayable_method(method);
         if self.link.upstream().speaks_http_sse() {
             let shared = Arc::clone(&self.link.shared);
@@ -259,7 +270,7 @@ impl Front {
                 // Without its messages the call still does what it is for.
                 let _ = session.set_level(&mut link, &level).await;
             }
-            let start = legacy::Start { method, params, replayable };
+            let start = legacy::Start { method, params, replayable, task: false };
             return match LegacyCall::begin(link, session, &start).await {
                 Ok(call) => Ok(Call::Legacy(Box::new(call))),
                 Err(NotBegun::Refused(refusal)) => Err(refusal),
@@ -330,7 +341,10 @@ impl Front {
                 },
                 Step::Done(mut result) => {
                     if method == "tools/list" {
-                        self.listed(&mut result);
+                        self.listed(&mut result).await;
+                    }
+                    if self.as_task {
+                        result = self.created(result, out).await?;
                     }
                     return Ok(Ended::Said(message::result(id, &result)));
                 }
@@ -349,12 +363,57 @@ impl Front {
         params.string("level").and_then(|level| severity(&level)) >= wanted
     }
 
-    fn listed(&self, result: &mut Object) {
+    async fn listed(&self, result: &mut Object) {
         let names = schema::names(result);
         self.link.upstream().catalogue.learn(names.iter().map(String::as_str));
         let policy = &self.link.route.policy;
         if policy.hides_tools() {
             schema::retain(result, |name| policy.may_list(name));
+        }
+        if self.has_tasks().await {
+            schema::set_task_support(result, Some("optional"));
+        }
+    }
+
+    /// [`Front::ask`] on behalf of a task. `None`: the client gave it up, or does not answer.
+    pub(super) async fn ask_for_task(
+        &mut self,
+        asks: Vec<(String, Ask)>,
+        running: &Running,
+        out: &mut Out<'_>,
+    ) -> Result<Option<Vec<Response>>, Refusal> {
+        match self.ask(asks, running, out).await? {
+            Asked::Answered(responses) => Ok(Some(responses)),
+            Asked::Unanswered | Asked::Cancelled => Ok(None),
+        }
+    }
+
+    /// Waits. Whether to go on.
+    pub(super) async fn pause(
+        &self,
+        wait: std::time::Duration,
+        running: &Running,
+        out: &mut Out<'_>,
+    ) -> Result<bool, Refusal> {
+        let until = Instant::now() + wait;
+        loop {
+            tokio::select! {
+                biased;
+                () = running.cancelled() => return Ok(false),
+                () = tokio::time::sleep_until(until) => return Ok(true),
+                aside = out.aside(false) => match aside {
+                    Aside::Quiet => out.comment().await?,
+                    // The result can be asked for again.
+                    Aside::Gone => {
+                        out.leave();
+                        return Ok(false);
+                    }
+                    Aside::Expired | Aside::Stopping => {
+                        out.cut("ended");
+                        return Ok(false);
+                    }
+                },
+            }
         }
     }
 
@@ -368,7 +427,7 @@ impl Front {
         let live = Arc::clone(&self.live);
         let mut waiting = Vec::with_capacity(asks.len());
         for (key, ask) in asks {
-            let (id, reply) = live.expect();
+            let (id, reply) = live.expect(&self.link.shared.bridge.node);
             let pending = Pending { live: Arc::clone(&live), id };
             let elicitation = format!("{}-{}", live.opened.id, pending.id.trim_matches('"'));
             let params = ask.to_legacy(&elicitation);
@@ -429,14 +488,14 @@ impl Front {
                 // come back even if nothing else reaches it.
                 if self.live.opened.revision == Revision::V2025_11_25 {
                     let number = self.live.logs.append(stream, "", keep);
-                    let id = event_id(&self.live, &self.link, stream, number, out);
+                    let id = event_id::seal(&self.live, &self.link, stream, number, out);
                     out.raw(encode(id.as_deref(), "")).await?;
                 }
                 stream
             }
         };
         let number = self.live.logs.append(stream, data, keep);
-        let id = event_id(&self.live, &self.link, stream, number, out);
+        let id = event_id::seal(&self.live, &self.link, stream, number, out);
         out.raw(encode(id.as_deref(), data)).await
     }
 }
@@ -470,30 +529,4 @@ pub(super) fn encode(id: Option<&str>, data: &str) -> bytes::Bytes {
     // Neither the name nor a sealed id has a line break in it.
     let _ = sse::encode(&fields, &mut event);
     event.into()
-}
-
-/// The `id` of an event: good for this caller, on this route, in this session. `None`: it cannot be
-/// sealed, and not be resumed from.
-pub(super) fn event_id(
-    live: &LiveSession,
-    link: &Link,
-    stream: u64,
-    number: u64,
-    out: &Out<'_>,
-) -> Option<String> {
-    let payload = format!("{} {stream} {number}", live.opened.id);
-    let binding = bind(&link.route, &link.caller);
-    let expires = out.visit.now + SESSION_LIFETIME;
-    out.visit.snapshot.sealer.seal(Purpose::EventId, &binding, payload.as_bytes(), expires).ok()
-}
-
-/// Stream and number of an event of this session.
-pub(super) fn open_event_id(id: &str, live: &LiveSession, link: &Link, out: &Out<'_>) -> Option<(u64, u64)> {
-    let binding = bind(&link.route, &link.caller);
-    let payload = out.visit.snapshot.sealer.open(Purpose::EventId, &binding, id, out.visit.now).ok()?;
-    let text = String::from_utf8(payload).ok()?;
-    let mut parts = text.split(' ');
-    let session = parts.next()?;
-    let (stream, number) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    (session == live.opened.id).then_some((stream, number))
 }

@@ -3,28 +3,34 @@
 //! What such a session was opened with is in its handle, so any replica can go on with it, and one that was
 //! put aside can be taken up again. What changes while it lives (log level, subscriptions, streams) is here.
 
+use super::kept::Kept;
 use super::log::Logs;
 use crate::bridge::enter::Bounds;
+use crate::bridge::link::Link;
 use crate::bridge::modern::SchemaCache;
 use crate::bridge::quota::{Full, Quota};
 use crate::refusal::Refusal;
+use crate::stage::inspect::SESSION_LIFETIME;
 use dashmap::DashMap;
 use narthex_mcp::bridge::discover::Account;
 use narthex_mcp::bridge::message::RpcError;
 use narthex_mcp::seal::HandleError;
 use narthex_mcp::session::BridgedSession;
+use narthex_store::{Capacity, Key, Store};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-/// Sessions that were ended are remembered for at least so long.
-const TOMBSTONE: Duration = Duration::from_secs(3600);
-/// At most so many of them; a client that ends a session has no reason to go on with it.
-const TOMBSTONES: usize = 20_000;
+/// What is kept of sessions that are not in use: values, and bytes of them.
+const KEPT: (usize, usize) = (100_000, 16 << 20);
+
+/// How the ids of our requests to clients begin.
+const ASKED: &str = "narthex/";
 
 /// What a client answered: a result as JSON text, or an error.
 pub(super) type Reply = Result<String, RpcError>;
@@ -34,6 +40,8 @@ pub(super) type Reply = Result<String, RpcError>;
 pub(crate) struct LiveSession {
     pub(super) opened: BridgedSession,
     owner: String,
+    /// Whose share it is of.
+    whose: String,
     /// From which level on log messages are wanted, once the client has said.
     pub(super) level: Mutex<Option<String>>,
     pub(super) logs: Logs,
@@ -58,22 +66,32 @@ pub(crate) struct LiveSession {
     ended: AtomicBool,
 }
 
-/// All sessions in use.
-#[derive(Debug, Default)]
+/// All sessions in use, and what is kept of the others.
+#[derive(Debug)]
 pub(crate) struct LiveSessions {
     sessions: DashMap<String, Arc<LiveSession>>,
-    ended: DashMap<String, Instant>,
+    store: Arc<dyn Store>,
     quota: Quota,
 }
 
+impl Default for LiveSessions {
+    fn default() -> Self {
+        let entries = NonZeroUsize::new(KEPT.0).unwrap_or(NonZeroUsize::MIN);
+        let capacity = Capacity { entries, bytes: KEPT.1 };
+        let store = Arc::new(narthex_store::Memory::new(capacity, Arc::new(Instant::now)));
+        Self { sessions: DashMap::new(), store, quota: Quota::default() }
+    }
+}
+
 impl LiveSession {
-    fn new(opened: BridgedSession, owner: String) -> Self {
+    fn new(opened: BridgedSession, owner: String, whose: String, kept: Kept) -> Self {
         Self {
             opened,
             owner,
-            level: Mutex::default(),
+            whose,
+            level: Mutex::new(kept.level),
             logs: Logs::default(),
-            uris: Mutex::default(),
+            uris: Mutex::new(kept.uris),
             schemas: Arc::default(),
             account: tokio::sync::OnceCell::new(),
             listener: Mutex::default(),
@@ -88,9 +106,11 @@ impl LiveSession {
         }
     }
 
-    /// Registers a request to the client: its id as JSON text, and where its answer will come.
-    pub(super) fn expect(&self) -> (String, oneshot::Receiver<Reply>) {
-        let id = format!("\"narthex-{}\"", self.next.fetch_add(1, Ordering::Relaxed) + 1);
+    /// Registers a request to the client: its id as JSON text, which names this node, and where its
+    /// answer will come.
+    pub(super) fn expect(&self, node: &str) -> (String, oneshot::Receiver<Reply>) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = format!("\"{ASKED}{node}/{number}\"");
         let (sender, receiver) = oneshot::channel();
         self.pending.lock().insert(id.clone(), sender);
         (id, receiver)
@@ -101,11 +121,19 @@ impl LiveSession {
         self.pending.lock().remove(id);
     }
 
-    /// Takes a client's answer. Nobody may be waiting for it.
-    pub(super) fn deliver(&self, id: &str, reply: Reply) {
+    /// Takes a client's answer. Nobody may be waiting for it any more.
+    ///
+    /// # Errors
+    /// It is another node that waits.
+    pub(super) fn deliver(&self, id: &str, reply: Reply, node: &str) -> Result<(), Refusal> {
+        let asker = id.trim_matches('"').strip_prefix(ASKED).and_then(|rest| rest.split('/').next());
+        if asker.is_some_and(|asker| asker != node) {
+            return Err(Refusal::HeldElsewhere);
+        }
         if let Some(sender) = self.pending.lock().remove(id) {
             let _ = sender.send(reply);
         }
+        Ok(())
     }
 
     /// Registers a request of the client's, so that it can be cancelled.
@@ -175,12 +203,13 @@ impl LiveSessions {
     ///
     /// # Errors
     /// It was ended, or there are too many.
-    pub(super) fn take_up(
+    pub(super) async fn take_up(
         &self,
         opened: BridgedSession,
-        owner: String,
+        link: &Link,
         bounds: Bounds,
     ) -> Result<Arc<LiveSession>, Refusal> {
+        let (owner, whose) = (link.owner(), link.whose());
         if let Some(live) = self.sessions.get(&opened.id) {
             if live.owner != owner {
                 return Err(Refusal::Session(HandleError::Foreign));
@@ -188,19 +217,20 @@ impl LiveSessions {
             *live.used.lock() = Instant::now();
             return Ok(Arc::clone(&live));
         }
-        if self.ended.contains_key(&opened.id) {
+        let kept = self.kept(&opened.id).await;
+        if kept.ended {
             return Err(Refusal::Session(HandleError::Expired));
         }
-        if let Err(full) = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions) {
-            self.put_aside(&owner, full);
-            let again = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions);
+        if let Err(full) = self.quota.take(&whose, bounds.sessions_per_caller, bounds.sessions) {
+            self.put_aside(&whose, full);
+            let again = self.quota.take(&whose, bounds.sessions_per_caller, bounds.sessions);
             again.map_err(|_| Refusal::TooManySessions)?;
         }
-        let new = Arc::new(LiveSession::new(opened, owner));
+        let new = Arc::new(LiveSession::new(opened, owner, whose, kept));
         match self.sessions.entry(new.opened.id.clone()) {
             dashmap::Entry::Occupied(first) => {
                 let first = Arc::clone(first.get());
-                self.quota.give_back(&new.owner);
+                self.quota.give_back(&new.whose);
                 Ok(first)
             }
             dashmap::Entry::Vacant(empty) => {
@@ -210,23 +240,49 @@ impl LiveSessions {
         }
     }
 
-    /// Ends a session for good.
-    pub(super) fn end(&self, live: &LiveSession) {
-        if self.ended.len() < TOMBSTONES {
-            self.ended.insert(live.opened.id.clone(), Instant::now());
-        }
-        live.stop();
-        if self.sessions.remove(&live.opened.id).is_some() {
-            self.quota.give_back(&live.owner);
+    /// Where what outlives a request is kept.
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    async fn kept(&self, id: &str) -> Kept {
+        match self.store.get(&key(id)).await {
+            Ok(text) => text.and_then(|text| Kept::parse(&text)).unwrap_or_default(),
+            // The handle has the rest, and it is the caller's own.
+            Err(error) => {
+                tracing::warn!(reason = error.reason(), "cannot look up a session");
+                Kept::default()
+            }
         }
     }
 
-    /// Puts the session aside that has been idle the longest: of the owner, if it has too many, else of all.
-    fn put_aside(&self, owner: &str, full: Full) {
+    async fn keep(&self, id: &str, kept: &Kept) {
+        if let Err(error) = self.store.put(&key(id), kept.to_json().into(), SESSION_LIFETIME).await {
+            tracing::warn!(reason = error.reason(), "cannot keep a session");
+        }
+    }
+
+    /// Keeps what has changed in a session.
+    pub(super) async fn save(&self, live: &LiveSession) {
+        let (level, uris) = (live.level.lock().clone(), live.uris.lock().clone());
+        self.keep(&live.opened.id, &Kept { ended: false, level, uris }).await;
+    }
+
+    /// Ends a session for good.
+    pub(super) async fn end(&self, live: &LiveSession) {
+        self.keep(&live.opened.id, &Kept { ended: true, ..Kept::default() }).await;
+        live.stop();
+        if self.sessions.remove(&live.opened.id).is_some() {
+            self.quota.give_back(&live.whose);
+        }
+    }
+
+    /// Puts the session aside that has been idle the longest: of the caller, if it has too many, else of all.
+    fn put_aside(&self, whose: &str, full: Full) {
         let candidates = self
             .sessions
             .iter()
-            .filter(|live| (full == Full::All || live.owner == owner) && Arc::strong_count(live) == 1);
+            .filter(|live| (full == Full::All || live.whose == whose) && Arc::strong_count(live) == 1);
         let longest = candidates.map(|live| (*live.used.lock(), live.key().clone())).min();
         if let Some((_, id)) = longest {
             self.remove(&id, |live| Arc::strong_count(live) == 1);
@@ -243,12 +299,11 @@ impl LiveSessions {
         for id in idle {
             self.remove(&id, is_idle);
         }
-        self.ended.retain(|_, at| now.saturating_duration_since(*at) < TOMBSTONE);
     }
 
     fn remove(&self, id: &str, may: impl Fn(&Arc<LiveSession>) -> bool) {
         if let Some((_, live)) = self.sessions.remove_if(id, |_, live| may(live)) {
-            self.quota.give_back(&live.owner);
+            self.quota.give_back(&live.whose);
         }
     }
 
@@ -256,4 +311,8 @@ impl LiveSessions {
     pub(crate) fn count(&self) -> usize {
         self.quota.total()
     }
+}
+
+fn key(session: &str) -> Key {
+    Key::new("bridged-session", &[session])
 }

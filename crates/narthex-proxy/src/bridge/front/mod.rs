@@ -1,5 +1,7 @@
 //! Being a server to clients: of 2026-07-28 ([`modern`]) and before ([`legacy`]).
 
+mod event_id;
+mod kept;
 pub(crate) mod legacy;
 mod listen;
 pub(crate) mod live;
@@ -7,5 +9,7 @@ mod log;
 pub(crate) mod modern;
 mod out;
 mod standalone;
+mod tasks_legacy;
+mod tasks_modern;
 
 pub(crate) use out::Out;

@@ -15,14 +15,14 @@ use narthex_mcp::bridge::ask::{self, Ask, Asked};
 use narthex_mcp::bridge::declared::{Declared, severity};
 use narthex_mcp::bridge::error::{self, Modern};
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
-use narthex_mcp::bridge::{Object, meta, params, result, schema};
+use narthex_mcp::bridge::{Object, meta, params, result, schema, task};
 use narthex_mcp::headers::decode_value;
 use narthex_mcp::{request_state, rpc, seal};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// Methods that this revision no longer has, and those of tasks, which are not bridged.
+/// Methods that this revision no longer has.
 const REMOVED: [&str; 5] =
     ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
@@ -36,8 +36,8 @@ pub(super) struct Request {
 
 /// What the `requestState` of a bridged call says.
 enum State<'s> {
-    /// The call is on hold, at this node, under this name.
-    Held { node: &'s str, id: &'s str },
+    /// The call is on hold, at this node, under this name, until then (seconds since 1970).
+    Held { node: &'s str, id: &'s str, until: u64 },
     /// The client was to visit URLs; then the call is made for the first time.
     Visit,
 }
@@ -50,8 +50,8 @@ impl<'s> State<'s> {
         if text == Self::VISIT {
             return Some(Self::Visit);
         }
-        let (node, id) = text.strip_prefix(Self::HELD)?.split_once(':')?;
-        Some(Self::Held { node, id })
+        let mut parts = text.strip_prefix(Self::HELD)?.split(':');
+        Some(Self::Held { node: parts.next()?, id: parts.next()?, until: parts.next()?.parse().ok()? })
     }
 }
 
@@ -72,7 +72,8 @@ pub(crate) async fn answer(job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
     let request = Request { id, method, params, declared };
     let mut front = Front { link, request, bounds };
     match front.request.method.as_str() {
-        method if REMOVED.contains(&method) || method.starts_with("tasks/") => front.unknown(out).await,
+        method if REMOVED.contains(&method) => front.unknown(out).await,
+        method if method.starts_with("tasks/") => front.task(out).await,
         "server/discover" => front.discover(out).await,
         "subscriptions/listen" => super::listen::answer(front.link, front.request, bounds, out).await,
         _ => front.call(state.as_deref(), &param_headers, out).await,
@@ -80,19 +81,24 @@ pub(crate) async fn answer(job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
 }
 
 /// One request being answered.
-struct Front {
-    link: Link,
-    request: Request,
-    bounds: Bounds,
+pub(super) struct Front {
+    pub(super) link: Link,
+    pub(super) request: Request,
+    pub(super) bounds: Bounds,
 }
 
 impl Front {
-    async fn unknown(&self, out: &mut Out<'_>) -> Result<(), Refusal> {
+    pub(super) async fn unknown(&self, out: &mut Out<'_>) -> Result<(), Refusal> {
         let error = RpcError::new(rpc::METHOD_NOT_FOUND, "Method not found");
         self.fail(StatusCode::NOT_FOUND, &error, out).await
     }
 
-    async fn fail(&self, status: StatusCode, error: &RpcError, out: &mut Out<'_>) -> Result<(), Refusal> {
+    pub(super) async fn fail(
+        &self,
+        status: StatusCode,
+        error: &RpcError,
+        out: &mut Out<'_>,
+    ) -> Result<(), Refusal> {
         out.last(status, None, message::error(&self.request.id, error)).await
     }
 
@@ -102,7 +108,7 @@ impl Front {
         out.last(StatusCode::OK, None, message::result(&self.request.id, &result)).await
     }
 
-    async fn session(&mut self) -> Result<Arc<Session>, Refusal> {
+    pub(super) async fn session(&mut self) -> Result<Arc<Session>, Refusal> {
         let memory = Arc::clone(&self.link.shared);
         memory.bridge.sessions.get(&mut self.link, &self.request.declared, self.bounds).await
     }
@@ -122,7 +128,11 @@ impl Front {
             None => self.begin(headers, out).await,
             // An upstream's own, from before it was spoken to in another era.
             Some(None) => Err(invalid),
-            Some(Some(State::Held { node, id })) => {
+            Some(Some(State::Held { node, id, until })) => {
+                // A node that is gone for good must not be looked for for ever.
+                if seconds(SystemTime::now()) > until {
+                    return Err(Refusal::RequestState(seal::HandleError::Expired));
+                }
                 if node != &*self.link.shared.bridge.node {
                     return Err(Refusal::HeldElsewhere);
                 }
@@ -152,7 +162,9 @@ impl Front {
                 return self.fail(status, &error, out).await;
             }
             let replayable = is_replayable_method(&self.request.method);
-            let start = Start { method: &self.request.method, params: &self.request.params, replayable };
+            let task = self.runs_as_task(&session).await;
+            let (method, params) = (&self.request.method, &self.request.params);
+            let start = Start { method, params, replayable, task };
             let begun = tokio::select! {
                 biased;
                 begun = LegacyCall::begin(self.link.clone(), session, &start) => begun,
@@ -246,12 +258,17 @@ impl Front {
             match step {
                 Ok(Step::Note(method, params)) => self.note(&method, &params, out).await?,
                 Ok(Step::Asks(asks)) => return self.suspend(call, asks, out).await,
+                Ok(Step::Done(created)) if call.is_task() && created.object("task").is_some() => {
+                    match self.created(&call, &created, out).await? {
+                        Some(result) => call = result,
+                        None => return Ok(()),
+                    }
+                }
                 Ok(Step::Done(result)) => return self.done(&call, result, out).await,
                 Ok(Step::Failed(error)) => return self.failed(&call, &error, out).await,
                 Err(refusal) if out.is_stream() => {
+                    out.note_failure(&refusal);
                     let error = RpcError::new(rpc::INTERNAL_ERROR, "The MCP server failed to answer");
-                    tracing::debug!(upstream = %self.link.upstream().id, detail = refusal.detail(), "call broke off");
-                    out.visit.cut = Some("upstream_broken");
                     return self.fail(StatusCode::OK, &error, out).await;
                 }
                 Err(refusal) => return Err(refusal),
@@ -293,6 +310,9 @@ impl Front {
         self.link.upstream().catalogue.learn(names.iter().map(String::as_str));
         let schemas = schema::read(result);
         schema::drop_invalid(result, &schemas);
+        if task::is_offered(&session.account.capabilities) {
+            schema::set_task_support(result, None);
+        }
         if !self.request.params.has("cursor") && !result.has("nextCursor") {
             session.learn(Some(Arc::new(schemas)));
         }
@@ -341,11 +361,13 @@ impl Front {
         }
         let memory = &self.link.shared.bridge;
         let id = seal::random_id().map_err(|_| Refusal::Internal("no randomness"))?;
-        let state = format!("{}{}:{id}", State::HELD, memory.node);
         let room = self.bounds.room;
+        let until = seconds(SystemTime::now() + room.patience);
+        let state = format!("{}{}:{id}:{until}", State::HELD, memory.node);
         let held = Held {
             call,
             owner: self.link.owner(),
+            whose: self.link.whose(),
             arguments: arguments(&self.request.params),
             expires: Instant::now() + room.patience,
         };
@@ -380,4 +402,8 @@ impl Front {
 
 fn arguments(params: &Object) -> Value {
     params.get("arguments").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

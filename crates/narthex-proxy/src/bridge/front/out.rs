@@ -207,6 +207,14 @@ impl<'a> Out<'a> {
         Ok(())
     }
 
+    /// Notes that the upstream failed in the middle of a stream that the client has been told so on.
+    pub(crate) fn note_failure(&mut self, refusal: &Refusal) {
+        let (reason, denied, security) = (refusal.reason(), refusal.is_denial(), refusal.is_security_event());
+        self.visit.refused = Some(crate::record::Refused { reason, denied, security });
+        let id = self.visit.request_id.as_str();
+        tracing::warn!(request_id = id, reason, detail = refusal.detail(), "call broke off");
+    }
+
     /// The client is gone.
     pub(crate) fn leave(&mut self) {
         self.gone = true;

@@ -1,7 +1,8 @@
 //! The GET stream of an older client: what belongs to no request, and what it missed of a stream that broke.
 
 use super::Out;
-use super::legacy::{account, encode, event_id, open_event_id};
+use super::event_id;
+use super::legacy::{account, encode};
 use super::live::LiveSession;
 use super::log::{Keep, STANDALONE};
 use super::out::Aside;
@@ -10,7 +11,7 @@ use crate::bridge::legacy::Listening;
 use crate::bridge::link::Link;
 use crate::bridge::modern;
 use crate::refusal::Refusal;
-use narthex_mcp::bridge::discover::without_reserved;
+use narthex_mcp::bridge::discover::{Account, without_reserved};
 use narthex_mcp::bridge::listen::Filter;
 use narthex_mcp::bridge::message::{self, Incoming};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub(super) async fn answer(
     out: &mut Out<'_>,
 ) -> Result<(), Refusal> {
     let resumed = match &last_event_id {
-        Some(id) => Some(open_event_id(id, &live, &link, out).ok_or(Refusal::EventGone)?),
+        Some(id) => Some(event_id::open(id, &live, &link, bounds.room.patience, out)?),
         None => None,
     };
     let (stream, mut number) = match resumed {
@@ -66,7 +67,7 @@ pub(super) async fn answer(
             return out.finish().await;
         };
         for (next, data) in after.events {
-            let id = event_id(&live, &link, stream, next, out);
+            let id = event_id::seal(&live, &link, stream, next, out);
             out.raw(encode(id.as_deref(), &data)).await?;
             number = next;
             if stream == STANDALONE && !out.gone {
@@ -145,7 +146,10 @@ pub(super) async fn subscribe(
     }
     let honoured = listen(live, link, bounds).await;
     match honoured {
-        Ok(filter) if !on || filter.uris.contains(uri) => Ok(true),
+        Ok(filter) if !on || filter.uris.contains(uri) => {
+            link.shared.bridge.live.save(live).await;
+            Ok(true)
+        }
         outcome => {
             live.uris.lock().remove(uri);
             outcome.map(|_| false)
@@ -153,16 +157,26 @@ pub(super) async fn subscribe(
     }
 }
 
+/// What the server says of itself, asked once in a session.
+pub(super) async fn account_of<'l>(
+    live: &'l LiveSession,
+    link: &Link,
+    bounds: Bounds,
+) -> Result<&'l Account, Refusal> {
+    let declared = &live.opened.declared;
+    let asked = live.account.get_or_try_init(|| {
+        let mut link = link.clone();
+        async move { account(&mut link, declared, bounds).await }
+    });
+    asked.await
+}
+
 /// Listens anew, for all that is wanted now. What the server will tell of.
 async fn listen(live: &Arc<LiveSession>, link: &Link, bounds: Bounds) -> Result<Filter, Refusal> {
     let _one_at_a_time = live.listening.lock().await;
     let mut link = link.clone();
     let declared = &live.opened.declared;
-    let account = live.account.get_or_try_init(|| {
-        let mut link = link.clone();
-        async move { account(&mut link, declared, bounds).await }
-    });
-    let account = account.await?;
+    let account = account_of(live, &link, bounds).await?;
     let uris = live.uris.lock().clone();
     let wanted = Filter { tools: true, prompts: true, resources: true, uris }.within(account);
     if wanted.is_empty() {

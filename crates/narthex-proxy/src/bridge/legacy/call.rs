@@ -4,6 +4,7 @@ use super::session::{Sent, Session};
 use crate::bridge::link::{Link, report};
 use crate::bridge::party::{Response, Step};
 use crate::bridge::reader::{Reader, malformed};
+use crate::forward::ForwardError;
 use crate::refusal::Refusal;
 use http::{HeaderName, HeaderValue, StatusCode};
 use narthex_mcp::bridge::ask::{Ask, is_ask};
@@ -13,17 +14,15 @@ use narthex_mcp::bridge::{Object, listen};
 use narthex_mcp::rpc;
 use narthex_upstreams::Slot;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// Servers send one request for each thing that they want: those that come so close together are asked
 /// for together.
 const TOGETHER: Duration = Duration::from_millis(40);
-/// Attempts to go on with a stream that the server ended early.
-const RECONNECTS: usize = 5;
-/// Longest wait that a server may ask for before that.
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// Waits before a stream is taken up that the server ended early: if it does not say; at least; at most.
+const RETRY: [Duration; 3] = [Duration::from_secs(1), Duration::from_millis(100), Duration::from_secs(10)];
 
 /// Where a call's messages come from.
 pub(super) enum Source {
@@ -51,7 +50,7 @@ pub(crate) struct LegacyCall {
     link: Link,
     session: Arc<Session>,
     source: Source,
-    id: String,
+    cancel: Cancel,
     /// The token that the server reports progress by.
     token: String,
     /// The client's own, as JSON text, if it wants to hear of progress.
@@ -60,8 +59,9 @@ pub(crate) struct LegacyCall {
     asked: u64,
     /// Some of `asks` were not shown yet.
     fresh: bool,
-    reconnects: usize,
-    finished: bool,
+    /// When the server last said something.
+    heard_at: Instant,
+    task: bool,
     _slot: Slot,
 }
 
@@ -80,7 +80,12 @@ pub(crate) struct Start<'a> {
     pub(crate) params: &'a Object,
     /// Sending it twice does no harm.
     pub(crate) replayable: bool,
+    /// It is to go on as a task (2025-11-25, basic/utilities/tasks).
+    pub(crate) task: bool,
 }
+
+/// How long a server is asked to keep a task, in milliseconds.
+const TASK_TTL: &str = r#"{"ttl":3600000}"#;
 
 /// Why a call did not begin.
 pub(crate) enum NotBegun {
@@ -105,10 +110,21 @@ impl LegacyCall {
         let id = session.next_id();
         let token = format!("\"p{id}\"");
         let client_token = params::progress_token(start.params);
-        let params = params::to_legacy(start.params, client_token.as_ref().map(|_| &*token));
+        let mut params = params::to_legacy(start.params, client_token.as_ref().map(|_| &*token));
+        if start.task {
+            params.set_json("task", TASK_TTL);
+        }
         let body = message::request(&id, start.method, &params);
-        let sent = session.send(&mut link, &id, body, start.replayable).await;
+        // Whoever gives the call up while it is being sent cancels it, too.
+        let mut cancel = Cancel { link: link.clone(), session: Arc::clone(&session), id, answered: false };
+        let sent = session.send(&mut link, &cancel.id, body, start.replayable).await;
         report(&mut slot, &sent);
+        // Where it is known that nothing goes on, there is nothing to be cancelled.
+        cancel.answered = match &sent {
+            Ok(Sent::Heard(heard)) => !heard.status.is_success(),
+            Ok(Sent::Wire(_)) | Err(Refusal::Forward(ForwardError::Timeout)) => false,
+            Err(_) => true,
+        };
         let source = match sent.map_err(NotBegun::Refused)? {
             Sent::Heard(mut heard) if !heard.status.is_success() => {
                 let first = heard.reader.next().await.ok().flatten();
@@ -130,18 +146,19 @@ impl LegacyCall {
             }
             sent => sent.into_source(),
         };
+        cancel.answered = false;
         Ok(Self {
             link,
             session,
             source,
-            id,
+            cancel,
             token,
             client_token,
             asks: Vec::new(),
             asked: 0,
             fresh: false,
-            reconnects: 0,
-            finished: false,
+            heard_at: Instant::now(),
+            task: start.task,
             _slot: slot,
         })
     }
@@ -159,6 +176,7 @@ impl LegacyCall {
             };
             match incoming {
                 Ok(Some(incoming)) => {
+                    self.heard_at = Instant::now();
                     if let Some(step) = self.take(incoming) {
                         return Ok(step);
                     }
@@ -173,17 +191,32 @@ impl LegacyCall {
 
     fn show(&mut self) -> Step {
         self.fresh = false;
-        Step::Asks(self.asks.iter().map(|open| (open.key.clone(), open.ask.clone())).collect())
+        Step::Asks(self.asks())
+    }
+
+    /// What is still to be answered.
+    pub(crate) fn asks(&self) -> Vec<(String, Ask)> {
+        self.asks.iter().map(|open| (open.key.clone(), open.ask.clone())).collect()
+    }
+
+    /// Whether it was to go on as a task.
+    pub(crate) fn is_task(&self) -> bool {
+        self.task
+    }
+
+    /// Nobody needs the answer, and the server need not be told.
+    pub(crate) fn forget(mut self) {
+        self.cancel.answered = true;
     }
 
     fn take(&mut self, incoming: Incoming) -> Option<Step> {
         match incoming {
-            Incoming::Result { id, result } if id == self.id => {
-                self.finished = true;
+            Incoming::Result { id, result } if id == self.cancel.id => {
+                self.cancel.answered = true;
                 Some(Step::Done(result))
             }
-            Incoming::Error { id, error } if id.as_ref().is_none_or(|id| *id == self.id) => {
-                self.finished = true;
+            Incoming::Error { id, error } if id.as_ref().is_none_or(|id| *id == self.cancel.id) => {
+                self.cancel.answered = true;
                 Some(Step::Failed(error))
             }
             Incoming::Request { id, method, params } => {
@@ -200,7 +233,8 @@ impl LegacyCall {
             self.session.tell_later(&self.link, message::result(&id, &Object::default()));
         } else if is_ask(method) && self.session.declared.may_ask(method, params) {
             self.asked += 1;
-            let key = format!("ask-{}", self.asked);
+            // Unique in the session, as a task has more than one call.
+            let key = format!("ask-{}-{}", self.cancel.id, self.asked);
             self.asks.push(Open { key, id, ask: Ask::from_legacy(method, params) });
             self.fresh = true;
         } else {
@@ -238,13 +272,11 @@ impl LegacyCall {
     /// reconnect with the id of the last event, after the wait that was asked for).
     async fn go_on(&mut self, why: Refusal) -> Result<(), Refusal> {
         let Source::Answer(reader) = &self.source else { return Err(why) };
-        let Some(last) = reader.last_event_id.clone().filter(|_| self.reconnects < RECONNECTS) else {
-            return Err(why);
-        };
+        // A server that ends its streams to have them taken up may do so often, but not be silent for ever.
+        let silent = self.heard_at.elapsed() > self.link.upstream().stream_idle_timeout;
+        let Some(last) = reader.last_event_id.clone().filter(|_| !silent) else { return Err(why) };
         let last_event_id = HeaderValue::from_str(&last).map_err(|_| malformed("an event id of no use"))?;
-        let wait = reader.retry.unwrap_or(Duration::from_secs(1)).min(LONGEST_RETRY);
-        tokio::time::sleep(wait).await;
-        self.reconnects += 1;
+        tokio::time::sleep(reader.retry.unwrap_or(RETRY[0]).clamp(RETRY[1], RETRY[2])).await;
         let mut fields = self.session.fields();
         fields.push((HeaderName::from_static("last-event-id"), last_event_id));
         let mut heard = self.link.get(&fields).await?;
@@ -285,9 +317,17 @@ impl LegacyCall {
     }
 }
 
-impl Drop for LegacyCall {
+/// Tells the server that a request is cancelled, unless it was answered.
+struct Cancel {
+    link: Link,
+    session: Arc<Session>,
+    id: String,
+    answered: bool,
+}
+
+impl Drop for Cancel {
     fn drop(&mut self) {
-        if std::mem::replace(&mut self.finished, true) || tokio::runtime::Handle::try_current().is_err() {
+        if self.answered || tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         let mut params = Object::default();

@@ -32,7 +32,8 @@ pub(crate) struct Sessions {
 /// One caller's session for one set of capabilities.
 #[derive(Debug)]
 struct Place {
-    owner: String,
+    /// Whose share it is of.
+    whose: String,
     /// Held while the session is being opened: others that want it wait, rather than open another.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     used: Mutex<Instant>,
@@ -49,9 +50,8 @@ impl Sessions {
         declared: &Declared,
         bounds: Bounds,
     ) -> Result<Arc<Session>, Refusal> {
-        let owner = link.owner();
-        let key = format!("{owner}{}", declared.fingerprint());
-        let place = self.place(&key, owner, bounds)?;
+        let key = format!("{}{}", link.owner(), declared.fingerprint());
+        let place = self.place(&key, link.whose(), bounds)?;
         let mut held = place.session.lock().await;
         if let Some(session) = held.as_ref().filter(|session| !session.is_gone()) {
             return Ok(Arc::clone(session));
@@ -70,23 +70,23 @@ impl Sessions {
         }
     }
 
-    fn place(&self, key: &str, owner: String, bounds: Bounds) -> Result<Arc<Place>, Refusal> {
+    fn place(&self, key: &str, whose: String, bounds: Bounds) -> Result<Arc<Place>, Refusal> {
         if let Some(place) = self.places.get(key) {
             *place.used.lock() = Instant::now();
             return Ok(Arc::clone(&place));
         }
-        if let Err(full) = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions) {
-            self.evict(&owner, full);
-            let again = self.quota.take(&owner, bounds.sessions_per_caller, bounds.sessions);
+        if let Err(full) = self.quota.take(&whose, bounds.sessions_per_caller, bounds.sessions) {
+            self.evict(&whose, full);
+            let again = self.quota.take(&whose, bounds.sessions_per_caller, bounds.sessions);
             again.map_err(|_| Refusal::TooManySessions)?;
         }
         let used = Mutex::new(Instant::now());
-        let new = Arc::new(Place { owner, session: tokio::sync::Mutex::default(), used });
+        let new = Arc::new(Place { whose, session: tokio::sync::Mutex::default(), used });
         // Two requests may come here at once: the place of the first is kept.
         match self.places.entry(key.to_owned()) {
             dashmap::Entry::Occupied(first) => {
                 let first = Arc::clone(first.get());
-                self.quota.give_back(&new.owner);
+                self.quota.give_back(&new.whose);
                 Ok(first)
             }
             dashmap::Entry::Vacant(empty) => {
@@ -110,7 +110,7 @@ impl Sessions {
 
     fn forget(&self, key: &str, may: impl Fn(&Arc<Place>) -> bool) {
         let Some((_, place)) = self.places.remove_if(key, |_, place| may(place)) else { return };
-        self.quota.give_back(&place.owner);
+        self.quota.give_back(&place.whose);
         if let Ok(mut session) = place.session.try_lock()
             && let Some(session) = session.take()
         {
@@ -123,10 +123,10 @@ impl Sessions {
         self.quota.total()
     }
 
-    /// Ends the session that has been idle the longest: of the owner, if it has too many, else of all.
-    fn evict(&self, owner: &str, full: Full) {
+    /// Ends the session that has been idle the longest: of the caller, if it has too many, else of all.
+    fn evict(&self, whose: &str, full: Full) {
         let candidates = self.places.iter().filter(|place| {
-            (full == Full::All || place.owner == owner) && Arc::strong_count(place) == 1 && !is_in_use(place)
+            (full == Full::All || place.whose == whose) && Arc::strong_count(place) == 1 && !is_in_use(place)
         });
         let longest = candidates.map(|place| (*place.used.lock(), place.key().clone())).min();
         if let Some((_, key)) = longest {

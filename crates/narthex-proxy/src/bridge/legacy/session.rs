@@ -6,11 +6,11 @@ use super::sse_wire::Wire;
 use crate::bridge::link::{Fields, Heard, Link};
 use crate::bridge::reader::malformed;
 use crate::refusal::Refusal;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use narthex_config::model::UpstreamId;
 use narthex_mcp::bridge::declared::Declared;
 use narthex_mcp::bridge::discover::Account;
-use narthex_mcp::bridge::message::{self, Incoming};
+use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::schema::Schemas;
 use narthex_mcp::bridge::{Object, listen};
 use parking_lot::Mutex;
@@ -166,8 +166,7 @@ impl Session {
         });
     }
 
-    /// A short request whose result is all that matters: `logging/setLevel`, `resources/subscribe`, a page
-    /// of `tools/list`.
+    /// [`Session::try_ask`], where an error is a failure of the server's.
     ///
     /// # Errors
     /// The server cannot be reached, or answers with an error.
@@ -177,15 +176,35 @@ impl Session {
         method: &str,
         params: &Object,
     ) -> Result<Object, Refusal> {
+        self.try_ask(link, method, params).await?.map_err(|_| malformed("an error for an answer"))
+    }
+
+    /// A short request whose result is all that matters: `logging/setLevel`, `resources/subscribe`, a page
+    /// of `tools/list`.
+    ///
+    /// # Errors
+    /// The server cannot be reached. The inner error is its answer.
+    pub(crate) async fn try_ask(
+        &self,
+        link: &mut Link,
+        method: &str,
+        params: &Object,
+    ) -> Result<Result<Object, RpcError>, Refusal> {
         let id = self.next_id();
         let mut source = match self.send(link, &id, message::request(&id, method, params), true).await? {
-            Sent::Heard(heard) if !heard.status.is_success() => return Err(heard.refusal()),
+            Sent::Heard(heard) if !heard.status.is_success() => {
+                if heard.status == StatusCode::NOT_FOUND {
+                    self.lose();
+                }
+                return Err(heard.refusal());
+            }
             sent => sent.into_source(),
         };
         loop {
             match source.next().await? {
-                Some(Incoming::Result { id: answered, result }) if answered == id => return Ok(result),
-                Some(Incoming::Error { .. }) | None => return Err(malformed("an error for an answer")),
+                Some(Incoming::Result { id: answered, result }) if answered == id => return Ok(Ok(result)),
+                Some(Incoming::Error { error, .. }) => return Ok(Err(error)),
+                None => return Err(malformed("no answer")),
                 Some(_) => {}
             }
         }

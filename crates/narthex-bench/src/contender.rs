@@ -72,8 +72,18 @@ pub struct Running {
     pub contender: Contender,
     /// Where to call it.
     pub target: Target,
+    /// Where instead, for workloads that have an upstream of their own.
+    pub bridged: Vec<(Workload, Target)>,
     /// Its process; there is none for [`Contender::Direct`].
     pub process: Option<Process>,
+}
+
+impl Running {
+    /// Where to send `workload`.
+    #[must_use]
+    pub fn target(&self, workload: Workload) -> &Target {
+        self.bridged.iter().find(|(known, _)| *known == workload).map_or(&self.target, |(_, target)| target)
+    }
 }
 
 impl Stand {
@@ -109,20 +119,24 @@ impl Stand {
         let gateway = Gateway::write(&self.directory, addresses, self.callers)?;
         let Some(program) = self.program(contender) else {
             let target = self.plain(self.upstream, gateway.tokens);
-            return Ok(Running { contender, target, process: None });
+            return Ok(Running { contender, target, bridged: Vec::new(), process: None });
         };
         let arguments = self.arguments(contender, listen, &gateway.config);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut target = self.plain(listen, gateway.tokens);
-        let mut output = Path::new("/dev/null");
+        let (mut output, mut bridged) = (Path::new("/dev/null"), Vec::new());
         if contender == Contender::Narthex {
             gateway::PATH.clone_into(&mut target.path);
             output = &self.access_log;
+            let routes = gateway::BRIDGED.into_iter().zip(gateway.bridged);
+            bridged.extend(routes.map(|((workload, path), tokens)| {
+                (workload, Target { address: listen, path: path.to_owned(), tokens })
+            }));
         }
         let cpu = self.placement.map(|placement| placement.proxy);
         let mut process = self.launch(cpu, &program, &arguments, output)?;
         self.first_call(&mut process, &target, &program).await?;
-        Ok(Running { contender, target, process: Some(process) })
+        Ok(Running { contender, target, bridged, process: Some(process) })
     }
 
     fn program(&self, contender: Contender) -> Option<PathBuf> {

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::tokens::{ISSUER, Issuer};
+use crate::workload::Workload;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use std::time::SystemTime;
 
 /// The route's path.
 pub const PATH: &str = "/bench";
+/// The paths of routes to the same upstream as one of another era than the client's, and what they are for.
+pub const BRIDGED: [(Workload, &str); 2] =
+    [(Workload::ToLegacy, "/to-legacy"), (Workload::ToModern, "/to-modern")];
 /// How many tenants the callers are spread over.
 const TENANTS: usize = 8;
 
@@ -20,6 +24,8 @@ pub struct Gateway {
     pub config: PathBuf,
     /// One token for each caller.
     pub tokens: Arc<[String]>,
+    /// The same for each of [`BRIDGED`].
+    pub bridged: [Arc<[String]>; BRIDGED.len()],
 }
 
 impl Gateway {
@@ -29,14 +35,16 @@ impl Gateway {
     /// When a file cannot be written or a token not be signed.
     pub fn write(directory: &Path, addresses: Addresses, callers: usize) -> Result<Self, Error> {
         let issuer = Issuer::new()?;
-        let audience = format!("http://{}{PATH}", addresses.listen);
         let now = SystemTime::now();
-        let tokens: Result<Arc<[String]>, Error> =
-            (0..callers).map(|caller| issuer.token(caller, &tenant(caller), &audience, now)).collect();
+        let tokens = |path: &str| -> Result<Arc<[String]>, Error> {
+            let audience = format!("http://{}{path}", addresses.listen);
+            (0..callers).map(|caller| issuer.token(caller, &tenant(caller), &audience, now)).collect()
+        };
         save(directory, "jwks.json", issuer.jwks())?;
         save(directory, "upstream-key", "bench-upstream-key-0123456789")?;
         let config = save(directory, "gateway.yaml", &yaml(directory, addresses))?;
-        Ok(Self { config, tokens: tokens? })
+        let bridged = [tokens(BRIDGED[0].1)?, tokens(BRIDGED[1].1)?];
+        Ok(Self { config, tokens: tokens(PATH)?, bridged })
     }
 }
 
@@ -62,13 +70,18 @@ fn save(directory: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
 }
 
 fn yaml(directory: &Path, addresses: Addresses) -> String {
-    let Addresses { listen, admin, upstream } = addresses;
-    let directory = directory.display();
+    let Addresses { listen, admin, .. } = addresses;
     let tenants: String = (0..TENANTS)
         .map(|number| {
-            format!("  {}: {{ routes: [bench], limits: {LIMITS}, concurrent: 100000 }} }}\n", tenant(number))
+            format!("  {}: {{ routes: [bench, to-legacy, to-modern], limits: {LIMITS}, concurrent: 100000 }} }}\n", tenant(number))
         })
         .collect();
+    let upstreams = upstream_yaml("bench", "auto", addresses, directory)
+        + &upstream_yaml("to-legacy", "2025-06-18", addresses, directory)
+        + &upstream_yaml("to-modern", "2026-07-28", addresses, directory);
+    let routes: String =
+        [PATH, BRIDGED[0].1, BRIDGED[1].1].iter().map(|path| route_yaml(&path[1..], path)).collect();
+    let directory = directory.display();
     format!(
         "server:
   listen: {listen}
@@ -86,14 +99,29 @@ auth:
       tenant: {{ claim: tenant }}
 tenants:
 {tenants}upstreams:
-  bench:
-    url: http://{upstream}/mcp
-    credential: {{ header: {{ name: X-Api-Key, value: {{ file: {directory}/upstream-key }} }} }}
+{upstreams}routes:
+{routes}"
+    )
+}
+
+fn upstream_yaml(name: &str, protocol: &str, addresses: Addresses, directory: &Path) -> String {
+    format!(
+        "  {name}:
+    url: http://{}/mcp
+    protocol: {protocol}
+    credential: {{ header: {{ name: X-Api-Key, value: {{ file: {}/upstream-key }} }} }}
     max_concurrent: 100000
-routes:
-  bench:
-    path: {PATH}
-    upstream: bench
+",
+        addresses.upstream,
+        directory.display()
+    )
+}
+
+fn route_yaml(name: &str, path: &str) -> String {
+    format!(
+        "  {name}:
+    path: {path}
+    upstream: {name}
     scopes: [mcp:read]
     tools:
       - match: [\"*\"]
@@ -119,10 +147,11 @@ mod tests {
     fn the_gateway_accepts_what_is_written() {
         let directory = tempfile::tempdir().unwrap();
         let gateway = Gateway::write(directory.path(), addresses(), 3).unwrap();
-        assert_eq!(gateway.tokens.len(), 3);
+        assert!([&gateway.tokens, &gateway.bridged[0], &gateway.bridged[1]].iter().all(|t| t.len() == 3));
         let loaded = narthex_config::load(&gateway.config).unwrap();
         let (route, limits) = (&loaded.config.routes, &loaded.config.server.limits);
-        assert_eq!(route.len(), 1);
+        assert_eq!(route.len(), 1 + BRIDGED.len());
+        assert!(BRIDGED.iter().all(|(_, path)| route.values().any(|route| route.path.as_str() == *path)));
         assert!(limits.connections >= 100_000 && limits.streams_per_caller >= 100_000);
     }
 
@@ -134,6 +163,6 @@ mod tests {
         {
             assert!(text.contains(part), "{part}");
         }
-        assert!(text.contains("tenant-7: { routes: [bench]"), "{text}");
+        assert!(text.contains("tenant-7: { routes: [bench, "), "{text}");
     }
 }

@@ -29,7 +29,7 @@ impl Target {
     #[must_use]
     pub fn sender<'a>(&'a self, host: &'a str, caller: usize) -> Sender<'a> {
         let token = &self.tokens[caller % self.tokens.len()];
-        Sender { host, path: &self.path, token, session: None }
+        Sender { host, path: &self.path, token, session: None, state: None }
     }
 }
 
@@ -126,7 +126,13 @@ impl Lane {
             let sender = target.sender(&host, caller);
             let session =
                 if workload.in_session() { open_session(&mut client, &sender).await? } else { None };
-            requests.push(workload.request(&Sender { session: session.as_deref(), ..sender }));
+            let state = if workload == Workload::Retry {
+                Some(first_answer(&mut client, &sender).await?)
+            } else {
+                None
+            };
+            let sender = Sender { session: session.as_deref(), state: state.as_deref(), ..sender };
+            requests.push(workload.request(&sender));
         }
         Ok(Self { client, requests, turn: 0 })
     }
@@ -165,6 +171,21 @@ pub async fn open_session(client: &mut Client, sender: &Sender<'_>) -> Result<Op
     let answer = client.call(bytes).await.map_err(Error::io("initialize"))?;
     answer.expect_result(&id)?;
     Ok(answer.header("mcp-session-id"))
+}
+
+/// Makes the call that a retry follows; the `requestState` that comes of it.
+///
+/// # Errors
+/// When the answer holds none.
+async fn first_answer(client: &mut Client, sender: &Sender<'_>) -> Result<String, Error> {
+    let mut request = Workload::Retry.request(sender);
+    let (bytes, id) = request.stamped();
+    let answer = client.call(bytes).await.map_err(Error::io("a call that asks"))?;
+    answer.expect_result(&id)?;
+    let body: serde_json::Value =
+        serde_json::from_slice(answer.body).map_err(|error| Error::Answer(error.to_string()))?;
+    let state = body["result"]["requestState"].as_str();
+    state.map(str::to_owned).ok_or_else(|| Error::Answer(format!("no requestState in {body}")))
 }
 
 /// When one connection sends.

@@ -15,7 +15,7 @@ pub struct Options {
     /// Whom to measure.
     #[arg(long, value_delimiter = ',', default_value = "direct,bare,narthex")]
     pub only: Vec<Contender>,
-    /// What to measure them with [default: all]
+    /// What to measure them with [default: all that is passed through]
     #[arg(long, value_delimiter = ',')]
     pub workloads: Vec<Workload>,
     /// Rounds of each workload; the contenders take turns within a round.
@@ -36,6 +36,9 @@ pub struct Options {
     /// Idle streams opened in the memory part.
     #[arg(long, default_value_t = 1000, value_parser = count)]
     pub streams: usize,
+    /// Leave out the part that compares Narthex with itself: bridged calls, and retries with a state.
+    #[arg(long)]
+    pub no_compared: bool,
     /// Leave out the fixed-rate part.
     #[arg(long)]
     pub no_rate: bool,
@@ -58,7 +61,7 @@ impl Options {
             (self.rounds, self.seconds, self.streams) = (2, 0.5, 100);
         }
         if self.workloads.is_empty() {
-            self.workloads = Workload::ALL.to_vec();
+            self.workloads = Workload::PLAIN.to_vec();
         }
         self
     }
@@ -97,10 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn quick_shortens_and_no_workload_means_all() {
+    fn quick_shortens_and_no_workload_means_all_plain_ones() {
         let options = Options::parse_from(["bench", "--quick"]).resolved();
         assert_eq!((options.rounds, options.streams), (2, 100));
-        assert_eq!(options.workloads, Workload::ALL);
+        assert_eq!(options.workloads, Workload::PLAIN);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub fn markdown(results: &Results, options: &Options) -> String {
     let _ = preamble(&mut text, results, options);
     let _ = ratios(&mut text, results);
     let _ = details(&mut text, results);
+    let _ = compared(&mut text, results);
     let _ = paced(&mut text, results, options);
     let _ = memory(&mut text, results);
     let _ = failures(&mut text, results);
@@ -76,6 +77,33 @@ fn details(text: &mut String, results: &Results) -> std::fmt::Result {
     writeln!(text)
 }
 
+fn compared(text: &mut String, results: &Results) -> std::fmt::Result {
+    if results.compared.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "## Narthex beside itself: what more than passing through costs\n")?;
+    writeln!(
+        text,
+        "| workload | CPU µs/call | of the plain one | CPU % | calls/s | p50 ms | p99 ms | peak MiB |"
+    )?;
+    writeln!(text, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
+    for [(more, first), (plain, second)] in &results.compared {
+        let (dear, cheap) = (micros_of(first), micros_of(second));
+        let pairs = Spread::of(dear.iter().zip(&cheap).map(|(dear, cheap)| dear / cheap));
+        let ratio = match (middle(&dear), middle(&cheap), pairs) {
+            (Some(dear), Some(cheap), Some(pairs)) => {
+                format!("**{:.2}** ({:.2}–{:.2})", dear / cheap, pairs.min, pairs.max)
+            }
+            _ => "–".to_owned(),
+        };
+        for (workload, row, ratio) in [(plain, second, "1"), (more, first, &ratio)] {
+            let (cpu, rest) = figures(row);
+            writeln!(text, "| {} | {cpu} | {ratio} | {rest} |", workload.title())?;
+        }
+    }
+    writeln!(text)
+}
+
 fn paced(text: &mut String, results: &Results, options: &Options) -> std::fmt::Result {
     if results.paced.is_empty() {
         return Ok(());
@@ -112,6 +140,9 @@ fn failures(text: &mut String, results: &Results) -> std::fmt::Result {
     for (workload, rows) in &results.workloads {
         failed_rows(text, workload.title(), rows)?;
     }
+    for (workload, row) in results.compared.iter().flatten() {
+        failed_rows(text, workload.title(), std::slice::from_ref(row))?;
+    }
     failed_rows(text, "fixed rate", &results.paced)?;
     for (contender, memory) in &results.memory {
         if let Err(error) = memory {
@@ -132,8 +163,13 @@ fn failed_rows(text: &mut String, part: &str, rows: &[Row]) -> std::fmt::Result 
 
 /// A row's cells from the contender on.
 fn cells(row: &Row) -> String {
-    let title = row.contender.title();
-    let Ok(rounds) = &row.rounds else { return format!("{title} | – | – | – | – | – | –") };
+    let (cpu, rest) = figures(row);
+    format!("{} | {cpu} | {rest}", row.contender.title())
+}
+
+/// A row's CPU for a call, and the cells after it.
+fn figures(row: &Row) -> (String, String) {
+    let Ok(rounds) = &row.rounds else { return ("–".to_owned(), "– | – | – | – | –".to_owned()) };
     let of = |figure: fn(&Round) -> Option<f64>| rounds.iter().filter_map(figure).collect::<Vec<_>>();
     let cpu = spread(&of(|round| round.cpu.map(micros)), 1);
     let busy = median(&of(|round| round.busy.map(|share| share * 100.0)), 0);
@@ -141,17 +177,20 @@ fn cells(row: &Row) -> String {
     let p50 = spread(&of(|round| Some(millis(round.p50))), 2);
     let p99 = spread(&of(|round| Some(millis(round.p99))), 2);
     let peak = spread(&of(|round| round.peak.map(mib)), 1);
-    format!("{title} | {cpu} | {busy} | {rate} | {p50} | {p99} | {peak}")
+    (cpu, format!("{busy} | {rate} | {p50} | {p99} | {peak}"))
 }
 
 /// CPU of each round of `contender`, µs a call.
 fn cpu(rows: &[Row], contender: Contender) -> Vec<f64> {
-    rows.iter()
-        .filter(|row| row.contender == contender)
-        .filter_map(|row| row.rounds.as_ref().ok())
-        .flatten()
-        .filter_map(|round| round.cpu.map(micros))
-        .collect()
+    rows.iter().filter(|row| row.contender == contender).flat_map(micros_of).collect()
+}
+
+fn micros_of(row: &Row) -> Vec<f64> {
+    row.rounds.iter().flatten().filter_map(|round| round.cpu.map(micros)).collect()
+}
+
+fn middle(values: &[f64]) -> Option<f64> {
+    Spread::of(values.iter().copied()).map(|spread| spread.median)
 }
 
 fn median(values: &[f64], digits: usize) -> String {

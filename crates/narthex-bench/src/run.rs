@@ -52,6 +52,8 @@ pub struct Results {
     pub placement: Option<Placement>,
     /// A row for each contender, for each workload.
     pub workloads: Vec<(Workload, Vec<Row>)>,
+    /// Pairs of rows of Narthex: what is more than passed through, and what is passed through like it.
+    pub compared: Vec<[(Workload, Row); 2]>,
     /// A row for each contender at the fixed rate.
     pub paced: Vec<Row>,
     /// Memory of each contender.
@@ -79,6 +81,7 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
         load_average,
         placement: stand.placement,
         workloads: Vec::new(),
+        compared: Vec::new(),
         paced: Vec::new(),
         memory: Vec::new(),
     };
@@ -96,11 +99,18 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
     }
     for &workload in &options.workloads {
         progress(workload.title());
-        results.workloads.push((workload, rounds(&mut running, workload, Pace::Closed, options).await));
+        let turns: Vec<_> = (0..running.len()).map(|index| (index, workload)).collect();
+        results.workloads.push((workload, rounds(&mut running, &turns, Pace::Closed, options).await));
+    }
+    let ours = running.iter().position(|running| running.contender == Contender::Narthex);
+    if let Some(ours) = ours.filter(|_| !options.no_compared) {
+        progress("Narthex beside itself");
+        results.compared = compared(&mut running, ours, options).await;
     }
     if !options.no_rate {
         progress(&format!("{} calls/s", options.rate));
-        results.paced = rounds(&mut running, Workload::Call, Pace::Rate(options.rate), options).await;
+        let turns: Vec<_> = (0..running.len()).map(|index| (index, Workload::Call)).collect();
+        results.paced = rounds(&mut running, &turns, Pace::Rate(options.rate), options).await;
     }
     Ok(results)
 }
@@ -119,20 +129,40 @@ fn stand(options: &Options, directory: PathBuf) -> Result<Stand, Error> {
     })
 }
 
-/// Interleaved rounds. The contender that begins changes from round to round.
-async fn rounds(running: &mut [Running], workload: Workload, pace: Pace, options: &Options) -> Vec<Row> {
-    let mut rows: Vec<Row> =
-        running.iter().map(|running| Row { contender: running.contender, rounds: Ok(Vec::new()) }).collect();
+/// Interleaved rounds of each pair.
+async fn compared(running: &mut [Running], ours: usize, options: &Options) -> Vec<[(Workload, Row); 2]> {
+    let mut pairs = Vec::new();
+    for (more, plain) in Workload::COMPARED {
+        let mut rows = rounds(running, &[(ours, more), (ours, plain)], Pace::Closed, options).await;
+        if let (Some(second), Some(first)) = (rows.pop(), rows.pop()) {
+            pairs.push([(more, first), (plain, second)]);
+        }
+    }
+    pairs
+}
+
+/// Interleaved rounds: a row for each turn, which says who is called and with what. The turn that begins
+/// changes from round to round.
+async fn rounds(
+    running: &mut [Running],
+    turns: &[(usize, Workload)],
+    pace: Pace,
+    options: &Options,
+) -> Vec<Row> {
+    let row =
+        |(index, _): &(usize, Workload)| Row { contender: running[*index].contender, rounds: Ok(Vec::new()) };
+    let mut rows: Vec<Row> = turns.iter().map(row).collect();
     for number in 0..options.rounds as usize {
         for turn in 0..rows.len() {
-            let index = (number + turn) % rows.len();
-            if number > 0 && is_ceiling(rows[index].contender, pace) {
+            let turn = (number + turn) % rows.len();
+            let (index, workload) = turns[turn];
+            if number > 0 && is_ceiling(rows[turn].contender, pace) {
                 continue;
             }
-            let Ok(done) = &mut rows[index].rounds else { continue };
+            let Ok(done) = &mut rows[turn].rounds else { continue };
             match round(&mut running[index], workload, pace, options).await {
                 Ok(round) => done.push(round),
-                Err(error) => rows[index].rounds = Err(error.to_string()),
+                Err(error) => rows[turn].rounds = Err(error.to_string()),
             }
         }
     }
@@ -154,7 +184,7 @@ async fn round(
     if let Some(process) = &mut running.process {
         process.expect_running()?;
     }
-    let mut load = Load::connect(&running.target, workload, options.connections).await?;
+    let mut load = Load::connect(running.target(workload), workload, options.connections).await?;
     load.run(pace, Bound { time: options.warm_up(), calls: MAX_CALLS }).await?;
     let before = running.process.as_ref().map(|process| {
         process.reset_peak();

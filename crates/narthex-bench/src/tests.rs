@@ -6,6 +6,7 @@ use crate::contender::{Contender, Running};
 use crate::load::{Bound, Load, Pace, Tally, Target};
 use crate::upstream;
 use crate::workload::Workload;
+use clap::ValueEnum as _;
 use pingora::apps::ServerApp as _;
 use pingora::protocols::l4::stream::Stream;
 use pingora::server::configuration::ServerConf;
@@ -63,7 +64,7 @@ async fn few(target: &Target, workload: Workload, pace: Pace) -> Result<Tally, E
 fn every_workload_gets_its_answers_directly_and_through_the_bare_proxy() {
     with_servers(|upstream, proxy| async move {
         for address in [upstream, proxy] {
-            for workload in Workload::ALL {
+            for &workload in Workload::value_variants() {
                 let tally = few(&target(address), workload, Pace::Closed).await.unwrap();
                 assert_eq!(tally.latencies.count(), FEW.calls, "{workload:?}");
             }
@@ -97,7 +98,8 @@ fn an_answer_that_is_no_result_ends_the_round() {
 #[test]
 fn an_idle_stream_opens_through_the_bare_proxy() {
     with_servers(|_, proxy| async move {
-        let running = Running { contender: Contender::Bare, target: target(proxy), process: None };
+        let (contender, target) = (Contender::Bare, target(proxy));
+        let running = Running { contender, target, bridged: Vec::new(), process: None };
         crate::memory::open_stream(&running, 1).await.unwrap();
     });
 }

@@ -26,12 +26,21 @@ pub enum Workload {
     Result,
     /// `tools/list` of 100 tools.
     List,
+    /// [`Workload::Modern`], at a server that speaks 2025-06-18 only.
+    ToLegacy,
+    /// [`Workload::Session`], at a server that speaks 2026-07-28 only.
+    ToModern,
+    /// [`Workload::Modern`], asked again with the `requestState` that the first answer held.
+    Retry,
 }
 
 impl Workload {
-    /// All of them, in the order in which they are run.
-    pub const ALL: [Self; 7] =
+    /// Those that every contender is measured with, in the order in which they are run.
+    pub const PLAIN: [Self; 7] =
         [Self::Call, Self::Session, Self::Modern, Self::Sse, Self::Argument, Self::Result, Self::List];
+    /// Those that are more than passed through, each beside the one that it is compared with.
+    pub const COMPARED: [(Self, Self); 3] =
+        [(Self::ToLegacy, Self::Modern), (Self::ToModern, Self::Session), (Self::Retry, Self::Modern)];
 
     /// What the report calls it.
     #[must_use]
@@ -44,28 +53,30 @@ impl Workload {
             Self::Argument => "64 KiB argument",
             Self::Result => "1 MiB result",
             Self::List => "tools/list of 100",
+            Self::ToLegacy => "1 KiB call, 2026-07-28 to a server of 2025-06-18",
+            Self::ToModern => "1 KiB call, 2025-06-18 to a server of 2026-07-28",
+            Self::Retry => "1 KiB call, 2026-07-28, with a requestState",
         }
     }
 
     /// Whether the caller opens a session first and names it in every request.
     #[must_use]
     pub fn in_session(self) -> bool {
-        self == Self::Session
+        matches!(self, Self::Session | Self::ToModern)
     }
 
-    /// Requests to `path` at `host` with `token`.
+    /// Requests as `sender`.
     #[must_use]
     pub fn request(self, sender: &Sender<'_>) -> Request {
         let (tool, length) = match self {
-            Self::Call | Self::Session | Self::Modern => ("echo", BODY),
+            Self::Modern | Self::ToLegacy => return sender.post_modern("echo"),
+            Self::Retry => return sender.post_modern("ask"),
+            Self::List => return sender.post("tools/list", "\"params\":{}"),
+            Self::Call | Self::Session | Self::ToModern => ("echo", BODY),
             Self::Sse => ("stream", BODY),
             Self::Argument => ("echo", LONG_BODY),
             Self::Result => ("big", BODY),
-            Self::List => return sender.post("tools/list", "\"params\":{}"),
         };
-        if self == Self::Modern {
-            return sender.post_modern(tool, length);
-        }
         sender.call(tool, "", length)
     }
 }
@@ -81,6 +92,8 @@ pub struct Sender<'a> {
     pub token: &'a str,
     /// `Mcp-Session-Id`, if there is a session.
     pub session: Option<&'a str>,
+    /// The `requestState` of the answer that asked for something, if there was one.
+    pub state: Option<&'a str>,
 }
 
 impl Sender<'_> {
@@ -114,11 +127,17 @@ impl Sender<'_> {
         self.message("MCP-Protocol-Version: 2025-06-18\r\n", &Message::new(method, rest))
     }
 
-    fn post_modern(&self, tool: &str, length: usize) -> Request {
-        let meta = "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
-                    \"io.modelcontextprotocol/clientCapabilities\":{},\
-                    \"io.modelcontextprotocol/clientInfo\":{\"name\":\"bench\",\"version\":\"1\"}},";
-        let legacy = self.call(tool, meta, length);
+    fn post_modern(&self, tool: &str) -> Request {
+        let retry = self.state.map(|state| {
+            format!("\"requestState\":\"{state}\",\"inputResponses\":{{\"go\":{{\"action\":\"accept\"}}}},")
+        });
+        let meta = format!(
+            "\"_meta\":{{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
+             \"io.modelcontextprotocol/clientCapabilities\":{{\"elicitation\":{{}}}},\
+             \"io.modelcontextprotocol/clientInfo\":{{\"name\":\"bench\",\"version\":\"1\"}}}},{}",
+            retry.unwrap_or_default()
+        );
+        let legacy = self.call(tool, &meta, BODY);
         let body = legacy.bytes[legacy.id_at - ID_OFFSET..].to_vec();
         let headers =
             format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n");
@@ -139,7 +158,7 @@ impl Sender<'_> {
     }
 
     fn head(&self, method: &str, accept: &str, extra: &str) -> Vec<u8> {
-        let Self { host, path, token, session } = self;
+        let Self { host, path, token, session, .. } = self;
         let session = session.map(|id| format!("Mcp-Session-Id: {id}\r\n")).unwrap_or_default();
         format!(
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: narthex-bench\r\nAccept: {accept}\r\n\
@@ -189,9 +208,10 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum as _;
 
     const SENDER: Sender<'static> =
-        Sender { host: "127.0.0.1:1", path: "/mcp", token: "t", session: Some("s") };
+        Sender { host: "127.0.0.1:1", path: "/mcp", token: "t", session: Some("s"), state: None };
 
     fn split(bytes: &[u8]) -> (String, serde_json::Value) {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -202,7 +222,7 @@ mod tests {
 
     #[test]
     fn every_request_is_json_rpc_with_the_id_it_says() {
-        for workload in Workload::ALL {
+        for workload in Workload::value_variants() {
             let mut request = workload.request(&SENDER);
             for _ in 0..2 {
                 let (bytes, id) = request.stamped();
@@ -215,10 +235,14 @@ mod tests {
 
     #[test]
     fn bodies_have_the_length_that_their_title_says() {
-        for (workload, length) in
-            [(Workload::Call, BODY), (Workload::Modern, BODY), (Workload::Argument, LONG_BODY)]
-        {
-            let mut request = workload.request(&SENDER);
+        let retry = Sender { state: Some("0123456789"), ..SENDER };
+        for (workload, length, sender) in [
+            (Workload::Call, BODY, SENDER),
+            (Workload::Modern, BODY, SENDER),
+            (Workload::Retry, BODY, retry),
+            (Workload::Argument, LONG_BODY, SENDER),
+        ] {
+            let mut request = workload.request(&sender);
             let (head, body) = split(request.stamped().0);
             assert!(head.contains(&format!("Content-Length: {length}")), "{head}");
             assert_eq!(body["method"], "tools/call");
@@ -230,5 +254,13 @@ mod tests {
         let (head, body) = split(Workload::Modern.request(&SENDER).stamped().0);
         assert!(head.contains("Mcp-Method: tools/call\r\nMcp-Name: echo"), "{head}");
         assert_eq!(body["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
+    }
+    #[test]
+    fn a_retry_gives_back_the_state_it_got() {
+        let sender = Sender { state: Some("abc"), ..SENDER };
+        let (head, body) = split(Workload::Retry.request(&sender).stamped().0);
+        assert!(head.contains("Mcp-Name: ask"), "{head}");
+        assert_eq!(body["params"]["requestState"], "abc");
+        assert_eq!(body["params"]["inputResponses"]["go"]["action"], "accept");
     }
 }

@@ -1,4 +1,4 @@
-//! docs/walkthrough.md, as it is written, and the script behind `make run`.
+//! docs/walkthrough.md and docs/bridge.md, as they are written, and the script behind `make run`.
 
 use super::peers::Peer;
 use narthex_testkit::free_port;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 #[tokio::test]
 async fn the_walkthrough_shows_what_one_sees() {
     let place = Place::new();
-    let blocks = place.blocks();
+    let blocks = place.blocks(WALKTHROUGH);
     assert!(blocks.len() > 15, "only {} blocks", blocks.len());
     let _demo = place.demo().await;
     let started = blocks.iter().find(|block| block.commands == "make run\n").unwrap();
@@ -26,9 +26,20 @@ async fn the_walkthrough_shows_what_one_sees() {
 }
 
 #[tokio::test]
+async fn the_page_about_the_bridge_shows_what_one_sees() {
+    let place = Place::new();
+    let blocks = place.blocks("docs/bridge.md");
+    assert!(blocks.len() > 6, "only {} blocks", blocks.len());
+    let _demo = place.demo().await;
+    for block in blocks {
+        place.follow(&block).await;
+    }
+}
+
+#[tokio::test]
 async fn the_configuration_that_the_walkthrough_ends_with_is_one() {
     let place = Place::new();
-    let page = place.page();
+    let page = place.moved(&repository(WALKTHROUGH));
     let (_, yaml) = page.split_once("```yaml\n").unwrap();
     let config = place.dir.path().join("own.yaml");
     fs::write(&config, yaml.split("```").next().unwrap()).unwrap();
@@ -63,6 +74,7 @@ async fn a_port_that_is_taken_is_said_in_so_many_words() {
     }
 }
 
+const WALKTHROUGH: &str = "docs/walkthrough.md";
 /// The ports that gateway.yaml and the page have.
 const PORTS: [u16; 3] = [8080, 9090, 9001];
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -97,12 +109,8 @@ impl Place {
             .fold(text, |text, (from, to)| text.replace(&format!(":{from}"), &format!(":{to}")))
     }
 
-    fn page(&self) -> String {
-        self.moved(&repository("docs/walkthrough.md"))
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        Block::all(&self.page())
+    fn blocks(&self, page: &str) -> Vec<Block> {
+        Block::all(&self.moved(&repository(page)))
     }
 
     fn script(&self) -> Command {
@@ -148,7 +156,7 @@ impl Place {
     fn shell(&self, commands: &str) -> Output {
         let script = format!(
             "[ ! -e .shell ] || . ./.shell\n{commands}\n\
-             {{ declare -p TOKEN; declare -f; }} >.shell 2>/dev/null\nsleep 0.1\n"
+             {{ declare -p TOKEN SESSION; declare -f; }} >.shell 2>/dev/null\nsleep 0.1\n"
         );
         let mut bash = Command::new("bash");
         bash.arg("-c").arg(script).current_dir(self.dir.path()).stdin(Stdio::null());

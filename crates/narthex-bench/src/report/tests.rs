@@ -31,6 +31,10 @@ fn results() -> Results {
             ),
             (Workload::Modern, vec![row(Contender::Bare, &[20]), failed]),
         ],
+        compared: vec![[
+            (Workload::ToLegacy, row(Contender::Narthex, &[60, 90, 80])),
+            (Workload::Modern, row(Contender::Narthex, &[20, 30, 40])),
+        ]],
         paced: vec![row(Contender::Direct, &[])],
         memory: vec![(Contender::Bare, Ok(Memory { idle: 5 << 20, loaded: 15 << 20, streams: 100 }))],
     }
@@ -53,4 +57,14 @@ fn a_contender_that_failed_has_dashes_and_a_reason() {
 fn memory_is_counted_for_each_stream() {
     let text = markdown(&results(), &Options::parse_from(["bench"]));
     assert!(text.contains("| bare Pingora | 5.0 | 100 | 15.0 | 102.4 |"), "{text}");
+}
+
+#[test]
+fn what_is_bridged_stands_under_what_is_passed_through() {
+    let text = markdown(&results(), &Options::parse_from(["bench"]));
+    let plain = text.find("| 1 KiB call, JSON, 2026-07-28 | 30.0 (20.0–40.0) | 1 | 90 |").unwrap();
+    let bridged = text.find(
+        "| 1 KiB call, 2026-07-28 to a server of 2025-06-18 | 80.0 (60.0–90.0) | **2.67** (2.00–3.00) | 90 |",
+    );
+    assert!(bridged.unwrap() > plain, "{text}");
 }

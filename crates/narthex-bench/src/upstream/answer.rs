@@ -54,6 +54,7 @@ impl Answers {
             Call::List => json(output, id, &self.list),
             Call::Ping => json(output, id, b",\"result\":{}}"),
             Call::Discover => json(output, id, DISCOVERED),
+            Call::Ask => json(output, id, ASKED),
             Call::Other => {
                 json(output, id, b",\"error\":{\"code\":-32601,\"message\":\"Method not found\"}}")
             }
@@ -109,6 +110,11 @@ const INITIALIZED: &[u8] =
 const DISCOVERED: &[u8] = b",\"result\":{\"resultType\":\"complete\",\"supportedVersions\":[\"2026-07-28\",\
     \"2025-11-25\",\"2025-06-18\"],\"capabilities\":{\"tools\":{}},\"ttlMs\":3600000,\"cacheScope\":\"public\",\
     \"_meta\":{\"io.modelcontextprotocol/serverInfo\":{\"name\":\"bench-upstream\",\"version\":\"1\"}}}}";
+/// The state is as long as a server's own sealed one may be.
+const ASKED: &[u8] = b",\"result\":{\"resultType\":\"input_required\",\"inputRequests\":{\"go\":{\
+    \"method\":\"elicitation/create\",\"params\":{\"message\":\"Go on?\",\"requestedSchema\":{\
+    \"type\":\"object\",\"properties\":{}}}}},\"requestState\":\
+    \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}}";
 
 fn json(output: &mut Vec<u8>, id: &[u8], rest: &[u8]) {
     head(output, id.len() + rest.len(), "");

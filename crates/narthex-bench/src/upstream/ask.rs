@@ -40,6 +40,8 @@ pub enum Call {
     Stream,
     /// `tools/call` of `big`: a result of 1 MiB.
     Big,
+    /// `tools/call` of `ask` for the first time: a result that asks for something (2026-07-28).
+    Ask,
     /// `tools/call` of anything else: a result of 1 KiB.
     Tool,
     /// `ping`: an empty result.
@@ -66,6 +68,7 @@ impl<'a> Ask<'a> {
             b"\"tools/call\"" => match value(front, b"\"name\":").unwrap_or_default() {
                 b"\"stream\"" => Call::Stream,
                 b"\"big\"" => Call::Big,
+                b"\"ask\"" if value(front, b"\"requestState\":").is_none() => Call::Ask,
                 _ => Call::Tool,
             },
             b"\"tools/list\"" => Call::List,
@@ -94,9 +97,11 @@ mod tests {
 
     #[test]
     fn a_request_is_known_by_its_method_and_tool() {
-        let cases: [(&str, Call); 7] = [
+        let cases: [(&str, Call); 9] = [
             (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo"}}"#, Call::Tool),
             (r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"big"}}"#, Call::Big),
+            (r#"{"id":7,"method":"tools/call","params":{"name":"ask"}}"#, Call::Ask),
+            (r#"{"id":7,"method":"tools/call","params":{"name":"ask","requestState":"s"}}"#, Call::Tool),
             (r#"{"method":"tools/call","params":{"name":"stream"},"id":7}"#, Call::Stream),
             (r#"{"id": 7 ,"method": "tools/list"}"#, Call::List),
             (r#"{"id":7,"method":"initialize"}"#, Call::Initialize),

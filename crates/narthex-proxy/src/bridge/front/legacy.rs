@@ -24,6 +24,7 @@ use narthex_mcp::bridge::discover::{Account, negotiate};
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::{Object, schema};
 use narthex_mcp::rpc;
+use narthex_mcp::seal::HandleError;
 use narthex_mcp::session::BridgedSession;
 use narthex_mcp::sse::{self, Fields};
 use std::sync::Arc;
@@ -43,6 +44,11 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
         return initialize(job, out).await;
     }
     let session = job.session.take().ok_or(Refusal::SessionRequired)?;
+    let upstream = job.link.upstream();
+    if !upstream.speaks_http_sse() && upstream.eras.modern(out.visit.started) == Some(false) {
+        // It went back to older revisions: initialized anew, the client reaches it without us.
+        return Err(Refusal::Session(HandleError::Expired));
+    }
     let shared = Arc::clone(&job.link.shared);
     let live = shared.bridge.live.take_up(*session, &job.link, job.bounds).await?;
     match job.verb {

@@ -4,11 +4,13 @@ mod answer;
 mod feed;
 mod http1;
 mod http2;
+mod legacy;
 mod mcp;
 mod record;
 
 pub use answer::Answer;
 pub use feed::SseFeed;
+pub use legacy::{LegacyServer, Opened};
 pub use record::UpstreamRequest;
 
 use crate::pki::{Leaf, Pki};
@@ -111,6 +113,22 @@ impl RecordingUpstream {
             panic!("{} of {count} requests came", self.count());
         }
         self.requests()
+    }
+
+    /// Waits until `done`, looking again after each whole request.
+    ///
+    /// # Panics
+    /// Not within 20 s; the message has the requests.
+    pub async fn wait_until(&self, done: impl Fn() -> bool) {
+        let mut changes = self.shared.record.changes.subscribe();
+        if timeout(PATIENCE, changes.wait_for(|()| done())).await.is_err() {
+            let requests = self.requests();
+            let told = |r: &UpstreamRequest| format!("{} {}", r.method, String::from_utf8_lossy(&r.body));
+            panic!(
+                "it did not come; all that came:\n{}",
+                requests.iter().map(told).collect::<Vec<_>>().join("\n")
+            );
+        }
     }
 
     /// Waits until every connection that was opened is closed again.

@@ -31,5 +31,5 @@ pub use idp::{Alg, Endpoint, HostileToken, Jws, MockIdp, SigningKeys, TokenCall,
 pub use nix::sys::signal::Signal;
 pub use pki::{Leaf, Pki};
 pub use port::free_port;
-pub use upstream::{Answer, RecordingUpstream, SseFeed, UpstreamOptions, UpstreamRequest};
+pub use upstream::{Answer, ModernOnly, RecordingUpstream, SseFeed, UpstreamOptions, UpstreamRequest};
 pub use wire::Headers;

@@ -5,10 +5,12 @@ mod feed;
 mod http1;
 mod http2;
 mod mcp;
+mod modern;
 mod record;
 
 pub use answer::Answer;
 pub use feed::SseFeed;
+pub use modern::ModernOnly;
 pub use record::UpstreamRequest;
 
 use crate::pki::{Leaf, Pki};
@@ -111,6 +113,19 @@ impl RecordingUpstream {
             panic!("{} of {count} requests came", self.count());
         }
         self.requests()
+    }
+
+    /// Waits until it has received `count` whole requests for the JSON-RPC method `method`, and gives them.
+    ///
+    /// # Panics
+    /// They do not come within 20 s.
+    pub async fn wait_for_method(&self, method: &str, count: usize) -> Vec<UpstreamRequest> {
+        let mut changes = self.shared.record.changes.subscribe();
+        let enough = changes.wait_for(|()| self.requests_for(method).len() >= count);
+        if timeout(PATIENCE, enough).await.is_err() {
+            panic!("{} of {count} requests for {method} came", self.requests_for(method).len());
+        }
+        self.requests_for(method)
     }
 
     /// Waits until every connection that was opened is closed again.

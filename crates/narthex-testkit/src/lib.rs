@@ -33,6 +33,6 @@ pub use nix::sys::signal::Signal;
 pub use pki::{Leaf, Pki};
 pub use port::free_port;
 pub use upstream::{
-    Answer, LegacyServer, Opened, RecordingUpstream, SseFeed, UpstreamOptions, UpstreamRequest,
+    Answer, LegacyServer, ModernOnly, Opened, RecordingUpstream, SseFeed, UpstreamOptions, UpstreamRequest,
 };
 pub use wire::Headers;

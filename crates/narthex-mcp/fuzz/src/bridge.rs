@@ -9,7 +9,7 @@ use narthex_mcp::bridge::error::{self, Modern};
 use narthex_mcp::bridge::listen::{Filter, stamp};
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::result::{self, Answer};
-use narthex_mcp::bridge::{Object, meta, params, schema};
+use narthex_mcp::bridge::{Object, meta, params, schema, task};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -167,6 +167,11 @@ fn answer(id: &str, method: &str, answered: &Object) {
             }
         }
         Ok(Answer::Asks(asked)) => asks(id, &asked),
+        Ok(Answer::Task(found)) => {
+            let created = task::created_for_legacy(&task::to_legacy(&found, "handle"));
+            let sent = member_of(&message::result(id, &created), "result");
+            assert_eq!(member_of(&member_of(&sent, "task"), "taskId"), "\"handle\"");
+        }
         Err(refused) => members_of_error(id, &refused.to_error()),
     }
 }

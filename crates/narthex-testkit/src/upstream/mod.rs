@@ -6,11 +6,13 @@ mod http1;
 mod http2;
 mod legacy;
 mod mcp;
+mod modern;
 mod record;
 
 pub use answer::Answer;
 pub use feed::SseFeed;
 pub use legacy::{LegacyServer, Opened};
+pub use modern::ModernOnly;
 pub use record::UpstreamRequest;
 
 use crate::pki::{Leaf, Pki};
@@ -129,6 +131,19 @@ impl RecordingUpstream {
                 requests.iter().map(told).collect::<Vec<_>>().join("\n")
             );
         }
+    }
+
+    /// Waits until it has received `count` whole requests for the JSON-RPC method `method`, and gives them.
+    ///
+    /// # Panics
+    /// They do not come within 20 s.
+    pub async fn wait_for_method(&self, method: &str, count: usize) -> Vec<UpstreamRequest> {
+        let mut changes = self.shared.record.changes.subscribe();
+        let enough = changes.wait_for(|()| self.requests_for(method).len() >= count);
+        if timeout(PATIENCE, enough).await.is_err() {
+            panic!("{} of {count} requests for {method} came", self.requests_for(method).len());
+        }
+        self.requests_for(method)
     }
 
     /// Waits until every connection that was opened is closed again.

@@ -63,6 +63,8 @@ pub(crate) struct LegacyCall {
     reconnects: usize,
     finished: bool,
     task: bool,
+    /// The task whose result it waits for: nobody else will, so it ends with the call.
+    owned_task: Option<String>,
     _slot: Slot,
 }
 
@@ -152,6 +154,7 @@ impl LegacyCall {
             reconnects: 0,
             finished: false,
             task: start.task,
+            owned_task: None,
             _slot: slot,
         })
     }
@@ -194,6 +197,11 @@ impl LegacyCall {
     /// Whether it was to go on as a task.
     pub(crate) fn is_task(&self) -> bool {
         self.task
+    }
+
+    /// The call waits for the result of this task, which nobody knows of but the call.
+    pub(crate) fn own(&mut self, task: &str) {
+        self.owned_task = Some(task.to_owned());
     }
 
     /// Nobody needs the answer, and the server need not be told.
@@ -255,7 +263,10 @@ impl LegacyCall {
                 self.session.hear(&method, &params);
                 None
             }
-            listen::ACKNOWLEDGED | "notifications/elicitation/complete" => None,
+            // They name what the client knows by another name, or not at all.
+            listen::ACKNOWLEDGED | "notifications/elicitation/complete" | "notifications/tasks/status" => {
+                None
+            }
             _ => Some(Step::Note(method, params)),
         }
     }
@@ -317,6 +328,11 @@ impl Drop for LegacyCall {
             return;
         }
         let mut params = Object::default();
+        if let Some(task) = self.owned_task.take() {
+            params.set_string("taskId", &task);
+            let body = message::request(&self.session.next_id(), "tasks/cancel", &params);
+            return self.session.tell_later(&self.link, body);
+        }
         params.set_json("requestId", self.id.as_str());
         params.set_string("reason", "the client went away");
         self.session.tell_later(&self.link, message::notification("notifications/cancelled", &params));

@@ -37,9 +37,19 @@ pub mod meta {
     /// Name and version of the server's software.
     pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
+    /// The task that a message belongs to; 2025-11-25 only (basic/utilities/tasks#associating-task-related-messages).
+    pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
     /// Those that mean nothing, or something else, in the other era.
-    pub(super) const RESERVED: [&str; 6] =
-        [PROTOCOL_VERSION, CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, SUBSCRIPTION_ID, SERVER_INFO];
+    pub(super) const RESERVED: [&str; 7] = [
+        PROTOCOL_VERSION,
+        CLIENT_CAPABILITIES,
+        CLIENT_INFO,
+        LOG_LEVEL,
+        SUBSCRIPTION_ID,
+        SERVER_INFO,
+        RELATED_TASK,
+    ];
 }
 
 /// Takes the reserved keys out of `holder._meta`, and `_meta` itself if nothing is left in it.

@@ -4,14 +4,12 @@
 //! Then the client asked for a task and fetched its result with `tasks/result`; now the server decides, and
 //! `tasks/get` has the result in it.
 
-use super::{Object, meta, strip_meta};
+use super::{Object, meta};
 use crate::seal::{Binding, HandleError, Purpose, SealError, Sealer};
 use std::time::SystemTime;
 
 /// The extension's name in `capabilities.extensions`.
 pub const EXTENSION: &str = "io.modelcontextprotocol/tasks";
-/// `_meta` key of 2025-11-25 that says which task a message belongs to.
-const RELATED: &str = "io.modelcontextprotocol/related-task";
 /// Members that both eras write alike.
 const ALIKE: [&str; 4] = ["status", "statusMessage", "createdAt", "lastUpdatedAt"];
 
@@ -114,20 +112,8 @@ pub fn relate(message: &mut Object, id: &str) {
     let mut related = Object::default();
     related.set_string("taskId", id);
     let mut inner = message.object("_meta").unwrap_or_default();
-    inner.set_object(RELATED, &related);
+    inner.set_object(meta::RELATED_TASK, &related);
     message.set_object("_meta", &inner);
-}
-
-/// Takes that out again, and what only the other era reads.
-pub fn unrelate(message: &mut Object) {
-    strip_meta(message);
-    let Some(mut inner) = message.object("_meta") else { return };
-    inner.remove(RELATED);
-    if inner.is_empty() {
-        message.remove("_meta");
-    } else {
-        message.set_object("_meta", &inner);
-    }
 }
 
 /// Capabilities with the extension declared.
@@ -234,11 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_related_and_unrelated() {
+    fn which_task_a_message_belongs_to_does_not_cross() {
         let mut message = parse(r#"{"a":1,"_meta":{"k":2}}"#);
         relate(&mut message, "t");
         assert!(message.to_json().contains(r#""io.modelcontextprotocol/related-task":{"taskId":"t"}"#));
-        unrelate(&mut message);
-        assert_eq!(message, parse(r#"{"a":1,"_meta":{"k":2}}"#));
+        let ask = super::super::ask::Ask::from_legacy("elicitation/create", &message);
+        assert_eq!(ask.params, parse(r#"{"a":1,"_meta":{"k":2}}"#));
     }
 }

@@ -176,11 +176,13 @@ impl ModernCall {
         let asked = match result::to_legacy(&self.method, result) {
             Ok(Answer::Complete(result)) => return Ok(Some(Step::Done(result))),
             Ok(Answer::Asks(asked)) => asked,
-            Ok(Answer::Task(task)) => {
+            Ok(Answer::Task(task)) if task::is_declared(&self.declared.capabilities) => {
                 let id = task.string("taskId").ok_or_else(|| malformed("a task without an id"))?;
                 let created = task::created_for_legacy(&task::to_legacy(&task, &id));
                 return Ok(Some(Step::Done(created)));
             }
+            // A server MUST NOT start a task for a client that does not know them (SEP-2663).
+            Ok(Answer::Task(_)) => return Ok(Some(Step::Failed(result::BadResult::Type.to_error()))),
             Err(bad) => return Ok(Some(Step::Failed(bad.to_error()))),
         };
         self.rounds += 1;

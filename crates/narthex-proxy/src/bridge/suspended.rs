@@ -7,6 +7,7 @@ use super::legacy::LegacyCall;
 use super::quota::Quota;
 use dashmap::DashMap;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Calls on hold. Dropping one tells its server that it is cancelled.
@@ -14,6 +15,21 @@ use std::time::{Duration, Instant};
 pub(crate) struct Suspended {
     calls: DashMap<String, Held>,
     quota: Quota,
+    turns: DashMap<String, Arc<tokio::sync::Mutex<()>>>,
+}
+
+/// The right to take and to hold the call of one name, until it is dropped.
+pub(crate) struct Turn {
+    suspended: Arc<Suspended>,
+    id: String,
+    held: Option<tokio::sync::OwnedMutexGuard<()>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        drop(self.held.take());
+        self.suspended.turns.remove_if(&self.id, |_, turn| Arc::strong_count(turn) == 1);
+    }
 }
 
 /// A call on hold.
@@ -53,6 +69,15 @@ impl Suspended {
         }
         self.calls.insert(id, held);
         Ok(())
+    }
+
+    /// Waits until nobody else takes or holds the call of that name.
+    pub(crate) async fn turn(self: &Arc<Self>, id: String) -> Turn {
+        let turn = Arc::clone(&self.turns.entry(id.clone()).or_default());
+        // It is there before the wait, so that giving up leaves nothing behind.
+        let mut mine = Turn { suspended: Arc::clone(self), id, held: None };
+        mine.held = Some(turn.lock_owned().await);
+        mine
     }
 
     /// Takes a call of `owner` back, if its arguments are still the same.

@@ -22,7 +22,7 @@ use narthex_mcp::bridge::ask::Ask;
 use narthex_mcp::bridge::declared::{Declared, severity};
 use narthex_mcp::bridge::discover::{Account, negotiate};
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
-use narthex_mcp::bridge::{Object, schema};
+use narthex_mcp::bridge::{Object, schema, task};
 use narthex_mcp::rpc;
 use narthex_mcp::seal::HandleError;
 use narthex_mcp::session::BridgedSession;
@@ -235,10 +235,33 @@ impl Front {
             "server/discover" | "subscriptions/listen" => {
                 return fail(rpc::METHOD_NOT_FOUND, "Method not found");
             }
-            _ if method.starts_with("tasks/") => return self.task(id, method, params, out).await,
-            _ => return self.call(id, method, params, out).await,
+            _ => return self.forwarded(id, method, params, out).await,
         }
         Ok(Ended::Said(message::result(id, &Object::default())))
+    }
+
+    /// What only the server can answer.
+    async fn forwarded(
+        &mut self,
+        id: &str,
+        method: &str,
+        params: &Object,
+        out: &mut Out<'_>,
+    ) -> Result<Ended, Refusal> {
+        let ended = if method.starts_with("tasks/") {
+            self.task(id, method, params, out).await
+        } else {
+            self.call(id, method, params, out).await
+        };
+        match ended {
+            // The client has been told that this is a stream: the rest can only be said on it.
+            Err(refusal) if out.is_stream() => {
+                out.note_failure(&refusal);
+                let error = RpcError::new(rpc::INTERNAL_ERROR, "The MCP server failed to answer");
+                Ok(Ended::Said(message::error(id, &error)))
+            }
+            ended => ended,
+        }
     }
 
     async fn call(
@@ -255,18 +278,9 @@ impl Front {
             call = self.begin(method, params) => call,
             () = running.cancelled() => return Ok(Ended::Silent),
         };
-        let ended = match call {
+        match call {
             Ok(call) => self.drive(call, id, method, &running, out).await,
             Err(refusal) => Err(refusal),
-        };
-        match ended {
-            // The client has been told that this is a stream: the rest can only be said on it.
-            Err(refusal) if out.is_stream() => {
-                out.note_failure(&refusal);
-                let error = RpcError::new(rpc::INTERNAL_ERROR, "The MCP server failed to answer");
-                Ok(Ended::Said(message::error(id, &error)))
-            }
-            ended => ended,
         }
     }
 
@@ -343,16 +357,10 @@ impl Front {
                         self.emit(&message::notification(&method, &params), out).await?;
                     }
                 }
-                Step::Asks(asks) => match self.ask(asks, running, out).await? {
+                Step::Asks(asks) => match self.ask(asks, None, running, out).await? {
                     Asked::Answered(responses) => call.answer(responses).await?,
                     Asked::Cancelled => return Ok(Ended::Silent),
-                    Asked::Unanswered => {
-                        let error = RpcError::new(
-                            rpc::INTERNAL_ERROR,
-                            "the client did not answer the server's request in time",
-                        );
-                        return Ok(Ended::Said(message::error(id, &error)));
-                    }
+                    Asked::Unanswered => return Ok(Ended::Said(message::error(id, &unanswered()))),
                 },
                 Step::Done(mut result) => {
                     if method == "tools/list" {
@@ -390,17 +398,20 @@ impl Front {
         }
     }
 
-    /// [`Front::ask`] on behalf of a task. `None`: the client gave it up, or does not answer.
+    /// [`Front::ask`] on behalf of the task that the client knows as `task`. `None`: the client gave it up.
+    /// The inner error is that it does not answer.
     pub(super) async fn ask_for_task(
         &mut self,
         asks: Vec<(String, Ask)>,
+        task: &str,
         running: &Running,
         out: &mut Out<'_>,
-    ) -> Result<Option<Vec<Response>>, Refusal> {
-        match self.ask(asks, running, out).await? {
-            Asked::Answered(responses) => Ok(Some(responses)),
-            Asked::Unanswered | Asked::Cancelled => Ok(None),
-        }
+    ) -> Result<Option<Result<Vec<Response>, RpcError>>, Refusal> {
+        Ok(match self.ask(asks, Some(task), running, out).await? {
+            Asked::Answered(responses) => Some(Ok(responses)),
+            Asked::Unanswered => Some(Err(unanswered())),
+            Asked::Cancelled => None,
+        })
     }
 
     /// Waits. Whether to go on.
@@ -432,10 +443,11 @@ impl Front {
         }
     }
 
-    /// Sends the server's questions to the client, and waits for all answers.
+    /// Sends the server's questions to the client, and waits for all answers. They may belong to a task.
     async fn ask(
         &mut self,
         asks: Vec<(String, Ask)>,
+        task: Option<&str>,
         running: &Running,
         out: &mut Out<'_>,
     ) -> Result<Asked, Refusal> {
@@ -445,7 +457,10 @@ impl Front {
             let (id, reply) = live.expect(&self.link.shared.bridge.node);
             let pending = Pending { live: Arc::clone(&live), id };
             let elicitation = format!("{}-{}", live.opened.id, pending.id.trim_matches('"'));
-            let params = ask.to_legacy(&elicitation);
+            let mut params = ask.to_legacy(&elicitation);
+            if let Some(task) = task {
+                task::relate(&mut params, task);
+            }
             self.emit(&message::request(&pending.id, &ask.method, &params), out).await?;
             waiting.push((key, reply, pending));
         }
@@ -513,6 +528,10 @@ impl Front {
         let id = event_id::seal(&self.live, &self.link, stream, number, out);
         out.raw(encode(id.as_deref(), data)).await
     }
+}
+
+fn unanswered() -> RpcError {
+    RpcError::new(rpc::INTERNAL_ERROR, "the client did not answer the server's request in time")
 }
 
 /// What came of a question.

@@ -49,7 +49,8 @@ impl Front {
     /// The answer to a call that was to be a task. If the server has answered at once, the task is one of
     /// ours, and over.
     pub(super) async fn created(&self, result: Object, out: &Out<'_>) -> Result<Object, Refusal> {
-        let task = match result.object("task") {
+        // A result of the tool's may have a member of that name too.
+        let task = match result.object("task").filter(|_| !result.has("content")) {
             Some(task) => task,
             None => self.keep(&result, out).await?,
         };
@@ -195,7 +196,13 @@ impl Front {
         out: &mut Out<'_>,
     ) -> Result<Option<Outcome>, Refusal> {
         let mut answered = HashSet::new();
+        let mut alone_until = None;
         loop {
+            // A client that left with a question open may come back for what follows, but not for ever.
+            let patience = self.bounds.room.patience;
+            if out.gone && Instant::now() > *alone_until.get_or_insert_with(|| Instant::now() + patience) {
+                return Ok(None);
+            }
             let task = match self.look(id).await? {
                 Ok(task) => task,
                 Err(error) => return Ok(Some(Err(error))),
@@ -244,12 +251,13 @@ impl Front {
             let what = format!("the server needs {}, which the client does not offer", ask.method);
             return Ok(Some(Err(RpcError::new(rpc::INTERNAL_ERROR, what))));
         }
-        for (key, ask) in &mut asks {
-            answered.insert(key.clone());
-            task::relate(&mut ask.params, handle);
-        }
+        answered.extend(asks.iter().map(|(key, _)| key.clone()));
         let questions = asks.clone();
-        let Some(responses) = self.ask_for_task(asks, running, out).await? else { return Ok(None) };
+        let responses = match self.ask_for_task(asks, handle, running, out).await? {
+            Some(Ok(responses)) => responses,
+            Some(Err(error)) => return Ok(Some(Err(error))),
+            None => return Ok(None),
+        };
         let mut results = Object::default();
         for Response { key, result } in responses {
             let ask = questions.iter().find(|(known, _)| *known == key).map(|(_, ask)| ask);

@@ -18,10 +18,14 @@ use narthex_mcp::bridge::{Object, result};
 use narthex_mcp::rpc;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// How long a task that waits for its client has to say what for.
 const SAYS_WITHIN: Duration = Duration::from_secs(3);
+
+/// What a task's method comes to.
+type Outcome = Result<Object, RpcError>;
 
 impl Front {
     /// Whether the call has to be a task: the tool runs in no other way. A client that does not know
@@ -46,7 +50,9 @@ impl Front {
         let id = task.string("taskId").ok_or_else(|| malformed("a task without an id"))?;
         let session = Arc::clone(call.session());
         if !task::is_declared(&self.request.declared.capabilities) {
-            return self.wait_for(&session, &id).await.map(Some);
+            let mut call = self.wait_for(&session, &id).await?;
+            call.own(&id);
+            return Ok(Some(call));
         }
         let handle = self.handle(&id, out)?;
         let mut result = task::created_for_modern(&task::to_modern(&task, &handle));
@@ -75,6 +81,9 @@ impl Front {
 
     /// Answers `tasks/get`, `tasks/update` and `tasks/cancel`.
     pub(super) async fn task(&mut self, out: &mut Out<'_>) -> Result<(), Refusal> {
+        if !matches!(self.request.method.as_str(), "tasks/get" | "tasks/update" | "tasks/cancel") {
+            return self.unknown(out).await;
+        }
         let session = self.session().await?;
         let known = task::is_offered(&session.account.capabilities)
             && task::is_declared(&self.request.declared.capabilities);
@@ -87,13 +96,7 @@ impl Front {
             let error = RpcError::new(rpc::INVALID_PARAMS, "Unknown task");
             return self.fail(StatusCode::OK, &error, out).await;
         };
-        let done = match self.request.method.as_str() {
-            "tasks/get" => self.get(&session, &id, &handle).await?,
-            "tasks/update" => self.update(&session, &id).await?,
-            "tasks/cancel" => self.cancel(&session, &id).await?,
-            _ => return self.unknown(out).await,
-        };
-        match done {
+        match self.perform(session.clone(), &id, &handle).await? {
             Ok(mut result) => {
                 result.set_string("resultType", "complete");
                 task::sign(&mut result, session.account.server_info.as_ref());
@@ -106,12 +109,31 @@ impl Front {
         }
     }
 
-    async fn get(
+    /// Does what the request says; in a new session, if the server does not know this one any more.
+    async fn perform(
         &mut self,
-        session: &Arc<Session>,
+        mut session: Arc<Session>,
         id: &str,
         handle: &str,
-    ) -> Result<Result<Object, RpcError>, Refusal> {
+    ) -> Result<Outcome, Refusal> {
+        // Two requests about one task at a time would each take half of what it says.
+        let suspended = Arc::clone(&self.link.shared.bridge.suspended);
+        let _turn = suspended.turn(key(&self.link.owner(), id)).await;
+        let mut again = true;
+        loop {
+            let done = match self.request.method.as_str() {
+                "tasks/update" => self.update(&session, id).await,
+                "tasks/cancel" => self.cancel(&session, id).await,
+                _ => self.get(&session, id, handle).await,
+            };
+            if done.is_ok() || !session.is_gone() || !std::mem::take(&mut again) {
+                return done;
+            }
+            session = self.session().await?;
+        }
+    }
+
+    async fn get(&mut self, session: &Arc<Session>, id: &str, handle: &str) -> Result<Outcome, Refusal> {
         let found = match session.try_ask(&mut self.link, "tasks/get", &named(id)).await? {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
@@ -140,8 +162,7 @@ impl Front {
             held.forget();
         }
         match session.try_ask(&mut self.link, "tasks/result", &named(id)).await? {
-            Ok(mut outcome) => {
-                task::unrelate(&mut outcome);
+            Ok(outcome) => {
                 let outcome = result::to_modern("tools/call", &outcome, None, Duration::ZERO);
                 let outcome = outcome.map_err(|bad| malformed(&bad.to_string()))?;
                 told.set_string("status", Status::Completed.as_str());
@@ -168,21 +189,26 @@ impl Front {
 
     /// The call that waits for the task's result, once it is known what the task asks for.
     async fn asking(&mut self, session: &Arc<Session>, id: &str) -> Result<Option<Box<LegacyCall>>, Refusal> {
-        let mut call = match self.held(id) {
-            Some(call) => call,
-            None => self.wait_for(session, id).await?,
-        };
-        let until = tokio::time::Instant::now() + SAYS_WITHIN;
-        while call.asks().is_empty() {
-            match tokio::time::timeout_at(until, call.next()).await {
-                Ok(Ok(Step::Note(..) | Step::Asks(_))) => {}
-                // The result is there, and can be asked for again.
-                Ok(Ok(Step::Done(_) | Step::Failed(_))) => return Ok(None),
-                Ok(Err(refusal)) => return Err(refusal),
-                Err(_elapsed) => break,
+        let until = Instant::now() + SAYS_WITHIN;
+        let mut held = self.held(id);
+        loop {
+            let was_held = held.is_some();
+            let mut call = match held.take() {
+                Some(call) => call,
+                None => match timeout_at(until, self.wait_for(session, id)).await {
+                    Ok(begun) => begun?,
+                    // A server that streams nothing asks nothing there.
+                    Err(_elapsed) => return Ok(None),
+                },
+            };
+            match says(&mut call, until).await {
+                Ok(true) => return Ok(Some(call)),
+                Ok(false) => return Ok(None),
+                // It broke while nobody read it.
+                Err(_) if was_held => call.forget(),
+                Err(refusal) => return Err(refusal),
             }
         }
-        Ok(Some(call))
     }
 
     fn held(&self, id: &str) -> Option<Box<LegacyCall>> {
@@ -195,27 +221,27 @@ impl Front {
 
     fn hold(&self, id: &str, call: Box<LegacyCall>) -> Result<(), Refusal> {
         let (owner, room) = (self.link.owner(), self.bounds.room);
-        let (key, expires) = (key(&owner, id), Instant::now() + room.patience);
+        let (key, expires) = (key(&owner, id), std::time::Instant::now() + room.patience);
         let whose = self.link.whose();
         let held = Held { call, owner, whose, arguments: Value::Null, expires };
         let full = self.link.shared.bridge.suspended.hold(key, held, room);
         full.map_err(|_| Refusal::TooManySuspended)
     }
 
-    async fn update(
-        &mut self,
-        session: &Arc<Session>,
-        id: &str,
-    ) -> Result<Result<Object, RpcError>, Refusal> {
+    async fn update(&mut self, session: &Arc<Session>, id: &str) -> Result<Outcome, Refusal> {
         let Ok(responses) = responses(&self.request.params) else {
             let why = "inputResponses must be an object of results";
             return Ok(Err(RpcError::new(rpc::INVALID_PARAMS, why)));
         };
         // It has to be the caller's, and to be there.
-        if let Err(error) = session.try_ask(&mut self.link, "tasks/get", &named(id)).await? {
-            return Ok(Err(error));
-        }
-        if let Some(mut call) = self.asking(session, id).await? {
+        let found = match session.try_ask(&mut self.link, "tasks/get", &named(id)).await? {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        // What it does not ask for is not an error, but nothing either.
+        if Status::of(&found) == Some(Status::InputRequired)
+            && let Some(mut call) = self.asking(session, id).await?
+        {
             let responses = responses.into_iter().map(|(key, result)| Response { key, result: Ok(result) });
             call.answer(responses.collect()).await?;
             self.hold(id, call)?;
@@ -223,20 +249,33 @@ impl Front {
         Ok(Ok(Object::default()))
     }
 
-    async fn cancel(
-        &mut self,
-        session: &Arc<Session>,
-        id: &str,
-    ) -> Result<Result<Object, RpcError>, Refusal> {
+    async fn cancel(&mut self, session: &Arc<Session>, id: &str) -> Result<Outcome, Refusal> {
+        let cancelled = session.try_ask(&mut self.link, "tasks/cancel", &named(id)).await?;
         if let Some(held) = self.held(id) {
             held.forget();
         }
-        let cancelled = session.try_ask(&mut self.link, "tasks/cancel", &named(id)).await?;
         let Err(error) = cancelled else { return Ok(Ok(Object::default())) };
         // One that has ended cannot be cancelled there; here that is no error.
         let found = session.try_ask(&mut self.link, "tasks/get", &named(id)).await?;
         let ended = found.is_ok_and(|task| Status::of(&task).is_some_and(Status::is_terminal));
         Ok(if ended { Ok(Object::default()) } else { Err(error) })
+    }
+}
+
+/// Listens for what the task asks for. Whether the call goes on.
+async fn says(call: &mut LegacyCall, until: Instant) -> Result<bool, Refusal> {
+    // What came while nobody read it is there at once.
+    let until = if call.asks().is_empty() { until } else { Instant::now() };
+    loop {
+        match timeout_at(until, call.next()).await {
+            Ok(Ok(Step::Note(..))) => {}
+            Ok(Ok(Step::Asks(_))) | Err(_) => return Ok(true),
+            // The result is there, and can be asked for again.
+            Ok(Ok(Step::Done(_) | Step::Failed(_))) => return Ok(false),
+            // It can be answered all the same.
+            Ok(Err(_)) if !call.asks().is_empty() => return Ok(true),
+            Ok(Err(refusal)) => return Err(refusal),
+        }
     }
 }
 

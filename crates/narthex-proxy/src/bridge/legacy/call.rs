@@ -116,7 +116,13 @@ impl LegacyCall {
         }
         let body = message::request(&id, start.method, &params);
         // Whoever gives the call up while it is being sent cancels it, too.
-        let mut cancel = Cancel { link: link.clone(), session: Arc::clone(&session), id, answered: false };
+        let mut cancel = Cancel {
+            link: link.clone(),
+            session: Arc::clone(&session),
+            id,
+            answered: false,
+            owned_task: None,
+        };
         let sent = session.send(&mut link, &cancel.id, body, start.replayable).await;
         report(&mut slot, &sent);
         // Where it is known that nothing goes on, there is nothing to be cancelled.
@@ -204,6 +210,11 @@ impl LegacyCall {
         self.task
     }
 
+    /// The call waits for the result of this task, which nobody knows of but the call.
+    pub(crate) fn own(&mut self, task: &str) {
+        self.cancel.owned_task = Some(task.to_owned());
+    }
+
     /// Nobody needs the answer, and the server need not be told.
     pub(crate) fn forget(mut self) {
         self.cancel.answered = true;
@@ -263,7 +274,10 @@ impl LegacyCall {
                 self.session.hear(&method, &params);
                 None
             }
-            listen::ACKNOWLEDGED | "notifications/elicitation/complete" => None,
+            // They name what the client knows by another name, or not at all.
+            listen::ACKNOWLEDGED | "notifications/elicitation/complete" | "notifications/tasks/status" => {
+                None
+            }
             _ => Some(Step::Note(method, params)),
         }
     }
@@ -323,6 +337,8 @@ struct Cancel {
     session: Arc<Session>,
     id: String,
     answered: bool,
+    /// The task whose result it waits for: nobody else will, so it ends with the call.
+    owned_task: Option<String>,
 }
 
 impl Drop for Cancel {
@@ -331,6 +347,11 @@ impl Drop for Cancel {
             return;
         }
         let mut params = Object::default();
+        if let Some(task) = self.owned_task.take() {
+            params.set_string("taskId", &task);
+            let body = message::request(&self.session.next_id(), "tasks/cancel", &params);
+            return self.session.tell_later(&self.link, body);
+        }
         params.set_json("requestId", self.id.as_str());
         params.set_string("reason", "the client went away");
         self.session.tell_later(&self.link, message::notification("notifications/cancelled", &params));

@@ -5,7 +5,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn a_call_that_nobody_comes_back_for_is_cancelled_and_forgotten() {
-    let stage = Stage::limited("    suspend_timeout: 1s\n").await;
+    let stage = Stage::limited("    suspend_timeout: 4s\n").await;
     let (mut call, state) = stage.alice().suspended(&stage).await;
     stage.gateway.wait_for_metric("narthex_suspended_calls", |n| n == 1.0).await;
     let told = stage.server.hears(|m| m["method"] == "notifications/cancelled").await;

@@ -53,10 +53,10 @@ impl Suspended {
         Ok(())
     }
 
-    /// Takes a call of `owner` back, if its arguments are still the same.
-    pub(crate) fn resume(&self, id: &str, owner: &str, arguments: &Value) -> Option<Held> {
-        let (_, held) =
-            self.calls.remove_if(id, |_, held| held.owner == owner && held.arguments == *arguments)?;
+    /// Takes a call of `owner` back, if its arguments are still the same and its time is not over.
+    pub(crate) fn resume(&self, id: &str, owner: &str, arguments: &Value, now: Instant) -> Option<Held> {
+        let is_it = |held: &Held| held.owner == owner && held.arguments == *arguments && now < held.expires;
+        let (_, held) = self.calls.remove_if(id, |_, held| is_it(held))?;
         self.quota.give_back(&held.owner);
         Some(held)
     }

@@ -1,9 +1,10 @@
 //! One call of a server of 2025-11-25 or earlier.
 
 use super::session::{Sent, Session};
-use crate::bridge::link::{Link, report};
+use crate::bridge::link::{Heard, Link, report};
 use crate::bridge::party::{Response, Step};
 use crate::bridge::reader::{Reader, malformed};
+use crate::forward::ForwardError;
 use crate::refusal::Refusal;
 use http::{HeaderName, HeaderValue, StatusCode};
 use narthex_mcp::bridge::ask::{Ask, is_ask};
@@ -15,11 +16,13 @@ use narthex_upstreams::Slot;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// Servers send one request for each thing that they want: those that come so close together are asked
 /// for together.
 const TOGETHER: Duration = Duration::from_millis(40);
+/// Questions of one call that may be open at a time.
+const MOST_ASKS: usize = 32;
 /// Attempts to go on with a stream that the server ended early.
 const RECONNECTS: usize = 5;
 /// Longest wait that a server may ask for before that.
@@ -34,6 +37,18 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// One that has ended.
+    fn nothing() -> Self {
+        Self::Wire(mpsc::channel(1).1)
+    }
+
+    /// One message.
+    fn one(message: Incoming) -> Self {
+        let (sender, messages) = mpsc::channel(1);
+        let _ = sender.try_send(message);
+        Self::Wire(messages)
+    }
+
     /// The next message; `None` at the end. Dropping the future loses nothing.
     ///
     /// # Errors
@@ -58,11 +73,11 @@ pub(crate) struct LegacyCall {
     client_token: Option<String>,
     asks: Vec<Open>,
     asked: u64,
-    /// Some of `asks` were not shown yet.
-    fresh: bool,
+    /// When `asks` are to be shown, if some of them were not yet.
+    show_at: Option<Instant>,
     reconnects: usize,
     finished: bool,
-    _slot: Slot,
+    slot: Option<Slot>,
 }
 
 /// A request of the server's that is not answered yet.
@@ -71,6 +86,21 @@ struct Open {
     /// Its id as JSON text.
     id: String,
     ask: Ask,
+}
+
+/// What an answer whose status is no success says: an error of the server's, or why there is no call.
+async fn refused(session: &Session, mut heard: Heard) -> Result<Incoming, NotBegun> {
+    let first = heard.reader.next().await.ok().flatten();
+    // Without an id it is about the transport: the request was not even looked at.
+    let unread = matches!(first, Some(Incoming::Error { id: None, .. }));
+    if heard.status == StatusCode::NOT_FOUND || heard.status == StatusCode::BAD_REQUEST && unread {
+        session.lose();
+        return Err(NotBegun::SessionGone);
+    }
+    match first {
+        Some(error @ Incoming::Error { .. }) if heard.status.is_client_error() => Ok(error),
+        _ => Err(NotBegun::Refused(heard.refusal())),
+    }
 }
 
 /// What a call is made of.
@@ -102,60 +132,59 @@ impl LegacyCall {
     ) -> Result<Self, NotBegun> {
         let mut slot = link.enter().map_err(NotBegun::Refused)?;
         session.took(&link);
-        let id = session.next_id();
-        let token = format!("\"p{id}\"");
-        let client_token = params::progress_token(start.params);
-        let params = params::to_legacy(start.params, client_token.as_ref().map(|_| &*token));
-        let body = message::request(&id, start.method, &params);
-        let sent = session.send(&mut link, &id, body, start.replayable).await;
+        // Made before anything is sent: whoever stops waiting for the answer cancels the call, too.
+        let mut call = Self::unsent(&link, session, params::progress_token(start.params));
+        let token = call.client_token.as_ref().map(|_| &*call.token);
+        let body = message::request(&call.id, start.method, &params::to_legacy(start.params, token));
+        let sent = call.session.send(&mut link, &call.id, body, start.replayable).await;
         report(&mut slot, &sent);
-        let source = match sent.map_err(NotBegun::Refused)? {
-            Sent::Heard(mut heard) if !heard.status.is_success() => {
-                let first = heard.reader.next().await.ok().flatten();
-                // Without an id it is about the transport: the request was not even looked at.
-                let unread = matches!(first, Some(Incoming::Error { id: None, .. }));
-                if heard.status == StatusCode::NOT_FOUND || heard.status == StatusCode::BAD_REQUEST && unread
-                {
-                    session.lose();
-                    return Err(NotBegun::SessionGone);
-                }
-                match first {
-                    Some(error @ Incoming::Error { .. }) if heard.status.is_client_error() => {
-                        let (sender, messages) = mpsc::channel(1);
-                        let _ = sender.try_send(error);
-                        Source::Wire(messages)
-                    }
-                    _ => return Err(NotBegun::Refused(heard.refusal())),
-                }
+        call.slot = Some(slot);
+        call.link = link;
+        call.source = match sent {
+            Ok(Sent::Heard(heard)) if !heard.status.is_success() => {
+                // It has answered: there is nothing to cancel.
+                call.finished = true;
+                Source::one(refused(&call.session, *heard).await?)
             }
-            sent => sent.into_source(),
+            Ok(sent) => sent.into_source(),
+            Err(refusal) => {
+                // A server that is not there is not told either.
+                call.finished = !matches!(refusal, Refusal::Forward(ForwardError::Timeout));
+                return Err(NotBegun::Refused(refusal));
+            }
         };
-        Ok(Self {
-            link,
+        Ok(call)
+    }
+
+    fn unsent(link: &Link, session: Arc<Session>, client_token: Option<String>) -> Self {
+        let id = session.next_id();
+        Self {
+            link: link.clone(),
             session,
-            source,
+            source: Source::nothing(),
+            token: format!("\"p{id}\""),
             id,
-            token,
             client_token,
             asks: Vec::new(),
             asked: 0,
-            fresh: false,
+            show_at: None,
             reconnects: 0,
             finished: false,
-            _slot: slot,
-        })
+            slot: None,
+        }
     }
 
     /// See [`crate::bridge::party::Call::next`].
     pub(crate) async fn next(&mut self) -> Result<Step, Refusal> {
         loop {
-            let incoming = if self.fresh {
-                match timeout(TOGETHER, self.source.next()).await {
+            let incoming = match self.show_at {
+                // A server that talks without end is not waited for any longer.
+                Some(at) if Instant::now() >= at => return Ok(self.show()),
+                Some(at) => match timeout_at(at, self.source.next()).await {
                     Ok(incoming) => incoming,
                     Err(_elapsed) => return Ok(self.show()),
-                }
-            } else {
-                self.source.next().await
+                },
+                None => self.source.next().await,
             };
             match incoming {
                 Ok(Some(incoming)) => {
@@ -164,7 +193,7 @@ impl LegacyCall {
                     }
                 }
                 // What was asked for can still be answered, even if the stream has to be taken up again.
-                Ok(None) | Err(_) if self.fresh => return Ok(self.show()),
+                Ok(None) | Err(_) if self.show_at.is_some() => return Ok(self.show()),
                 Ok(None) => self.go_on(malformed("the stream ended before the answer")).await?,
                 Err(refusal) => self.go_on(refusal).await?,
             }
@@ -172,7 +201,7 @@ impl LegacyCall {
     }
 
     fn show(&mut self) -> Step {
-        self.fresh = false;
+        self.show_at = None;
         Step::Asks(self.asks.iter().map(|open| (open.key.clone(), open.ask.clone())).collect())
     }
 
@@ -198,13 +227,16 @@ impl LegacyCall {
     fn requested(&mut self, id: String, method: &str, params: &Object) {
         if method == "ping" {
             self.session.tell_later(&self.link, message::result(&id, &Object::default()));
-        } else if is_ask(method) && self.session.declared.may_ask(method, params) {
+        } else if is_ask(method)
+            && self.asks.len() < MOST_ASKS
+            && self.session.declared.may_ask(method, params)
+        {
             self.asked += 1;
             let key = format!("ask-{}", self.asked);
             self.asks.push(Open { key, id, ask: Ask::from_legacy(method, params) });
-            self.fresh = true;
+            self.show_at = self.show_at.or_else(|| Some(Instant::now() + TOGETHER));
         } else {
-            let error = RpcError::new(rpc::METHOD_NOT_FOUND, "the client has not declared this capability");
+            let error = RpcError::new(rpc::METHOD_NOT_FOUND, "the client cannot be asked for this");
             self.session.tell_later(&self.link, message::error(&id, &error));
         }
     }
@@ -221,7 +253,7 @@ impl LegacyCall {
             // The server does not want to know any more.
             "notifications/cancelled" => {
                 self.asks.retain(|open| params.get("requestId") != Some(&open.id));
-                self.fresh &= !self.asks.is_empty();
+                self.show_at = self.show_at.filter(|_| !self.asks.is_empty());
                 None
             }
             "notifications/message" => Some(Step::Note(method, params)),
@@ -269,7 +301,7 @@ impl LegacyCall {
             self.asks.remove(at);
         }
         // What is still open has to be asked for again.
-        self.fresh = !self.asks.is_empty();
+        self.show_at = (!self.asks.is_empty()).then(|| Instant::now() + TOGETHER);
         Ok(())
     }
 

@@ -240,6 +240,19 @@ async fn a_change_that_a_call_brings_is_heard_by_who_listens() {
 }
 
 #[tokio::test]
+async fn nobody_listens_longer_than_the_token_is_good_for() {
+    let stage = Stage::start().await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let brief = Client::new(&stage.gateway, &stage.idp, "/mcp", json!({"exp": now + 2}));
+    let (mut stream, mut coming, _) = first(&stage, &brief, wanted(&["a://1"])).await;
+    let last = coming.event().await;
+    assert_eq!((&last["id"], &last["result"]["resultType"]), (&json!(5), &json!("complete")), "{last}");
+    assert!(coming.0.sse_event().await.unwrap().is_none(), "and that was all");
+    stage.server.hears(|m| m["method"] == "resources/unsubscribe").await;
+    stream.feed.gone().await;
+}
+
+#[tokio::test]
 async fn a_filter_that_cannot_be_read_is_refused() {
     let stage = Stage::start().await;
     for wrong in [

@@ -226,7 +226,7 @@ impl LegacyCall {
 
     fn requested(&mut self, id: String, method: &str, params: &Object) {
         if method == "ping" {
-            self.session.tell_later(&self.link, message::result(&id, &Object::default()));
+            self.session.reply_later(&self.link, message::result(&id, &Object::default()));
         } else if is_ask(method)
             && self.asks.len() < MOST_ASKS
             && self.session.declared.may_ask(method, params)
@@ -237,7 +237,7 @@ impl LegacyCall {
             self.show_at = self.show_at.or_else(|| Some(Instant::now() + TOGETHER));
         } else {
             let error = RpcError::new(rpc::METHOD_NOT_FOUND, "the client cannot be asked for this");
-            self.session.tell_later(&self.link, message::error(&id, &error));
+            self.session.reply_later(&self.link, message::error(&id, &error));
         }
     }
 

@@ -235,7 +235,7 @@ async fn listen(session: Arc<Session>, mut link: Link, mut reader: Reader) {
 pub(super) fn hear(session: &Arc<Session>, link: &Link, incoming: Incoming) {
     match incoming {
         Incoming::Notification { method, params } => session.hear(&method, &params),
-        Incoming::Request { id, method, .. } => session.tell_later(link, unasked(&id, &method)),
+        Incoming::Request { id, method, .. } => session.reply_later(link, unasked(&id, &method)),
         Incoming::Result { .. } | Incoming::Error { .. } => {}
     }
 }

@@ -25,6 +25,18 @@ pub async fn fastmcp() -> Peer {
     .await
 }
 
+/// A server of PyPI's `mcp` 1 over HTTP+SSE, the transport of 2024-11-05, at `/sse`:
+/// `tests/real/fixtures/sse_server.py`.
+pub async fn http_sse() -> Peer {
+    let (python, script) = (installed(".venv-legacy/bin/python"), installed("fixtures/sse_server.py"));
+    Peer::listening(|port| {
+        let mut command = Command::new(&python);
+        command.arg(&script).arg("--port").arg(port.to_string());
+        quiet(command)
+    })
+    .await
+}
+
 /// The everything-server of npm, which speaks the revisions with sessions.
 pub async fn npm() -> Peer {
     let script = installed("node_modules/@modelcontextprotocol/server-everything/dist/index.js");

@@ -5,6 +5,8 @@
 mod real {
     mod clients;
     mod hosts;
+    mod http_sse;
+    mod http_sse_hostile;
     mod introspection;
     mod matrix;
     mod matrix_cross_era;

@@ -1,11 +1,12 @@
 //! Calls that wait for their client are bounded, in number and in time.
 
 use super::stage::{Setup, Stage, accept, answers, asked, fault, fed, form, retry, state, whole};
+use narthex_testkit::Answer;
 use serde_json::json;
 
 #[tokio::test]
 async fn a_call_that_nobody_comes_back_for_is_cancelled_and_forgotten() {
-    let stage = Stage::limited("    suspend_timeout: 1s\n").await;
+    let stage = Stage::limited("    suspend_timeout: 4s\n").await;
     let (mut call, state) = stage.alice().suspended(&stage).await;
     stage.gateway.wait_for_metric("narthex_suspended_calls", |n| n == 1.0).await;
     let told = stage.server.hears(|m| m["method"] == "notifications/cancelled").await;
@@ -73,7 +74,23 @@ async fn a_server_that_asks_without_end_is_cut_short() {
 }
 
 #[tokio::test]
-async fn a_waiting_call_outlives_its_request_but_not_the_limits_of_another_setup() {
+async fn a_server_that_asks_faster_than_it_listens_ties_nothing_up() {
+    let stage = Stage::start().await;
+    let (call, coming) = stage.alice().feed(&stage, fed()).await;
+    stage.server.rule(|request| request.json().get("result").map(|_| Answer::hang()));
+    for n in 0..3000 {
+        call.ask(n, "ping", json!({}));
+    }
+    stage.server.hears(|m| m["id"].is_u64() && m["result"] == json!({})).await;
+    call.text("done");
+    assert_eq!(coming.whole().await.tool_text().as_deref(), Some("done"));
+    let open = stage.server.upstream().open_connections();
+    assert!(open < 40, "{open} connections are open for replies");
+    stage.alice().result("prompts/list", json!({})).await;
+}
+
+#[tokio::test]
+async fn a_waiting_call_keeps_its_place_among_the_upstreams_calls() {
     // The upstream's own cap counts calls that wait: they hold its connection.
     let upstream = "    max_concurrent: 2\n";
     let stage = Stage::with(Setup { upstream, ..Setup::default() }).await;

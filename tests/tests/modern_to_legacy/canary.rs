@@ -54,9 +54,16 @@ async fn the_callers_token_and_headers_never_go_up_and_the_servers_session_never
 
     let upstream = stage.server.upstream();
     let (header, signature) = (&alice.token[..40], &alice.token[alice.token.len() - 40..]);
-    for canary in
-        [header, signature, "canary-1", "canary-2", "canary-3", "198.51.100.77", "canary-4", "canary-5"]
-    {
+    for canary in [
+        header,
+        signature,
+        "cookie-canary",
+        "proxy-canary",
+        "api-key-canary",
+        "198.51.100.77",
+        "client-session-canary",
+        "custom-canary",
+    ] {
         assert!(!upstream.seen(canary), "{canary} went up");
     }
     for request in upstream.requests() {

@@ -142,3 +142,13 @@ async fn a_state_of_a_server_that_is_passed_through_wakes_nothing() {
     assert!(is_untold(&stage));
     assert_eq!(stage.server.upstream().requests_for("tools/call").len(), 1);
 }
+
+#[tokio::test]
+async fn a_retry_is_permitted_anew() {
+    let stage = Stage::start().await;
+    let (_call, state) = stage.alice().suspended(&stage).await;
+    assert!(stage.reload(Setup { deny: ", fed", ..Setup::default() }).await);
+    let answer = stage.alice().ask("tools/call", retry(&state, answered())).await;
+    assert_eq!(fault(&answer), (200, json!(-32602)), "{}", whole(&answer));
+    assert!(answer.text().contains("Unknown tool") && is_untold(&stage), "{}", whole(&answer));
+}

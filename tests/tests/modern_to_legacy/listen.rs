@@ -3,6 +3,7 @@
 use super::stage::{Client, Coming, Stage, fault, whole};
 use narthex_testkit::{Answer, Opened};
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering::SeqCst;
 
 const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -139,7 +140,7 @@ async fn listeners_that_begin_at_once_share_the_one_stream_that_the_server_allow
     alice.result("server/discover", json!({})).await;
     let taken = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     stage.server.rule(move |request| {
-        let again = request.method == "GET" && taken.swap(true, std::sync::atomic::Ordering::SeqCst);
+        let again = request.method == "GET" && taken.swap(true, SeqCst);
         again.then(|| Answer::status(409))
     });
     let mut tasks = tokio::task::JoinSet::new();
@@ -154,6 +155,38 @@ async fn listeners_that_begin_at_once_share_the_one_stream_that_the_server_allow
         assert_eq!(honoured, json!({"toolsListChanged": true, "promptsListChanged": true}));
         assert_eq!(coming.event().await["method"], "notifications/tools/list_changed");
     }
+}
+
+#[tokio::test]
+async fn whoever_comes_back_at_once_waits_until_the_server_lets_the_old_stream_go() {
+    let stage = Stage::start().await;
+    let refusals = std::sync::atomic::AtomicUsize::new(2);
+    stage.server.rule(move |request| {
+        let taken = || refusals.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        (request.method == "GET" && taken()).then(|| Answer::status(409))
+    });
+    let (_stream, _coming, honoured) = first(&stage, &stage.alice(), wanted(&[])).await;
+    assert_eq!(honoured["toolsListChanged"], true);
+}
+
+#[tokio::test]
+async fn a_listener_that_leaves_takes_nothing_from_one_that_comes() {
+    let stage = Stage::start().await;
+    let alice = stage.alice();
+    let (_stream, _stays, _) = first(&stage, &alice, json!({"toolsListChanged": true})).await;
+    for _ in 0..10 {
+        let (leaving, _) = listen(&alice, wanted(&["a://1"])).await;
+        drop(leaving);
+        let (coming, _) = listen(&alice, wanted(&["a://1"])).await;
+        drop(coming);
+    }
+    let (_last, _) = listen(&alice, wanted(&["a://1"])).await;
+    // One more that leaves: what is said of it comes after all that was left to say.
+    drop(listen(&alice, wanted(&["a://2"])).await);
+    stage.server.hears(|m| m["method"] == "resources/unsubscribe" && m["params"]["uri"] == "a://2").await;
+    let requests = stage.server.upstream().requests();
+    let of_it = requests.iter().rfind(|request| request.json()["params"]["uri"] == "a://1").unwrap();
+    assert_eq!(of_it.rpc_method().as_deref(), Some("resources/subscribe"), "{:?}", stage.server.said());
 }
 
 #[tokio::test]
@@ -204,6 +237,19 @@ async fn a_change_that_a_call_brings_is_heard_by_who_listens() {
     assert_eq!(listening.event().await["method"], "notifications/tools/list_changed");
     let answer = coming.whole().await;
     assert!(!answer.text().contains("list_changed"), "{}", whole(&answer));
+}
+
+#[tokio::test]
+async fn nobody_listens_longer_than_the_token_is_good_for() {
+    let stage = Stage::start().await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let brief = Client::new(&stage.gateway, &stage.idp, "/mcp", json!({"exp": now + 2}));
+    let (mut stream, mut coming, _) = first(&stage, &brief, wanted(&["a://1"])).await;
+    let last = coming.event().await;
+    assert_eq!((&last["id"], &last["result"]["resultType"]), (&json!(5), &json!("complete")), "{last}");
+    assert!(coming.0.sse_event().await.unwrap().is_none(), "and that was all");
+    stage.server.hears(|m| m["method"] == "resources/unsubscribe").await;
+    stream.feed.gone().await;
 }
 
 #[tokio::test]

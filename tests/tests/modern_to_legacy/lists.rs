@@ -109,8 +109,12 @@ async fn removed_and_unknown_methods_are_not_found() {
         "resources/unsubscribe",
         "tasks/get",
     ];
+    let params = |method: &str| match method.starts_with("tasks/") {
+        true => json!({"taskId": "t", "name": "t"}),
+        false => json!({"level": "info"}),
+    };
     for method in removed {
-        let answer = stage.alice().ask(method, json!({"level": "info"})).await;
+        let answer = stage.alice().ask(method, params(method)).await;
         assert_eq!(fault(&answer), (404, json!(-32601)), "{method}: {}", whole(&answer));
         assert_eq!(answer.rpc()["id"], 5);
         let sent = stage.server.upstream().requests_for(method);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 const SETUP: Setup = Setup {
     limits: "",
     upstream: "",
+    deny: "",
     seal_key: Some("0909090909090909090909090909090909090909090909090909090909090909"),
 };
 

@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) limits: &'static str,
     /// Lines of the upstream besides the usual, indented by four.
     pub(crate) upstream: &'static str,
+    /// More tools that are hidden, each after a comma.
+    pub(crate) deny: &'static str,
     /// The file of a seal key, if not one of its own.
     pub(crate) seal_key: Option<&'static str>,
 }
@@ -46,6 +48,12 @@ impl Stage {
         let (idp, server) = (MockIdp::start().await, LegacyServer::start().await);
         let gateway = gateway(&idp, &server.upstream().url("/mcp"), setup).await;
         Self { idp, server, gateway }
+    }
+
+    /// Puts another setup in use; whether it was taken.
+    pub(crate) async fn reload(&self, setup: Setup) -> bool {
+        let url = self.server.upstream().url("/mcp");
+        self.gateway.reload(&yaml(self.gateway.place(), &self.idp, &url, setup)).await
     }
 
     /// Alice, of acme, who can be asked for everything.
@@ -81,12 +89,13 @@ fn yaml(place: &Place, idp: &MockIdp, url: &str, setup: Setup) -> String {
          upstreams:\n  main:\n    url: {url}\n    timeout: 5s\n    breaker: {{ failures: 1000, cooldown: 1s }}\n    \
          credential: {{ header: {{ name: x-api-key, value: {{ file: {key} }} }} }}\n{upstream}\
          routes:\n  main:\n    path: /mcp\n    upstream: main\n    scopes: [mcp:read]\n    tools:\n      \
-         - match: [whoami, \"secret_*\"]\n        deny: true\n  \
+         - match: [whoami, \"secret_*\"{deny}]\n        deny: true\n  \
          other: {{ path: /other, upstream: main, scopes: [mcp:read] }}\n",
         server = place.server_yaml(&more),
         issuer = idp.issuer_yaml(6),
         key = key.display(),
         upstream = setup.upstream,
+        deny = setup.deny,
     )
 }
 

@@ -59,15 +59,25 @@ impl std::fmt::Debug for Held {
 }
 
 impl Suspended {
+    /// Drops a call of which the client was never told.
+    pub(crate) fn give_up(&self, id: &str) {
+        if let Some((_, held)) = self.calls.remove(id) {
+            self.quota.give_back(&held.whose);
+        }
+    }
+
     /// Puts a call on hold.
     ///
     /// # Errors
     /// There are too many; the call comes back.
-    pub(crate) fn hold(&self, id: String, held: Held, room: Room) -> Result<(), Held> {
+    pub(crate) fn hold(&self, id: String, mut held: Held, room: Room) -> Result<(), Held> {
         if self.quota.take(&held.whose, room.per_caller, room.calls).is_err() {
             return Err(held);
         }
-        self.calls.insert(id, held);
+        held.call.rest();
+        if let Some(other) = self.calls.insert(id, held) {
+            self.quota.give_back(&other.whose);
+        }
         Ok(())
     }
 
@@ -80,10 +90,10 @@ impl Suspended {
         mine
     }
 
-    /// Takes a call of `owner` back, if its arguments are still the same.
-    pub(crate) fn resume(&self, id: &str, owner: &str, arguments: &Value) -> Option<Held> {
-        let (_, held) =
-            self.calls.remove_if(id, |_, held| held.owner == owner && held.arguments == *arguments)?;
+    /// Takes a call of `owner` back, if its arguments are still the same and its time is not over.
+    pub(crate) fn resume(&self, id: &str, owner: &str, arguments: &Value, now: Instant) -> Option<Held> {
+        let is_it = |held: &Held| held.owner == owner && held.arguments == *arguments && now < held.expires;
+        let (_, held) = self.calls.remove_if(id, |_, held| is_it(held))?;
         self.quota.give_back(&held.whose);
         Some(held)
     }

@@ -226,7 +226,8 @@ impl Front {
         let expired = Refusal::RequestState(seal::HandleError::Expired);
         let shared = Arc::clone(&self.link.shared);
         let arguments = arguments(&self.request.params);
-        let held = shared.bridge.suspended.resume(id, &self.link.owner(), &arguments).ok_or(expired)?;
+        let (memory, owner) = (&shared.bridge.suspended, self.link.owner());
+        let held = memory.resume(id, &owner, &arguments, Instant::now()).ok_or(expired)?;
         let mut call = held.call;
         call.hand_over(self.link.clone(), params::progress_token(&self.request.params));
         let responses = responses.into_iter().map(|(key, result)| Response { key, result: Ok(result) });

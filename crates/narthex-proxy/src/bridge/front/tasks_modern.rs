@@ -214,7 +214,8 @@ impl Front {
     fn held(&self, id: &str) -> Option<Box<LegacyCall>> {
         let owner = self.link.owner();
         let suspended = &self.link.shared.bridge.suspended;
-        let mut call = suspended.resume(&key(&owner, id), &owner, &Value::Null)?.call;
+        let mut call =
+            suspended.resume(&key(&owner, id), &owner, &Value::Null, std::time::Instant::now())?.call;
         call.hand_over(self.link.clone(), None);
         Some(call)
     }

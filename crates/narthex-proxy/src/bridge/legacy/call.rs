@@ -1,7 +1,7 @@
 //! One call of a server of 2025-11-25 or earlier.
 
 use super::session::{Sent, Session};
-use crate::bridge::link::{Link, report};
+use crate::bridge::link::{Heard, Link, report};
 use crate::bridge::party::{Response, Step};
 use crate::bridge::reader::{Reader, malformed};
 use crate::forward::ForwardError;
@@ -14,13 +14,15 @@ use narthex_mcp::bridge::{Object, listen};
 use narthex_mcp::rpc;
 use narthex_upstreams::Slot;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// Servers send one request for each thing that they want: those that come so close together are asked
 /// for together.
 const TOGETHER: Duration = Duration::from_millis(40);
+/// Questions of one call that may be open at a time.
+const MOST_ASKS: usize = 32;
 /// Waits before a stream is taken up that the server ended early: if it does not say; at least; at most.
 const RETRY: [Duration; 3] = [Duration::from_secs(1), Duration::from_millis(100), Duration::from_secs(10)];
 
@@ -33,6 +35,18 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// One that has ended.
+    fn nothing() -> Self {
+        Self::Wire(mpsc::channel(1).1)
+    }
+
+    /// One message.
+    fn one(message: Incoming) -> Self {
+        let (sender, messages) = mpsc::channel(1);
+        let _ = sender.try_send(message);
+        Self::Wire(messages)
+    }
+
     /// The next message; `None` at the end. Dropping the future loses nothing.
     ///
     /// # Errors
@@ -50,19 +64,22 @@ pub(crate) struct LegacyCall {
     link: Link,
     session: Arc<Session>,
     source: Source,
-    cancel: Cancel,
+    id: String,
     /// The token that the server reports progress by.
     token: String,
     /// The client's own, as JSON text, if it wants to hear of progress.
     client_token: Option<String>,
     asks: Vec<Open>,
     asked: u64,
-    /// Some of `asks` were not shown yet.
-    fresh: bool,
+    /// When `asks` are to be shown, if some of them were not yet.
+    show_at: Option<Instant>,
     /// When the server last said something.
     heard_at: Instant,
+    finished: bool,
     task: bool,
-    _slot: Slot,
+    /// The task whose result it waits for: nobody else will, so it ends with the call.
+    owned_task: Option<String>,
+    slot: Option<Slot>,
 }
 
 /// A request of the server's that is not answered yet.
@@ -71,6 +88,34 @@ struct Open {
     /// Its id as JSON text.
     id: String,
     ask: Ask,
+}
+
+/// What an answer whose status is no success says: an error of the server's, or why there is no call.
+async fn refused(session: &Session, id: &str, mut heard: Heard) -> Result<Incoming, NotBegun> {
+    let first = heard.reader.next().await.ok().flatten();
+    let status = heard.status;
+    match first {
+        // It has looked at the request: that is its answer, whatever the status.
+        Some(Incoming::Error { id: Some(answered), error }) if answered == id && status.is_client_error() => {
+            Ok(Incoming::Error { id: Some(answered), error })
+        }
+        // Without an id it is about the transport: the request was not even looked at.
+        None if status == StatusCode::NOT_FOUND && session.has_id() => gone(session),
+        Some(Incoming::Error { id: None, .. })
+            if session.has_id() && matches!(status, StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST) =>
+        {
+            gone(session)
+        }
+        // Some answer with an id of their own making.
+        Some(Incoming::Error { .. }) if status == StatusCode::NOT_FOUND && session.has_id() => gone(session),
+        Some(error @ Incoming::Error { .. }) if status.is_client_error() => Ok(error),
+        _ => Err(NotBegun::Refused(heard.refusal())),
+    }
+}
+
+fn gone(session: &Session) -> Result<Incoming, NotBegun> {
+    session.lose();
+    Err(NotBegun::SessionGone)
 }
 
 /// What a call is made of.
@@ -107,78 +152,66 @@ impl LegacyCall {
     ) -> Result<Self, NotBegun> {
         let mut slot = link.enter().map_err(NotBegun::Refused)?;
         session.took(&link);
-        let id = session.next_id();
-        let token = format!("\"p{id}\"");
-        let client_token = params::progress_token(start.params);
-        let mut params = params::to_legacy(start.params, client_token.as_ref().map(|_| &*token));
+        // Made before anything is sent: whoever stops waiting for the answer cancels the call, too.
+        let mut call = Self::unsent(&link, session, params::progress_token(start.params));
+        let token = call.client_token.as_ref().map(|_| &*call.token);
+        let mut params = params::to_legacy(start.params, token);
         if start.task {
             params.set_json("task", TASK_TTL);
         }
-        let body = message::request(&id, start.method, &params);
-        // Whoever gives the call up while it is being sent cancels it, too.
-        let mut cancel = Cancel {
-            link: link.clone(),
-            session: Arc::clone(&session),
-            id,
-            answered: false,
-            owned_task: None,
-        };
-        let sent = session.send(&mut link, &cancel.id, body, start.replayable).await;
+        call.task = start.task;
+        let body = message::request(&call.id, start.method, &params);
+        let sent = call.session.send(&mut link, &call.id, body, start.replayable).await;
         report(&mut slot, &sent);
-        // Where it is known that nothing goes on, there is nothing to be cancelled.
-        cancel.answered = match &sent {
-            Ok(Sent::Heard(heard)) => !heard.status.is_success(),
-            Ok(Sent::Wire(_)) | Err(Refusal::Forward(ForwardError::Timeout)) => false,
-            Err(_) => true,
-        };
-        let source = match sent.map_err(NotBegun::Refused)? {
-            Sent::Heard(mut heard) if !heard.status.is_success() => {
-                let first = heard.reader.next().await.ok().flatten();
-                // Without an id it is about the transport: the request was not even looked at.
-                let unread = matches!(first, Some(Incoming::Error { id: None, .. }));
-                if heard.status == StatusCode::NOT_FOUND || heard.status == StatusCode::BAD_REQUEST && unread
-                {
-                    session.lose();
-                    return Err(NotBegun::SessionGone);
-                }
-                match first {
-                    Some(error @ Incoming::Error { .. }) if heard.status.is_client_error() => {
-                        let (sender, messages) = mpsc::channel(1);
-                        let _ = sender.try_send(error);
-                        Source::Wire(messages)
-                    }
-                    _ => return Err(NotBegun::Refused(heard.refusal())),
-                }
+        call.slot = Some(slot);
+        call.link = link;
+        call.source = match sent {
+            Ok(Sent::Heard(heard)) if !heard.status.is_success() => {
+                // It has answered: there is nothing to cancel.
+                call.finished = true;
+                Source::one(refused(&call.session, &call.id, *heard).await?)
             }
-            sent => sent.into_source(),
+            Ok(sent) => sent.into_source(),
+            Err(refusal) => {
+                // A server that is not there is not told either.
+                call.finished = !matches!(refusal, Refusal::Forward(ForwardError::Timeout));
+                return Err(NotBegun::Refused(refusal));
+            }
         };
-        cancel.answered = false;
-        Ok(Self {
-            link,
+        Ok(call)
+    }
+
+    fn unsent(link: &Link, session: Arc<Session>, client_token: Option<String>) -> Self {
+        let id = session.next_id();
+        Self {
+            link: link.clone(),
             session,
-            source,
-            cancel,
-            token,
+            source: Source::nothing(),
+            token: format!("\"p{id}\""),
+            id,
             client_token,
             asks: Vec::new(),
             asked: 0,
-            fresh: false,
+            show_at: None,
             heard_at: Instant::now(),
-            task: start.task,
-            _slot: slot,
-        })
+            finished: false,
+            task: false,
+            owned_task: None,
+            slot: None,
+        }
     }
 
     /// See [`crate::bridge::party::Call::next`].
     pub(crate) async fn next(&mut self) -> Result<Step, Refusal> {
         loop {
-            let incoming = if self.fresh {
-                match timeout(TOGETHER, self.source.next()).await {
+            let incoming = match self.show_at {
+                // A server that talks without end is not waited for any longer.
+                Some(at) if Instant::now() >= at => return Ok(self.show()),
+                Some(at) => match timeout_at(at, self.source.next()).await {
                     Ok(incoming) => incoming,
                     Err(_elapsed) => return Ok(self.show()),
-                }
-            } else {
-                self.source.next().await
+                },
+                None => self.source.next().await,
             };
             match incoming {
                 Ok(Some(incoming)) => {
@@ -188,7 +221,7 @@ impl LegacyCall {
                     }
                 }
                 // What was asked for can still be answered, even if the stream has to be taken up again.
-                Ok(None) | Err(_) if self.fresh => return Ok(self.show()),
+                Ok(None) | Err(_) if self.show_at.is_some() => return Ok(self.show()),
                 Ok(None) => self.go_on(malformed("the stream ended before the answer")).await?,
                 Err(refusal) => self.go_on(refusal).await?,
             }
@@ -196,7 +229,7 @@ impl LegacyCall {
     }
 
     fn show(&mut self) -> Step {
-        self.fresh = false;
+        self.show_at = None;
         Step::Asks(self.asks())
     }
 
@@ -212,22 +245,22 @@ impl LegacyCall {
 
     /// The call waits for the result of this task, which nobody knows of but the call.
     pub(crate) fn own(&mut self, task: &str) {
-        self.cancel.owned_task = Some(task.to_owned());
+        self.owned_task = Some(task.to_owned());
     }
 
     /// Nobody needs the answer, and the server need not be told.
     pub(crate) fn forget(mut self) {
-        self.cancel.answered = true;
+        self.finished = true;
     }
 
     fn take(&mut self, incoming: Incoming) -> Option<Step> {
         match incoming {
-            Incoming::Result { id, result } if id == self.cancel.id => {
-                self.cancel.answered = true;
+            Incoming::Result { id, result } if id == self.id => {
+                self.finished = true;
                 Some(Step::Done(result))
             }
-            Incoming::Error { id, error } if id.as_ref().is_none_or(|id| *id == self.cancel.id) => {
-                self.cancel.answered = true;
+            Incoming::Error { id, error } if id.as_ref().is_none_or(|id| *id == self.id) => {
+                self.finished = true;
                 Some(Step::Failed(error))
             }
             Incoming::Request { id, method, params } => {
@@ -241,16 +274,19 @@ impl LegacyCall {
 
     fn requested(&mut self, id: String, method: &str, params: &Object) {
         if method == "ping" {
-            self.session.tell_later(&self.link, message::result(&id, &Object::default()));
-        } else if is_ask(method) && self.session.declared.may_ask(method, params) {
+            self.session.reply_later(&self.link, message::result(&id, &Object::default()));
+        } else if is_ask(method)
+            && self.asks.len() < MOST_ASKS
+            && self.session.declared.may_ask(method, params)
+        {
             self.asked += 1;
             // Unique in the session, as a task has more than one call.
-            let key = format!("ask-{}-{}", self.cancel.id, self.asked);
+            let key = format!("ask-{}-{}", self.id, self.asked);
             self.asks.push(Open { key, id, ask: Ask::from_legacy(method, params) });
-            self.fresh = true;
+            self.show_at = self.show_at.or_else(|| Some(Instant::now() + TOGETHER));
         } else {
-            let error = RpcError::new(rpc::METHOD_NOT_FOUND, "the client has not declared this capability");
-            self.session.tell_later(&self.link, message::error(&id, &error));
+            let error = RpcError::new(rpc::METHOD_NOT_FOUND, "the client cannot be asked for this");
+            self.session.reply_later(&self.link, message::error(&id, &error));
         }
     }
 
@@ -266,7 +302,7 @@ impl LegacyCall {
             // The server does not want to know any more.
             "notifications/cancelled" => {
                 self.asks.retain(|open| params.get("requestId") != Some(&open.id));
-                self.fresh &= !self.asks.is_empty();
+                self.show_at = self.show_at.filter(|_| !self.asks.is_empty());
                 None
             }
             "notifications/message" => Some(Step::Note(method, params)),
@@ -274,10 +310,7 @@ impl LegacyCall {
                 self.session.hear(&method, &params);
                 None
             }
-            // They name what the client knows by another name, or not at all.
-            listen::ACKNOWLEDGED | "notifications/elicitation/complete" | "notifications/tasks/status" => {
-                None
-            }
+            listen::ACKNOWLEDGED | "notifications/elicitation/complete" => None,
             _ => Some(Step::Note(method, params)),
         }
     }
@@ -315,15 +348,23 @@ impl LegacyCall {
             self.asks.remove(at);
         }
         // What is still open has to be asked for again.
-        self.fresh = !self.asks.is_empty();
+        self.show_at = (!self.asks.is_empty()).then(|| Instant::now() + TOGETHER);
         Ok(())
     }
 
     /// Goes on for another request of the same caller, which has a credential and a progress token of its
     /// own.
     pub(crate) fn hand_over(&mut self, link: Link, client_token: Option<String>) {
+        // It is under way: that others have taken all places since does not end it.
+        self.slot = link.enter().ok();
         self.link = link;
         self.client_token = client_token;
+    }
+
+    /// Waits for its client, without a place among the upstream's calls and without the caller's token.
+    pub(crate) fn rest(&mut self) {
+        self.slot = None;
+        self.link = self.link.detached();
     }
 
     pub(crate) fn session(&self) -> &Arc<Session> {
@@ -331,19 +372,9 @@ impl LegacyCall {
     }
 }
 
-/// Tells the server that a request is cancelled, unless it was answered.
-struct Cancel {
-    link: Link,
-    session: Arc<Session>,
-    id: String,
-    answered: bool,
-    /// The task whose result it waits for: nobody else will, so it ends with the call.
-    owned_task: Option<String>,
-}
-
-impl Drop for Cancel {
+impl Drop for LegacyCall {
     fn drop(&mut self) {
-        if self.answered || tokio::runtime::Handle::try_current().is_err() {
+        if std::mem::replace(&mut self.finished, true) || tokio::runtime::Handle::try_current().is_err() {
             return;
         }
         let mut params = Object::default();

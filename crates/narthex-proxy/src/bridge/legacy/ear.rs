@@ -6,12 +6,13 @@
 use super::session::Session;
 use crate::bridge::link::Link;
 use crate::bridge::reader::Reader;
+use http::StatusCode;
 use narthex_mcp::bridge::listen::Filter;
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::{Object, ask};
 use narthex_mcp::rpc;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -22,9 +23,17 @@ const BACKLOG: usize = 256;
 /// Waits before a stream is opened again: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// Waits for a stream that the server still takes for somebody else's, such as of a listener that just left.
+const TAKEN: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_secs(1)];
+
 /// The listeners of one session.
 #[derive(Debug, Default)]
-pub(super) struct Ear(Mutex<Heard>);
+pub(super) struct Ear {
+    heard: Mutex<Heard>,
+    /// Held by whoever asks the server for a stream, to subscribe or to unsubscribe: one after the other, or
+    /// the server would see them in another order.
+    turn: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Heard {
@@ -48,7 +57,7 @@ pub(crate) struct Listening {
 impl Ear {
     /// Passes a notification to whoever wants it.
     pub(super) fn deliver(&self, method: &str, params: &Object) {
-        let heard = self.0.lock();
+        let heard = self.heard.lock();
         for (filter, sender) in heard.listeners.values() {
             if filter.wants(method, params) {
                 // Whoever does not read misses it: a list can be asked for at any time.
@@ -59,7 +68,7 @@ impl Ear {
 
     /// Something may have been missed.
     fn deliver_everything(&self) {
-        let heard = self.0.lock();
+        let heard = self.heard.lock();
         for (filter, sender) in heard.listeners.values() {
             for (method, params) in filter.everything() {
                 let _ = sender.try_send((method.to_owned(), params));
@@ -67,8 +76,36 @@ impl Ear {
         }
     }
 
+    fn join(&self, filter: Filter, sender: mpsc::Sender<(String, Object)>) -> u64 {
+        let mut heard = self.heard.lock();
+        heard.next += 1;
+        let key = heard.next;
+        heard.listeners.insert(key, (filter, sender));
+        key
+    }
+
+    /// One listener more wants to hear of `uri`. Whether it is the first.
+    fn want(&self, uri: &str) -> bool {
+        let mut heard = self.heard.lock();
+        let count = heard.uris.entry(uri.to_owned()).or_insert(0);
+        *count += 1;
+        *count == 1
+    }
+
+    /// One listener less wants to hear of `uri`. Whether it was the last.
+    fn release(&self, uri: &str) -> bool {
+        let mut heard = self.heard.lock();
+        let Some(count) = heard.uris.get_mut(uri) else { return false };
+        *count -= 1;
+        let last = *count == 0;
+        if last {
+            heard.uris.remove(uri);
+        }
+        last
+    }
+
     fn end(&self) {
-        let mut heard = self.0.lock();
+        let mut heard = self.heard.lock();
         heard.listeners.clear();
         heard.task = None;
     }
@@ -77,30 +114,25 @@ impl Ear {
 impl Listening {
     /// Begins to listen for what of `wanted` the server can tell of.
     pub(crate) async fn begin(session: &Arc<Session>, mut link: Link, wanted: &Filter) -> Self {
+        let _turn = session.ear.turn.lock().await;
         let mut filter = session.honoured(wanted);
         if !filter.is_empty() && !open_stream(session, &mut link).await {
             filter = Filter::default();
         }
-        let mut honoured = filter.clone();
-        for uri in &filter.uris {
-            let first = {
-                let mut heard = session.ear.0.lock();
-                let count = heard.uris.entry(uri.clone()).or_insert(0);
-                *count += 1;
-                *count == 1
-            };
-            if first && subscribe(session, &mut link, "resources/subscribe", uri).await.is_err() {
-                release(session, uri);
-                honoured.uris.remove(uri);
+        // Before anything is subscribed to: what changes from then on is heard.
+        let (sender, heard) = mpsc::channel(BACKLOG);
+        let key = session.ear.join(filter.clone(), sender);
+        let uris = std::mem::take(&mut filter.uris);
+        let mut listening = Self { session: Arc::clone(session), link: link.detached(), key, filter, heard };
+        for uri in uris {
+            let first = session.ear.want(&uri);
+            if first && subscribe(session, &mut link, "resources/subscribe", &uri).await.is_err() {
+                session.ear.release(&uri);
+            } else {
+                listening.filter.uris.insert(uri);
             }
         }
-        let (sender, heard) = mpsc::channel(BACKLOG);
-        let mut state = session.ear.0.lock();
-        state.next += 1;
-        let key = state.next;
-        state.listeners.insert(key, (honoured.clone(), sender));
-        drop(state);
-        Self { session: Arc::clone(session), link: link.detached(), key, filter: honoured, heard }
+        listening
     }
 
     /// The next notification; `None` when there will be no more. Dropping the future loses nothing.
@@ -111,7 +143,7 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        let mut state = self.session.ear.0.lock();
+        let mut state = self.session.ear.heard.lock();
         state.listeners.remove(&self.key);
         if state.listeners.is_empty()
             && let Some(task) = state.task.take()
@@ -119,27 +151,22 @@ impl Drop for Listening {
             task.abort();
         }
         drop(state);
-        for uri in std::mem::take(&mut self.filter.uris) {
-            if release(&self.session, &uri) && tokio::runtime::Handle::try_current().is_ok() {
-                let (session, mut link) = (Arc::clone(&self.session), self.link.clone());
-                tokio::spawn(async move {
-                    let _ = subscribe(&session, &mut link, "resources/unsubscribe", &uri).await;
-                });
-            }
+        let mut left = std::mem::take(&mut self.filter.uris);
+        left.retain(|uri| self.session.ear.release(uri));
+        if !left.is_empty() && tokio::runtime::Handle::try_current().is_ok() {
+            tokio::spawn(unsubscribe(Arc::clone(&self.session), self.link.clone(), left));
         }
     }
 }
 
-/// One listener less wants to hear of `uri`. Whether it was the last.
-fn release(session: &Session, uri: &str) -> bool {
-    let mut heard = session.ear.0.lock();
-    let Some(count) = heard.uris.get_mut(uri) else { return false };
-    *count -= 1;
-    let last = *count == 0;
-    if last {
-        heard.uris.remove(uri);
+/// Tells the server that nobody wants to hear of `uris` any more, unless somebody does again.
+async fn unsubscribe(session: Arc<Session>, mut link: Link, uris: BTreeSet<String>) {
+    let _turn = session.ear.turn.lock().await;
+    for uri in uris {
+        if !session.ear.heard.lock().uris.contains_key(&uri) {
+            let _ = subscribe(&session, &mut link, "resources/unsubscribe", &uri).await;
+        }
     }
-    last
 }
 
 async fn subscribe(session: &Session, link: &mut Link, method: &str, uri: &str) -> Result<(), ()> {
@@ -150,16 +177,24 @@ async fn subscribe(session: &Session, link: &mut Link, method: &str, uri: &str) 
 
 /// Opens the session's stream, unless it is. Whether there is one.
 async fn open_stream(session: &Arc<Session>, link: &mut Link) -> bool {
-    if session.wire.is_some() || session.ear.0.lock().task.is_some() {
+    if session.wire.is_some() || session.ear.heard.lock().task.is_some() {
         return true;
     }
-    let Ok(heard) = link.get(&session.fields()).await else { return false };
+    let Ok(mut heard) = link.get(&session.fields()).await else { return false };
+    for wait in TAKEN {
+        if heard.status != StatusCode::CONFLICT {
+            break;
+        }
+        tokio::time::sleep(wait).await;
+        let Ok(again) = link.get(&session.fields()).await else { return false };
+        heard = again;
+    }
     // 405: the server has nothing to say outside of calls.
     if !heard.status.is_success() || !heard.reader.is_stream() {
         return false;
     }
     let task = tokio::spawn(listen(Arc::clone(session), link.detached(), heard.reader)).abort_handle();
-    if let Some(other) = session.ear.0.lock().task.replace(task) {
+    if let Some(other) = session.ear.heard.lock().task.replace(task) {
         other.abort();
     }
     true
@@ -200,7 +235,7 @@ async fn listen(session: Arc<Session>, mut link: Link, mut reader: Reader) {
 pub(super) fn hear(session: &Arc<Session>, link: &Link, incoming: Incoming) {
     match incoming {
         Incoming::Notification { method, params } => session.hear(&method, &params),
-        Incoming::Request { id, method, .. } => session.tell_later(link, unasked(&id, &method)),
+        Incoming::Request { id, method, .. } => session.reply_later(link, unasked(&id, &method)),
         Incoming::Result { .. } | Incoming::Error { .. } => {}
     }
 }

@@ -16,9 +16,14 @@ use narthex_mcp::bridge::{Object, listen};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::Semaphore;
 
 /// Revisions from which on every request names the one that was settled on.
 const NAMED: [&str; 2] = ["2025-06-18", "2025-11-25"];
+
+/// Replies to a server's own requests that may be on their way at a time. A server that asks faster than it
+/// listens gets no reply to the rest.
+pub(super) const REPLIES: usize = 16;
 
 /// A session that is open.
 pub(crate) struct Session {
@@ -34,6 +39,7 @@ pub(crate) struct Session {
     pub(super) ear: Arc<Ear>,
     next_id: AtomicU64,
     gone: AtomicBool,
+    replies: Arc<Semaphore>,
     /// The level of log messages that was set last.
     level: tokio::sync::Mutex<Option<String>>,
     schemas: Mutex<Option<Arc<Schemas>>>,
@@ -62,6 +68,7 @@ impl Session {
             ear,
             next_id: AtomicU64::new(0),
             gone: AtomicBool::new(false),
+            replies: Arc::new(Semaphore::new(REPLIES)),
             level: tokio::sync::Mutex::default(),
             schemas: Mutex::default(),
             way: Mutex::new(link.detached()),
@@ -164,6 +171,24 @@ impl Session {
                 tracing::debug!(upstream = %session.upstream, reason = refusal.reason(), "not told");
             }
         });
+    }
+
+    /// Answers a request of the server's, without waiting. A server that asks faster than it listens gets
+    /// no answer.
+    pub(super) fn reply_later(self: &Arc<Self>, link: &Link, body: String) {
+        let Ok(place) = Arc::clone(&self.replies).try_acquire_owned() else { return };
+        let (session, mut link) = (Arc::clone(self), link.detached());
+        tokio::spawn(async move {
+            if let Err(refusal) = session.tell(&mut link, body).await {
+                tracing::debug!(upstream = %session.upstream, reason = refusal.reason(), "not replied");
+            }
+            drop(place);
+        });
+    }
+
+    /// Whether the server named the session.
+    pub(super) fn has_id(&self) -> bool {
+        self.id.is_some()
     }
 
     /// [`Session::try_ask`], where an error is a failure of the server's.

@@ -3,6 +3,7 @@
 
 use super::call::Source;
 use super::ear::{Ear, unasked};
+use super::session::REPLIES;
 use crate::bridge::link::{Fields, Link};
 use crate::bridge::reader::{Reader, malformed};
 use crate::refusal::Refusal;
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use url::Url;
 
@@ -103,11 +104,15 @@ fn resolve(origin: &str, path: &str, endpoint: &str) -> Option<String> {
 }
 
 async fn read(shared: Arc<Open>, link: Link, endpoint: String, mut reader: Reader) {
+    let replies = Arc::new(Semaphore::new(REPLIES));
     while let Ok(Some(incoming)) = reader.next().await {
-        if let Some(reply) = shared.route(incoming) {
-            let (mut link, endpoint) = (link.clone(), endpoint.clone());
-            tokio::spawn(async move { drop(link.post_to(&endpoint, &Fields::new(), reply).await) });
-        }
+        let Some(reply) = shared.route(incoming) else { continue };
+        let Ok(place) = Arc::clone(&replies).try_acquire_owned() else { continue };
+        let (mut link, endpoint) = (link.clone(), endpoint.clone());
+        tokio::spawn(async move {
+            drop(link.post_to(&endpoint, &Fields::new(), reply).await);
+            drop(place);
+        });
     }
     shared.closed.store(true, Ordering::Release);
     // Whoever waits for an answer learns that none will come.

@@ -70,7 +70,7 @@ async fn ten_thousand_sessions_left_behind_take_no_room() {
 
 #[tokio::test]
 async fn idle_sessions_are_put_aside_and_can_be_taken_up_again() {
-    let stage = Setup::limits(&["session_idle: 1s"]).start().await;
+    let stage = Setup::limits(&["session_idle: 5s"]).start().await;
     let client = stage.open(LATEST, json!({"roots": {}})).await;
     let listening = stage.open(LATEST, json!({})).await;
     let mut stream = listening.listen(None).await;

@@ -2,7 +2,7 @@
 
 use super::stage::{LATEST, LEGACY, Stage};
 use super::standalone::{Listens, changing, tell};
-use narthex_testkit::{Answer, SseFeed};
+use narthex_testkit::{Answer, SseFeed, mcp};
 use serde_json::{Value, json};
 
 fn updated(feed: &SseFeed, uri: &str) {
@@ -50,7 +50,8 @@ async fn what_the_server_does_not_acknowledge_is_refused() {
     assert_eq!(client.ask("resources/subscribe", json!({"uri": "x:a"})).await["result"], json!({}));
     assert_eq!(listens.next().await.0["resourceSubscriptions"], json!(["x:a"]), "it is not asked for again");
     for params in [json!({}), json!({"uri": 7})] {
-        assert_eq!(client.ask("resources/subscribe", params).await["error"]["code"], -32602);
+        let answer = client.post(&mcp::request(7, "resources/subscribe", params)).await;
+        assert_eq!((answer.status, &answer.json()["error"]["code"]), (400, &json!(-32602)));
     }
 }
 

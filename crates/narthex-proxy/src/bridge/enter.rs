@@ -18,6 +18,7 @@ use narthex_config::model::HttpLimits;
 use narthex_credentials::UpstreamCredential;
 use narthex_mcp::bridge::declared::Declared;
 use narthex_mcp::bridge::message::{self, Incoming};
+use narthex_mcp::seal::HandleError;
 use narthex_mcp::session::BridgedSession;
 use narthex_policy::Permit;
 use std::sync::Arc;
@@ -114,17 +115,27 @@ impl Job {
 /// otherwise.
 ///
 /// # Errors
-/// It cannot be read.
+/// It cannot be read, or its session was opened while the server spoke the other era.
 pub(crate) async fn take<'b>(
     shared: &Arc<Shared>,
     credentialed: Credentialed<'b>,
     visit: &Visit,
 ) -> Result<Result<Box<Job>, Credentialed<'b>>, Refusal> {
+    if has_outlived(&credentialed.permitted.routed, visit) {
+        return Err(Refusal::Session(HandleError::Expired));
+    }
     if is_needed(shared, &credentialed, visit).await {
         Job::new(shared, credentialed.permitted, &credentialed.credential, visit).map(Ok)
     } else {
         Ok(Err(credentialed))
     }
+}
+
+/// Whether a session of ours is for a server that has sessions of its own again.
+fn has_outlived(routed: &Routed<'_>, visit: &Visit) -> bool {
+    let upstream = &routed.inbound().route.upstream;
+    let (modern, legacy) = (upstream.eras.modern(visit.started), upstream.eras.legacy(visit.started));
+    routed.bridged.is_some() && !upstream.speaks_http_sse() && legacy == Some(true) && modern != Some(true)
 }
 
 async fn is_needed(shared: &Arc<Shared>, credentialed: &Credentialed<'_>, visit: &Visit) -> bool {
@@ -139,7 +150,7 @@ async fn is_needed(shared: &Arc<Shared>, credentialed: &Credentialed<'_>, visit:
             None => {
                 let link = Link::of(shared, &credentialed.permitted, &credentialed.credential, visit);
                 // What cannot be found out is left to the server.
-                Box::pin(find_out(link, &declared(routed))).await == Some(false)
+                Box::pin(find_out(link, &declared(routed).unwrap_or_default())).await == Some(false)
             }
         };
     }
@@ -151,18 +162,17 @@ fn is_initialize(routed: &Routed<'_>) -> bool {
     routed.scanned.message().is_some_and(|message| message.method == "initialize")
 }
 
-/// What the client says of itself, to be said in its stead.
-fn declared(routed: &Routed<'_>) -> Declared {
+/// What the client says of itself, to be said in its stead; `None` if it does not say it as it should.
+fn declared(routed: &Routed<'_>) -> Option<Declared> {
     let body = routed.scanned.body.map(|body| message::parse(&body.bytes));
     let Some(Ok([Incoming::Request { params, .. }])) = body.as_ref().map(|m| m.as_deref()) else {
-        return Declared::default();
+        return None;
     };
-    let said = if routed.revision.is_modern() {
-        Declared::from_meta(params)
-    } else {
-        Declared::from_initialize(params)
-    };
-    said.unwrap_or_default()
+    if routed.revision.is_modern() {
+        return Declared::from_meta(params).ok();
+    }
+    params.string("protocolVersion")?;
+    Declared::from_initialize(params).ok().filter(|declared| declared.client_info.is_some())
 }
 
 /// Asks the server whether it speaks 2026-07-28, once for all who want to know.
@@ -186,7 +196,7 @@ async fn find_out(mut link: Link, declared: &Declared) -> Option<bool> {
 /// `initialize` that the server refused because it speaks 2026-07-28 only.
 ///
 /// # Errors
-/// It cannot be read.
+/// It cannot be read, or needs a session that the server does not have.
 pub(crate) async fn reconsider<'b>(
     shared: &Arc<Shared>,
     answered: Answered<'b>,
@@ -195,30 +205,50 @@ pub(crate) async fn reconsider<'b>(
     let routed = &answered.permitted.routed;
     let eras = &routed.inbound().route.upstream.eras;
     let Ok(header) = answered.answer.header() else { return Ok(Err(answered)) };
-    let status = header.status;
+    let (status, now) = (header.status, Instant::now());
     let refused =
         matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
     if routed.revision.is_modern() {
         if refused {
-            eras.doubt(Instant::now());
+            eras.doubt(now);
         }
         return Ok(Err(answered));
     }
     if !is_initialize(routed) {
+        if status == StatusCode::BAD_REQUEST && eras.legacy(now) == Some(false) {
+            let refusal = without_session(routed);
+            shared.connections.abandon(answered.answer.connection).await;
+            return Err(refusal);
+        }
         return Ok(Err(answered));
     }
     if status == StatusCode::OK {
-        eras.learn_legacy(true, Instant::now());
+        eras.learn_legacy(true, now);
     }
-    if !refused || eras.legacy(Instant::now()) == Some(true) {
+    // One that deserves to be refused proves nothing.
+    let Some(declared) = declared(routed).filter(|_| refused) else { return Ok(Err(answered)) };
+    if eras.legacy(now) == Some(true) {
+        // It may be another server than it was.
+        eras.doubt(now);
+    }
+    if eras.legacy(now) == Some(true) {
         return Ok(Err(answered));
     }
     let link = Link::of(shared, &answered.permitted, &answered.credential, visit);
-    if Box::pin(find_out(link, &declared(routed))).await != Some(true) {
+    if Box::pin(find_out(link, &declared)).await != Some(true) {
         return Ok(Err(answered));
     }
     eras.learn_legacy(false, Instant::now());
     shared.connections.abandon(answered.answer.connection).await;
     drop(answered.slot);
     Job::new(shared, answered.permitted, &answered.credential, visit).map(Ok)
+}
+
+/// What an older request comes to that a server without sessions refused: its session is over, or it has to
+/// open one first. The server's own words are of 2026-07-28.
+fn without_session(routed: &Routed<'_>) -> Refusal {
+    match routed.session {
+        Some(_) => Refusal::Session(HandleError::Expired),
+        None => Refusal::SessionRequired,
+    }
 }

@@ -74,7 +74,10 @@ async fn initialize(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
         return out.last(StatusCode::OK, None, message::error(&id, &error)).await;
     };
     let revision = negotiate(&params.string("protocolVersion").unwrap_or_default());
-    let account = account(&mut job.link, &declared, job.bounds).await?;
+    let account = account(&mut job.link, &declared, job.bounds).await.inspect_err(|_| {
+        // It may speak another era than it did.
+        job.link.upstream().eras.doubt(std::time::Instant::now());
+    })?;
     let internal = |_| Refusal::Internal("cannot seal a session");
     let opened = BridgedSession::open(revision, &declared).map_err(internal)?;
     let binding = bind(&job.link.route, &job.link.caller);

@@ -4,6 +4,7 @@
 //!   token exchange, introspection.
 //! - [`RecordingUpstream`]: an MCP server in this process that keeps every byte it was sent and
 //!   answers as told.
+//! - [`LegacyServer`]: one of these that keeps sessions, as servers did before 2026-07-28.
 //! - [`RawClient`] and [`mcp`]: HTTP/1.1 as bytes, and MCP requests on it.
 //! - [`GatewayProcess`]: the real binary, on ports and in a directory of its own.
 //! - [`Pki`]: a certificate authority for tests with TLS.
@@ -31,5 +32,7 @@ pub use idp::{Alg, Endpoint, HostileToken, Jws, MockIdp, SigningKeys, TokenCall,
 pub use nix::sys::signal::Signal;
 pub use pki::{Leaf, Pki};
 pub use port::free_port;
-pub use upstream::{Answer, RecordingUpstream, SseFeed, UpstreamOptions, UpstreamRequest};
+pub use upstream::{
+    Answer, LegacyServer, ModernOnly, Opened, RecordingUpstream, SseFeed, UpstreamOptions, UpstreamRequest,
+};
 pub use wire::Headers;

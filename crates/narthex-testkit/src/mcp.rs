@@ -41,11 +41,22 @@ pub fn initialize(revision: &str) -> String {
 
 /// A request of revision 2026-07-28: `params._meta` has what that revision requires.
 #[must_use]
-pub fn stateless_request(id: impl Into<Value>, method: &str, mut params: Value) -> String {
+pub fn stateless_request(id: impl Into<Value>, method: &str, params: Value) -> String {
+    stateless_request_by(id, method, params, json!({}))
+}
+
+/// The same of a client with these capabilities.
+#[must_use]
+pub fn stateless_request_by(
+    id: impl Into<Value>,
+    method: &str,
+    mut params: Value,
+    capabilities: Value,
+) -> String {
     params["_meta"]["io.modelcontextprotocol/protocolVersion"] = STATELESS.into();
     params["_meta"]["io.modelcontextprotocol/clientInfo"] =
         json!({"name": "narthex-testkit", "version": "1"});
-    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities;
     request(id, method, params)
 }
 

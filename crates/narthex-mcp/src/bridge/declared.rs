@@ -1,7 +1,9 @@
 //! What a client says of itself: once a session in the older revisions, on every request in 2026-07-28.
 
 use super::{Object, meta, task};
-use serde_json::Value;
+use crate::rpc::quote;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// What a client has declared.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -104,11 +106,14 @@ impl Declared {
 
     /// Whether a server may ask this client for that: `elicitation/create` in the mode that `params` names,
     /// `sampling/createMessage`, `roots/list`. An empty `elicitation` means forms (2025-11-25,
-    /// client/elicitation).
+    /// client/elicitation); tools in a sampling take `sampling.tools` (client/sampling).
     #[must_use]
     pub fn may_ask(&self, method: &str, params: &Object) -> bool {
         match method {
-            "sampling/createMessage" => self.capabilities.object("sampling").is_some(),
+            "sampling/createMessage" => {
+                let Some(kinds) = self.capabilities.object("sampling") else { return false };
+                kinds.object("tools").is_some() || !(params.has("tools") || params.has("toolChoice"))
+            }
             "roots/list" => self.capabilities.object("roots").is_some(),
             "elicitation/create" => {
                 let Some(modes) = self.capabilities.object("elicitation") else { return false };
@@ -140,14 +145,29 @@ impl Declared {
     /// The same text for declarations that mean the same, whatever the order of their members.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        // What is too deep or too large to be understood is at least not taken for something else.
-        let plain = |object: &Object| {
-            let text = object.to_json();
-            serde_json::from_str::<Value>(&text).map_or(text, |value| value.to_string())
-        };
+        let plain = |object: &Object| ordered(&object.to_json(), DEEPEST);
         let info = self.client_info.as_ref().map(plain).unwrap_or_default();
         format!("{}{info}", plain(&self.portable()))
     }
+}
+
+/// How deep members are put in order. Declarations that differ in order only, and deeper, count as different.
+const DEEPEST: u8 = 16;
+
+/// JSON text with the members of its objects in order. Numbers stay as they are written, as rounded ones could
+/// be taken for each other; so does an object that names a member twice.
+fn ordered(text: &str, depth: u8) -> String {
+    let Some(below) = depth.checked_sub(1) else { return text.to_owned() };
+    if let Ok(object) = Object::parse(text.as_bytes()) {
+        let members: BTreeMap<&str, &str> = object.iter().collect();
+        let members = members.iter().map(|(name, value)| quote(name) + ":" + &ordered(value, below));
+        return format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+    }
+    if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(text) {
+        let items = items.iter().map(|item| ordered(item.get(), below));
+        return format!("[{}]", items.collect::<Vec<_>>().join(","));
+    }
+    serde_json::from_str::<String>(text).map_or_else(|_| text.to_owned(), |text| quote(&text))
 }
 
 /// The levels of log messages, the most verbose first (RFC 5424; 2025-11-25, server/utilities/logging).

@@ -121,7 +121,11 @@ fn one(object: &Object) -> Result<Incoming, NotAMessage> {
         }
         Some(_) => return Err(NotAMessage),
     };
+    let is_answer = object.get("result").is_some() || object.get("error").is_some();
     if object.get("method").is_some() {
+        if is_answer {
+            return Err(NotAMessage);
+        }
         let method = object.string("method").ok_or(NotAMessage)?;
         let params = match object.get("params") {
             None | Some("null") => Object::default(),

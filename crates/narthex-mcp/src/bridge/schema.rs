@@ -45,6 +45,16 @@ impl ParamHeaders {
         if unique { Ok(found) } else { Err(BadAnnotation) }
     }
 
+    /// The same of a schema's text. One that is too deep or too strange to be understood is good only if it
+    /// cannot hold an annotation, however escaped.
+    fn from_text(schema: &str) -> Result<Self, BadAnnotation> {
+        match serde_json::from_str::<Value>(schema) {
+            Ok(schema) => Self::from_schema(&schema),
+            Err(_) if schema.contains(MARK) || schema.contains("\\u00") => Err(BadAnnotation),
+            Err(_) => Ok(Self::default()),
+        }
+    }
+
     fn walk(
         &mut self,
         schema: &Value,
@@ -191,15 +201,16 @@ impl Schemas {
 pub fn read(result: &Object) -> Schemas {
     let mut schemas = Schemas::default();
     for tool in result.array("tools").unwrap_or_default() {
-        let Ok(tool) = serde_json::from_str::<Value>(tool.get()) else { continue };
-        let Some(name) = tool.get("name").and_then(Value::as_str) else { continue };
-        if tool["execution"]["taskSupport"] == "required" {
-            schemas.tasks.insert(name.to_owned());
+        let Ok(tool) = Object::parse(tool.get().as_bytes()) else { continue };
+        let Some(name) = tool.string("name") else { continue };
+        let support = tool.object("execution").and_then(|execution| execution.string("taskSupport"));
+        if support.as_deref() == Some("required") {
+            schemas.tasks.insert(name.clone());
         }
-        match ParamHeaders::from_schema(tool.get("inputSchema").unwrap_or(&Value::Null)) {
+        match ParamHeaders::from_text(tool.get("inputSchema").unwrap_or("null")) {
             Ok(headers) if headers.is_empty() => {}
-            Ok(headers) => drop(schemas.mirrored.insert(name.to_owned(), headers)),
-            Err(_) => drop(schemas.invalid.insert(name.to_owned())),
+            Ok(headers) => drop(schemas.mirrored.insert(name, headers)),
+            Err(_) => drop(schemas.invalid.insert(name)),
         }
     }
     schemas
@@ -211,25 +222,26 @@ pub(super) fn tools_to_legacy(result: &mut Object) {
     let Some(tools) = result.array("tools") else { return };
     let mut kept = Vec::with_capacity(tools.len());
     for text in tools {
-        let Ok(mut tool) = Object::parse(text.get().as_bytes()) else { continue };
-        let schema = tool.get("inputSchema").and_then(|text| serde_json::from_str::<Value>(text).ok());
-        match ParamHeaders::from_schema(&schema.unwrap_or_default()) {
-            Err(BadAnnotation) => continue,
-            Ok(headers) if headers.is_empty() => {}
-            Ok(_) => {
-                if let Some(mut schema) = tool.object("inputSchema") {
-                    unmark(&mut schema);
-                    tool.set_object("inputSchema", &schema);
-                }
-            }
-        }
-        if tool.object("outputSchema").is_none_or(|schema| schema.string("type").as_deref() != Some("object"))
-        {
-            tool.remove("outputSchema");
-        }
-        kept.extend(serde_json::value::RawValue::from_string(tool.to_json()));
+        let tool = Object::parse(text.get().as_bytes()).ok().and_then(tool_to_legacy);
+        kept.extend(tool.and_then(|tool| serde_json::value::RawValue::from_string(tool.to_json()).ok()));
     }
     result.set_array("tools", &kept);
+}
+
+fn tool_to_legacy(mut tool: Object) -> Option<Object> {
+    let headers = |tool: &Object| ParamHeaders::from_text(tool.get("inputSchema").unwrap_or("null")).ok();
+    if !headers(&tool)?.is_empty() {
+        let mut schema = tool.object("inputSchema")?;
+        unmark(&mut schema);
+        tool.set_object("inputSchema", &schema);
+        // Where a member is named twice they cannot be taken out.
+        headers(&tool).filter(ParamHeaders::is_empty)?;
+    }
+    let is_of_object = |schema: Object| schema.string("type").as_deref() == Some("object");
+    if !tool.object("outputSchema").is_some_and(is_of_object) {
+        tool.remove("outputSchema");
+    }
+    Some(tool)
 }
 
 /// Takes the annotations out, along `properties` alone: that is the only place where they may stand.

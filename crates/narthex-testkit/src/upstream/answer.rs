@@ -104,6 +104,36 @@ impl Answer {
         Self::json(200, json!({"jsonrpc": "2.0", "id": request.json()["id"], "error": error}))
     }
 
+    /// A JSON-RPC error with `data` for `request`, in JSON, with any HTTP status.
+    #[must_use]
+    pub fn failure(request: &UpstreamRequest, status: u16, code: i64, message: &str, data: Value) -> Self {
+        let mut error = json!({"code": code, "message": message});
+        if !data.is_null() {
+            error["data"] = data;
+        }
+        Self::json(status, json!({"jsonrpc": "2.0", "id": request.json()["id"], "error": error}))
+    }
+
+    /// A result of 2026-07-28 that is complete.
+    #[must_use]
+    pub fn complete(request: &UpstreamRequest, mut result: Value) -> Self {
+        result["resultType"] = "complete".into();
+        Self::result(request, result)
+    }
+
+    /// A result of 2026-07-28 that asks the client for something first: `inputRequests`, and
+    /// `requestState`, each where it is not `Null`.
+    #[must_use]
+    pub fn input_required(request: &UpstreamRequest, requests: Value, state: Value) -> Self {
+        let mut result = json!({"resultType": "input_required"});
+        for (member, value) in [("inputRequests", requests), ("requestState", state)] {
+            if !value.is_null() {
+                result[member] = value;
+            }
+        }
+        Self::result(request, result)
+    }
+
     /// The result of a tool: one text.
     #[must_use]
     pub fn text(request: &UpstreamRequest, text: &str) -> Self {

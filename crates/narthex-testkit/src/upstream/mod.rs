@@ -4,11 +4,15 @@ mod answer;
 mod feed;
 mod http1;
 mod http2;
+mod legacy;
 mod mcp;
+mod modern;
 mod record;
 
 pub use answer::Answer;
 pub use feed::SseFeed;
+pub use legacy::{LegacyServer, Opened};
+pub use modern::ModernOnly;
 pub use record::UpstreamRequest;
 
 use crate::pki::{Leaf, Pki};
@@ -111,6 +115,35 @@ impl RecordingUpstream {
             panic!("{} of {count} requests came", self.count());
         }
         self.requests()
+    }
+
+    /// Waits until `done`, looking again after each whole request.
+    ///
+    /// # Panics
+    /// Not within 20 s; the message has the requests.
+    pub async fn wait_until(&self, done: impl Fn() -> bool) {
+        let mut changes = self.shared.record.changes.subscribe();
+        if timeout(PATIENCE, changes.wait_for(|()| done())).await.is_err() {
+            let requests = self.requests();
+            let told = |r: &UpstreamRequest| format!("{} {}", r.method, String::from_utf8_lossy(&r.body));
+            panic!(
+                "it did not come; all that came:\n{}",
+                requests.iter().map(told).collect::<Vec<_>>().join("\n")
+            );
+        }
+    }
+
+    /// Waits until it has received `count` whole requests for the JSON-RPC method `method`, and gives them.
+    ///
+    /// # Panics
+    /// They do not come within 20 s.
+    pub async fn wait_for_method(&self, method: &str, count: usize) -> Vec<UpstreamRequest> {
+        let mut changes = self.shared.record.changes.subscribe();
+        let enough = changes.wait_for(|()| self.requests_for(method).len() >= count);
+        if timeout(PATIENCE, enough).await.is_err() {
+            panic!("{} of {count} requests for {method} came", self.requests_for(method).len());
+        }
+        self.requests_for(method)
     }
 
     /// Waits until every connection that was opened is closed again.

@@ -139,8 +139,13 @@ impl Front {
                 }
             };
             expects = true;
+            let ended = match self.request(&id, &method, &params, out).await {
+                // One that fails costs the others of its batch nothing.
+                Err(refusal) if batch => Ended::Said(message::error(&id, &self.failure(&refusal))),
+                ended => ended?,
+            };
             // On a stream, what was answered before it began comes first.
-            match self.request(&id, &method, &params, out).await? {
+            match ended {
                 Ended::Said(reply) if out.is_stream() => {
                     replies.push(reply);
                     for reply in replies.drain(..) {
@@ -168,6 +173,16 @@ impl Front {
                 out.reply(StatusCode::OK, Some(format!("[{}]", replies.join(","))), None).await
             }
         }
+    }
+
+    /// What a refusal is to one request of several.
+    fn failure(&self, refusal: &Refusal) -> RpcError {
+        tracing::debug!(upstream = %self.link.upstream().id, detail = refusal.detail(), "a call of a batch failed");
+        let said = refusal.verdict().rpc;
+        said.map_or_else(
+            || RpcError::new(rpc::INTERNAL_ERROR, "Internal error"),
+            |(code, why)| RpcError::new(code, why),
+        )
     }
 
     /// Takes a notification or a response.

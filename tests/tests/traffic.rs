@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod traffic {
     mod answers;
+    mod between_eras;
     mod cancellation;
     mod credentials;
     mod exchange;

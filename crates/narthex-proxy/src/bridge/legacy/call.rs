@@ -310,7 +310,10 @@ impl LegacyCall {
                 self.session.hear(&method, &params);
                 None
             }
-            listen::ACKNOWLEDGED | "notifications/elicitation/complete" => None,
+            // The last names a task by the server's own id, and means nothing in 2026-07-28.
+            listen::ACKNOWLEDGED | "notifications/elicitation/complete" | "notifications/tasks/status" => {
+                None
+            }
             _ => Some(Step::Note(method, params)),
         }
     }

@@ -15,6 +15,8 @@ pub struct Eras {
     legacy: Known,
     epoch: Instant,
     fixed: Option<(bool, bool)>,
+    /// When it was last asked in vain.
+    in_vain: AtomicU64,
     /// Held by whoever is finding out, so that one question is asked, not a thousand.
     pub asking: tokio::sync::Mutex<()>,
 }
@@ -33,6 +35,7 @@ impl Eras {
             legacy: Known::default(),
             epoch: now,
             fixed: None,
+            in_vain: AtomicU64::new(0),
             asking: tokio::sync::Mutex::default(),
         }
     }
@@ -70,6 +73,18 @@ impl Eras {
         let now = self.since(now);
         self.modern.doubt(now);
         self.legacy.doubt(now);
+    }
+
+    /// It was asked, and its answer does not tell.
+    pub fn learn_nothing(&self, now: Instant) {
+        self.in_vain.store(self.since(now), Ordering::Relaxed);
+    }
+
+    /// Whether to ask it: not just after that was in vain.
+    #[must_use]
+    pub fn may_ask(&self, now: Instant) -> bool {
+        let in_vain = self.in_vain.load(Ordering::Relaxed);
+        in_vain == 0 || self.since(now).saturating_sub(in_vain) >= millis(SETTLED)
     }
 
     fn since(&self, now: Instant) -> u64 {
@@ -125,6 +140,16 @@ mod tests {
         assert_eq!(eras.modern(now + Duration::from_secs(1)), Some(false));
         eras.doubt(now + SETTLED);
         assert_eq!(eras.modern(now + SETTLED), None);
+    }
+
+    #[test]
+    fn a_question_that_was_in_vain_is_not_put_again_at_once() {
+        let now = Instant::now();
+        let eras = Eras::unknown(now);
+        assert!(eras.may_ask(now));
+        eras.learn_nothing(now);
+        assert!(!eras.may_ask(now + Duration::from_secs(1)));
+        assert!(eras.may_ask(now + SETTLED) && eras.modern(now).is_none());
     }
 
     #[test]

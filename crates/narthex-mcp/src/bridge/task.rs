@@ -139,6 +139,15 @@ pub fn is_offered(capabilities: &Object) -> bool {
     requests.and_then(|requests| requests.object("tools")).is_some_and(|tools| tools.has("call"))
 }
 
+/// A task, and what it was made for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Handle {
+    /// The server's `taskId`.
+    pub id: String,
+    /// The tool that was called: whoever may not call it any more may not have its result either.
+    pub tool: String,
+}
+
 /// What a client gets for a server's `taskId`: it opens for the same caller, route and upstream only.
 ///
 /// # Errors
@@ -146,13 +155,15 @@ pub fn is_offered(capabilities: &Object) -> bool {
 pub fn seal(
     sealer: &Sealer,
     binding: &Binding<'_>,
-    id: &str,
+    task: &Handle,
     expires: SystemTime,
 ) -> Result<String, SealError> {
-    sealer.seal(Purpose::Task, binding, id.as_bytes(), expires)
+    // No name of a tool has a NUL in it that would matter: the id is what comes after the first.
+    let payload = format!("{}\0{}", task.tool.replace('\0', ""), task.id);
+    sealer.seal(Purpose::Task, binding, payload.as_bytes(), expires)
 }
 
-/// The server's `taskId` of what [`seal`] made.
+/// What [`seal`] sealed.
 ///
 /// # Errors
 /// See [`HandleError`].
@@ -161,9 +172,11 @@ pub fn open(
     binding: &Binding<'_>,
     handle: &str,
     now: SystemTime,
-) -> Result<String, HandleError> {
-    let id = sealer.open(Purpose::Task, binding, handle, now)?;
-    String::from_utf8(id).map_err(|_| HandleError::Malformed)
+) -> Result<Handle, HandleError> {
+    let payload = sealer.open(Purpose::Task, binding, handle, now)?;
+    let text = String::from_utf8(payload).map_err(|_| HandleError::Malformed)?;
+    let (tool, id) = text.split_once('\0').ok_or(HandleError::Malformed)?;
+    Ok(Handle { id: id.to_owned(), tool: tool.to_owned() })
 }
 
 /// `_meta` with the server's name in it, for results of 2026-07-28.

@@ -150,7 +150,7 @@ async fn is_needed(shared: &Arc<Shared>, credentialed: &Credentialed<'_>, visit:
             None => {
                 let link = Link::of(shared, &credentialed.permitted, &credentialed.credential, visit);
                 // What cannot be found out is left to the server.
-                Box::pin(find_out(link, &declared(routed).unwrap_or_default())).await == Some(false)
+                Box::pin(find_out(link)).await == Some(false)
             }
         };
     }
@@ -162,31 +162,36 @@ fn is_initialize(routed: &Routed<'_>) -> bool {
     routed.scanned.message().is_some_and(|message| message.method == "initialize")
 }
 
-/// What the client says of itself, to be said in its stead; `None` if it does not say it as it should.
-fn declared(routed: &Routed<'_>) -> Option<Declared> {
+/// Whether an `initialize` has all that it needs.
+fn is_sound(routed: &Routed<'_>) -> bool {
     let body = routed.scanned.body.map(|body| message::parse(&body.bytes));
     let Some(Ok([Incoming::Request { params, .. }])) = body.as_ref().map(|m| m.as_deref()) else {
-        return None;
+        return false;
     };
-    if routed.revision.is_modern() {
-        return Declared::from_meta(params).ok();
-    }
-    params.string("protocolVersion")?;
-    Declared::from_initialize(params).ok().filter(|declared| declared.client_info.is_some())
+    let declared = Declared::from_initialize(params).is_ok_and(|declared| declared.client_info.is_some());
+    declared && params.string("protocolVersion").is_some()
 }
 
 /// Asks the server whether it speaks 2026-07-28, once for all who want to know.
-async fn find_out(mut link: Link, declared: &Declared) -> Option<bool> {
+///
+/// The question is the gateway's own, with nothing of the caller's in it: what comes of it holds for all.
+async fn find_out(mut link: Link) -> Option<bool> {
     let route: Arc<RouteEntry> = Arc::clone(&link.route);
     let eras = &route.upstream.eras;
     let _asking = eras.asking.lock().await;
     if let Some(known) = eras.modern(Instant::now()) {
         return Some(known);
     }
+    if !eras.may_ask(Instant::now()) {
+        return None;
+    }
     let mut slot = link.enter().ok()?;
-    let found = modern::probe(&mut link, declared).await;
+    let found = modern::probe(&mut link).await;
     super::link::report(&mut slot, &found);
-    let speaks = found.ok()??;
+    let Some(speaks) = found.ok().flatten() else {
+        eras.learn_nothing(Instant::now());
+        return None;
+    };
     tracing::info!(upstream = %route.upstream.id, modern = speaks, "found out which era the server speaks");
     eras.learn_modern(speaks, Instant::now());
     Some(speaks)
@@ -226,7 +231,9 @@ pub(crate) async fn reconsider<'b>(
         eras.learn_legacy(true, now);
     }
     // One that deserves to be refused proves nothing.
-    let Some(declared) = declared(routed).filter(|_| refused) else { return Ok(Err(answered)) };
+    if !refused || !is_sound(routed) {
+        return Ok(Err(answered));
+    }
     if eras.legacy(now) == Some(true) {
         // It may be another server than it was.
         eras.doubt(now);
@@ -235,7 +242,7 @@ pub(crate) async fn reconsider<'b>(
         return Ok(Err(answered));
     }
     let link = Link::of(shared, &answered.permitted, &answered.credential, visit);
-    if Box::pin(find_out(link, &declared)).await != Some(true) {
+    if Box::pin(find_out(link)).await != Some(true) {
         return Ok(Err(answered));
     }
     eras.learn_legacy(false, Instant::now());

@@ -12,6 +12,7 @@ use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use narthex_credentials::UpstreamCredential;
 use narthex_identity::Caller;
+use narthex_policy::Call;
 use narthex_upstreams::{Slot, Upstream};
 use pingora::http::RequestHeader;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub(crate) struct Link {
     /// The caller's token, to exchange it once more should the upstream refuse the credential.
     token: Option<Arc<Zeroizing<String>>>,
     common: Arc<Fields>,
+    /// Keeps sessions of one caller apart: those of an older client are its own.
+    pub(crate) lane: Option<Arc<str>>,
 }
 
 /// An answer whose header is read.
@@ -57,6 +60,7 @@ impl Link {
             credential: credential.clone(),
             token: identified.token().map(|token| Arc::new(Zeroizing::new(token.to_owned()))),
             common: Arc::new(common_fields(&identified.inbound.facts, visit)),
+            lane: None,
         }
     }
 
@@ -80,6 +84,17 @@ impl Link {
     /// It is taken for down, or saturated.
     pub(crate) fn enter(&self) -> Result<Slot, Refusal> {
         self.upstream().enter(Instant::now()).map_err(Refusal::Busy)
+    }
+
+    /// Whether the caller may still call that tool: asked again whenever something of an earlier call is
+    /// wanted.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(crate) fn may_call(&self, tool: &str) -> Result<(), Refusal> {
+        let call = Call { method: "tools/call", tool: Some(tool), counts: false };
+        let permit = self.route.policy.permit(&self.caller, &[call], Instant::now());
+        permit.map(drop).map_err(Refusal::Denied)
     }
 
     /// Whose share of what is bounded is used.

@@ -3,8 +3,9 @@
 use super::link::{Fields, Heard, Link, report};
 use super::party::{Response, Step};
 use super::reader::{Reader, malformed};
+use crate::forward::ForwardError;
 use crate::refusal::Refusal;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use narthex_mcp::Revision;
 use narthex_mcp::bridge::ask::Asked;
 use narthex_mcp::bridge::declared::Declared;
@@ -60,8 +61,12 @@ pub(crate) struct ModernCall {
     link: Link,
     reader: Reader,
     method: String,
-    /// As they are sent, with `_meta`.
+    /// As they were sent at first, with `_meta`.
     params: Object,
+    /// As they were sent last.
+    sent: Object,
+    /// Nothing has come since, and the status says that nothing was done.
+    untouched: bool,
     declared: Declared,
     schemas: Arc<SchemaCache>,
     asked: Option<Asked>,
@@ -96,10 +101,13 @@ impl ModernCall {
         let known = start.schemas.get();
         let sent = post(&mut link, 1, start.method, &params, known.as_deref(), start.replayable).await;
         report(&mut slot, &sent);
+        let sent = sent?;
         Ok(Self {
-            reader: sent?.reader,
+            untouched: sent.status == StatusCode::BAD_REQUEST,
+            reader: sent.reader,
             link,
             method: start.method.to_owned(),
+            sent: params.clone(),
             params,
             declared: start.declared.clone(),
             schemas: Arc::clone(start.schemas),
@@ -122,20 +130,19 @@ impl ModernCall {
             }
             let incoming = self.reader.next().await?;
             let incoming = incoming.ok_or_else(|| malformed("the answer ended before its result"))?;
+            let untouched = std::mem::take(&mut self.untouched);
             match incoming {
                 Incoming::Notification { method, params } => {
                     if let Some(step) = self.noted(method, &params) {
                         return Ok(step);
                     }
                 }
-                Incoming::Error { error, .. } if self.may_refresh(&error) => {
+                Incoming::Error { error, .. } if untouched && self.may_send_again(&error) => {
                     self.refreshed = true;
-                    refresh(&mut self.link, &self.declared, &self.schemas).await;
-                    self.send_again(&self.params.clone()).await?;
-                }
-                Incoming::Error { error, .. } if speaks_ours(&error) && !self.refreshed => {
-                    self.refreshed = true;
-                    self.send_again(&self.params.clone()).await?;
+                    if error.code == i64::from(rpc::HEADER_MISMATCH) {
+                        refresh(&mut self.link, &self.declared, &self.schemas).await;
+                    }
+                    self.send_again(self.sent.clone()).await?;
                 }
                 Incoming::Error { error, .. } => {
                     return Ok(Step::Failed(error::to_legacy(&self.method, &error)));
@@ -163,10 +170,12 @@ impl ModernCall {
         }
     }
 
-    /// It comes before anything is done, so sending the call again is not a second execution
-    /// (2026-07-28, basic/transports/streamable-http: list the tools and retry).
-    fn may_refresh(&self, error: &RpcError) -> bool {
-        error.code == i64::from(rpc::HEADER_MISMATCH) && self.method == "tools/call" && !self.refreshed
+    /// Whether the error is one that comes before anything is done, so that sending the call again is not
+    /// a second execution (2026-07-28, basic/transports/streamable-http: list the tools and retry;
+    /// basic/versioning: choose another revision).
+    fn may_send_again(&self, error: &RpcError) -> bool {
+        let headers = error.code == i64::from(rpc::HEADER_MISMATCH) && self.method == "tools/call";
+        !self.refreshed && (headers || speaks_ours(error))
     }
 
     async fn finished(&mut self, result: &Object) -> Result<Option<Step>, Refusal> {
@@ -198,7 +207,7 @@ impl ModernCall {
         }
         if asked.asks.is_empty() {
             let params = params::retry(&self.params, &[], asked.state.as_deref());
-            self.send_again(&params).await?;
+            self.send_again(params).await?;
             return Ok(None);
         }
         let asks = asked.asks.clone();
@@ -226,16 +235,20 @@ impl ModernCall {
             }
         }
         let params = params::retry(&self.params, &results, asked.state.as_deref());
-        self.send_again(&params).await
+        self.send_again(params).await
     }
 
-    async fn send_again(&mut self, params: &Object) -> Result<(), Refusal> {
+    async fn send_again(&mut self, params: Object) -> Result<(), Refusal> {
+        self.sent = params;
         self.next_id += 1;
         let known = self.schemas.get();
         let sent =
-            post(&mut self.link, self.next_id, &self.method, params, known.as_deref(), self.replayable).await;
+            post(&mut self.link, self.next_id, &self.method, &self.sent, known.as_deref(), self.replayable)
+                .await;
         report(&mut self.slot, &sent);
-        self.reader = sent?.reader;
+        let sent = sent?;
+        self.untouched = sent.status == StatusCode::BAD_REQUEST;
+        self.reader = sent.reader;
         Ok(())
     }
 }
@@ -319,6 +332,17 @@ pub(crate) async fn try_ask(
     wanted: &Object,
     declared: &Declared,
 ) -> Result<Result<Object, RpcError>, Refusal> {
+    let patience = link.upstream().timeout;
+    let answered = tokio::time::timeout(patience, ask_in_time(link, method, wanted, declared)).await;
+    answered.unwrap_or(Err(Refusal::Forward(ForwardError::Timeout)))
+}
+
+async fn ask_in_time(
+    link: &mut Link,
+    method: &str,
+    wanted: &Object,
+    declared: &Declared,
+) -> Result<Result<Object, RpcError>, Refusal> {
     let mut params = params::to_modern(wanted, declared, REVISION, None, None);
     if let Some(responses) = wanted.get("inputResponses").filter(|_| method == "tasks/update") {
         params.set_json("inputResponses", responses);
@@ -362,30 +386,38 @@ fn speaks_ours(error: &RpcError) -> bool {
 /// a recognised error of that revision says so as well).
 ///
 /// # Errors
-/// It cannot be reached.
-pub(crate) async fn probe(link: &mut Link, declared: &Declared) -> Result<Option<bool>, Refusal> {
-    let params = params::to_modern(&Object::default(), declared, REVISION, None, None);
+/// It cannot be reached, or fails.
+pub(crate) async fn probe(link: &mut Link) -> Result<Option<bool>, Refusal> {
+    let mut info = Object::default();
+    info.set_string("name", "narthex");
+    info.set_string("version", env!("CARGO_PKG_VERSION"));
+    let ours = Declared { capabilities: Object::default(), client_info: Some(info) };
+    let params = params::to_modern(&Object::default(), &ours, REVISION, None, None);
     let fields = fields("server/discover", &params, None);
     let mut heard = link.post(&fields, message::request("1", "server/discover", &params), true).await?;
     match heard.status.as_u16() {
         200..=299 | 400 | 404 | 405 | 406 | 410 | 415 | 422 => {}
-        _ => return Ok(None),
+        429 => return Ok(None),
+        _ => return Err(heard.refusal()),
     }
-    let missing = heard.status == http::StatusCode::NOT_FOUND;
-    // A legacy server may open a stream for it and never end it.
-    let patience = link.upstream().timeout;
-    let first = tokio::time::timeout(patience, heard.reader.next()).await;
-    Ok(Some(match first {
-        Ok(Ok(Some(Incoming::Result { result, .. }))) => Account::from_discover(&result)
-            .is_ok_and(|account| account.versions.iter().any(|v| v == REVISION)),
-        Ok(Ok(Some(Incoming::Error { error, .. }))) => match error.code {
+    let missing = heard.status == StatusCode::NOT_FOUND;
+    // An older server may open a stream for it and never say anything.
+    let first = tokio::time::timeout(link.upstream().timeout, heard.reader.next()).await;
+    Ok(match first {
+        Ok(Ok(Some(Incoming::Result { result, .. }))) => {
+            let account = Account::from_discover(&result);
+            Some(account.is_ok_and(|account| account.versions.iter().any(|v| v == REVISION)))
+        }
+        Ok(Ok(Some(Incoming::Error { error, .. }))) => Some(match error.code {
             -32020 | -32021 => true,
             -32022 => speaks_ours(&error),
             -32601 => missing,
             _ => false,
-        },
-        _ => false,
-    }))
+        }),
+        // No message, or one that a server of that revision would not begin with.
+        Ok(Ok(_)) => Some(false),
+        Ok(Err(_)) | Err(_) => None,
+    })
 }
 
 /// A stream of `subscriptions/listen` whose acknowledgement has come.

@@ -18,7 +18,7 @@ pub(super) fn seal(
     out: &Out<'_>,
 ) -> Option<String> {
     let (session, node) = (&live.opened.id, &link.shared.bridge.node);
-    let payload = format!("{session} {node} {stream} {number} {}", seconds(out.visit.now));
+    let payload = format!("{session} {node} {} {stream} {number} {}", live.life, seconds(out.visit.now));
     let binding = bind(&link.route, &link.caller);
     let expires = out.visit.now + SESSION_LIFETIME;
     out.visit.snapshot.sealer.seal(Purpose::EventId, &binding, payload.as_bytes(), expires).ok()
@@ -40,7 +40,7 @@ pub(super) fn open(
     let payload = sealer.open(Purpose::EventId, &binding, id, now).map_err(|_| Refusal::EventGone)?;
     let text = String::from_utf8(payload).map_err(|_| Refusal::EventGone)?;
     let parts: Vec<&str> = text.split(' ').collect();
-    let [session, node, stream, number, sent] = parts[..] else { return Err(Refusal::EventGone) };
+    let [session, node, life, stream, number, sent] = parts[..] else { return Err(Refusal::EventGone) };
     if session != live.opened.id {
         return Err(Refusal::EventGone);
     }
@@ -48,6 +48,9 @@ pub(super) fn open(
     if node != &*link.shared.bridge.node {
         let recent = seconds(now) < number_of(sent)?.saturating_add(patience.as_secs());
         return Err(if recent { Refusal::HeldElsewhere } else { Refusal::EventGone });
+    }
+    if number_of(life)? != live.life {
+        return Err(Refusal::EventGone);
     }
     Ok((number_of(stream)?, number_of(number)?))
 }

@@ -51,6 +51,7 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
     }
     let shared = Arc::clone(&job.link.shared);
     let live = shared.bridge.live.take_up(*session, &job.link, job.bounds).await?;
+    job.link.lane = Some(live.opened.id.as_str().into());
     match job.verb {
         Verb::Delete => {
             shared.bridge.live.end(&live).await;
@@ -58,7 +59,7 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
         }
         Verb::Get => standalone::answer(live, job.link, job.last_event_id, job.bounds, out).await,
         Verb::Post => {
-            let mut front = Front { live, link: job.link, bounds: job.bounds, as_task: false, stream: None };
+            let mut front = Front { live, link: job.link, bounds: job.bounds, as_task: None, stream: None };
             front.messages(job.messages, job.batch, out).await
         }
     }
@@ -110,8 +111,8 @@ pub(super) struct Front {
     pub(super) live: Arc<LiveSession>,
     pub(super) link: Link,
     pub(super) bounds: Bounds,
-    /// The call that is being made is to be a task.
-    as_task: bool,
+    /// The tool whose call is being made as a task.
+    as_task: Option<String>,
     /// Where its events are noted, once there are any.
     stream: Option<u64>,
 }
@@ -275,7 +276,10 @@ impl Front {
         out: &mut Out<'_>,
     ) -> Result<Ended, Refusal> {
         let running = self.live.begin(id);
-        self.as_task = method == "tools/call" && params.has("task") && self.has_tasks().await;
+        self.as_task = None;
+        if method == "tools/call" && params.has("task") && self.has_tasks().await {
+            self.as_task = params.string("name");
+        }
         let call = tokio::select! {
             biased;
             call = self.begin(method, params) => call,
@@ -289,7 +293,7 @@ impl Front {
 
     async fn begin(&mut self, method: &str, params: &Object) -> Result<Call, Refusal> {
         let mut declared = self.live.opened.declared.clone();
-        if self.as_task {
+        if self.as_task.is_some() {
             declared = declared.with_tasks();
         }
         let replayable = is_replayable_method(method);
@@ -333,25 +337,12 @@ impl Front {
     ) -> Result<Ended, Refusal> {
         let mut alone_until: Option<Instant> = None;
         loop {
-            let alone = alone_until.unwrap_or_else(|| Instant::now() + self.bounds.session_idle);
-            let step = tokio::select! {
-                biased;
-                step = call.next() => step?,
-                () = running.cancelled() => return Ok(Ended::Silent),
-                () = tokio::time::sleep_until(alone), if alone_until.is_some() => return Ok(Ended::Silent),
-                aside = out.aside(false) => {
-                    match aside {
-                        Aside::Quiet => out.comment().await?,
-                        Aside::Gone => {
-                            out.leave();
-                            alone_until = Some(Instant::now() + self.bounds.room.patience);
-                        }
-                        Aside::Expired | Aside::Stopping => {
-                            out.cut("ended");
-                            return Ok(Ended::Silent);
-                        }
-                    }
-                    continue;
+            let step = match self.step(&mut call, running, &mut alone_until, out).await? {
+                Next::Step(step) => step,
+                Next::Cancelled => return Ok(Ended::Silent),
+                Next::Late(why) => {
+                    let error = RpcError::new(rpc::INTERNAL_ERROR, why);
+                    return Ok(Ended::Said(message::error(id, &error)));
                 }
             };
             match step {
@@ -369,12 +360,52 @@ impl Front {
                     if method == "tools/list" {
                         self.listed(&mut result).await;
                     }
-                    if self.as_task {
-                        result = self.created(result, out).await?;
+                    if let Some(tool) = &self.as_task {
+                        result = self.created(tool, result, out).await?;
                     }
                     return Ok(Ended::Said(message::result(id, &result)));
                 }
                 Step::Failed(error) => return Ok(Ended::Said(message::error(id, &error))),
+            }
+        }
+    }
+
+    /// What comes next. The call goes on while other things happen.
+    async fn step(
+        &self,
+        call: &mut Call,
+        running: &Running,
+        alone_until: &mut Option<Instant>,
+        out: &mut Out<'_>,
+    ) -> Result<Next, Refusal> {
+        let mut next = std::pin::pin!(call.next());
+        loop {
+            let alone = alone_until.unwrap_or_else(|| Instant::now() + self.bounds.session_idle);
+            tokio::select! {
+                biased;
+                step = &mut next => return step.map(Next::Step),
+                () = running.cancelled() => return Ok(Next::Cancelled),
+                () = tokio::time::sleep_until(alone), if alone_until.is_some() => {
+                    if !self.stream.is_some_and(|stream| self.live.logs.is_followed(stream)) {
+                        return Ok(Next::Late("the client did not come back"));
+                    }
+                    *alone_until = Some(Instant::now() + self.bounds.room.patience);
+                }
+                aside = out.aside(false) => match aside {
+                    Aside::Quiet => out.comment().await?,
+                    Aside::Gone => {
+                        out.leave();
+                        *alone_until = Some(Instant::now() + self.bounds.room.patience);
+                    }
+                    Aside::Expired => {
+                        out.cut("ended");
+                        return Ok(Next::Late("the access token has expired"));
+                    }
+                    Aside::Stopping => {
+                        out.cut("ended");
+                        return Ok(Next::Late("the gateway is stopping"));
+                    }
+                },
             }
         }
     }
@@ -454,6 +485,10 @@ impl Front {
         running: &Running,
         out: &mut Out<'_>,
     ) -> Result<Asked, Refusal> {
+        if out.gone && self.stream.is_none() {
+            // It has no event's id to come back with.
+            return Ok(Asked::Unanswered);
+        }
         let live = Arc::clone(&self.live);
         let mut waiting = Vec::with_capacity(asks.len());
         for (key, ask) in asks {
@@ -466,9 +501,6 @@ impl Front {
             }
             self.emit(&message::request(&pending.id, &ask.method, &params), out).await?;
             waiting.push((key, reply, pending));
-        }
-        if out.gone && self.stream.is_none() {
-            return Ok(Asked::Unanswered);
         }
         let deadline = Instant::now() + self.bounds.room.patience;
         let mut responses = Vec::with_capacity(waiting.len());
@@ -535,6 +567,15 @@ impl Front {
 
 fn unanswered() -> RpcError {
     RpcError::new(rpc::INTERNAL_ERROR, "the client did not answer the server's request in time")
+}
+
+/// What a call comes to next.
+enum Next {
+    Step(Step),
+    /// The client does not want it any more.
+    Cancelled,
+    /// It has to end, for that reason.
+    Late(&'static str),
 }
 
 /// What came of a question.

@@ -14,6 +14,9 @@ use narthex_mcp::bridge::{Object, meta};
 use narthex_mcp::rpc;
 use std::sync::Arc;
 
+/// Resources that one client may listen for.
+pub(super) const MOST_URIS: usize = 1000;
+
 /// Tells the client what it wants to hear, for as long as it listens.
 ///
 /// # Errors
@@ -24,8 +27,12 @@ pub(super) async fn answer(
     bounds: Bounds,
     out: &mut Out<'_>,
 ) -> Result<(), Refusal> {
-    let Ok(wanted) = Filter::parse(&request.params) else {
-        let error = RpcError::new(rpc::INVALID_PARAMS, "params.notifications must say what to listen for");
+    let wanted = Filter::parse(&request.params).ok().filter(|wanted| wanted.uris.len() <= MOST_URIS);
+    let Some(wanted) = wanted else {
+        let error = RpcError::new(
+            rpc::INVALID_PARAMS,
+            "params.notifications must say what to listen for, of at most 1000 resources",
+        );
         return out.last(StatusCode::BAD_REQUEST, None, message::error(&request.id, &error)).await;
     };
     let shared = Arc::clone(&link.shared);

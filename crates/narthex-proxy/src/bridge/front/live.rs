@@ -29,8 +29,11 @@ use tokio::task::AbortHandle;
 /// What is kept of sessions that are not in use: values, and bytes of them.
 const KEPT: (usize, usize) = (100_000, 16 << 20);
 
+/// Numbers that are given once in this process.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 /// How the ids of our requests to clients begin.
-const ASKED: &str = "narthex/";
+const ASKED: &str = "narthex.";
 
 /// What a client answered: a result as JSON text, or an error.
 pub(super) type Reply = Result<String, RpcError>;
@@ -61,7 +64,8 @@ pub(crate) struct LiveSession {
     pending: Mutex<HashMap<String, oneshot::Sender<Reply>>>,
     /// The client's requests under way, by id as JSON text.
     calls: Mutex<HashMap<String, Arc<Notify>>>,
-    next: AtomicU64,
+    /// Tells what was numbered before it was put aside from what was since.
+    pub(super) life: u64,
     used: Mutex<Instant>,
     ended: AtomicBool,
 }
@@ -71,15 +75,19 @@ pub(crate) struct LiveSession {
 pub(crate) struct LiveSessions {
     sessions: DashMap<String, Arc<LiveSession>>,
     store: Arc<dyn Store>,
+    /// Results of tasks that were over at once: what these take is not taken from the sessions.
+    results: Arc<dyn Store>,
     quota: Quota,
 }
 
 impl Default for LiveSessions {
     fn default() -> Self {
-        let entries = NonZeroUsize::new(KEPT.0).unwrap_or(NonZeroUsize::MIN);
-        let capacity = Capacity { entries, bytes: KEPT.1 };
-        let store = Arc::new(narthex_store::Memory::new(capacity, Arc::new(Instant::now)));
-        Self { sessions: DashMap::new(), store, quota: Quota::default() }
+        let memory = || {
+            let entries = NonZeroUsize::new(KEPT.0).unwrap_or(NonZeroUsize::MIN);
+            let capacity = Capacity { entries, bytes: KEPT.1 };
+            Arc::new(narthex_store::Memory::new(capacity, Arc::new(Instant::now)))
+        };
+        Self { sessions: DashMap::new(), store: memory(), results: memory(), quota: Quota::default() }
     }
 }
 
@@ -100,7 +108,7 @@ impl LiveSession {
             heard: AtomicU64::new(0),
             pending: Mutex::default(),
             calls: Mutex::default(),
-            next: AtomicU64::new(0),
+            life: NEXT.fetch_add(1, Ordering::Relaxed),
             used: Mutex::new(Instant::now()),
             ended: AtomicBool::new(false),
         }
@@ -109,8 +117,9 @@ impl LiveSession {
     /// Registers a request to the client: its id as JSON text, which names this node, and where its
     /// answer will come.
     pub(super) fn expect(&self, node: &str) -> (String, oneshot::Receiver<Reply>) {
-        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let id = format!("\"{ASKED}{node}/{number}\"");
+        // Not of the session: one that is taken up again must not use a name a second time.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let id = format!("\"{ASKED}{node}.{number}\"");
         let (sender, receiver) = oneshot::channel();
         self.pending.lock().insert(id.clone(), sender);
         (id, receiver)
@@ -126,7 +135,7 @@ impl LiveSession {
     /// # Errors
     /// It is another node that waits.
     pub(super) fn deliver(&self, id: &str, reply: Reply, node: &str) -> Result<(), Refusal> {
-        let asker = id.trim_matches('"').strip_prefix(ASKED).and_then(|rest| rest.split('/').next());
+        let asker = id.trim_matches('"').strip_prefix(ASKED).and_then(|rest| rest.split('.').next());
         if asker.is_some_and(|asker| asker != node) {
             return Err(Refusal::HeldElsewhere);
         }
@@ -240,9 +249,9 @@ impl LiveSessions {
         }
     }
 
-    /// Where what outlives a request is kept.
-    pub(super) fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+    /// Where results of tasks are kept.
+    pub(super) fn results(&self) -> &Arc<dyn Store> {
+        &self.results
     }
 
     async fn kept(&self, id: &str) -> Kept {
@@ -264,14 +273,17 @@ impl LiveSessions {
 
     /// Keeps what has changed in a session.
     pub(super) async fn save(&self, live: &LiveSession) {
+        if live.has_ended() {
+            return;
+        }
         let (level, uris) = (live.level.lock().clone(), live.uris.lock().clone());
         self.keep(&live.opened.id, &Kept { ended: false, level, uris }).await;
     }
 
     /// Ends a session for good.
     pub(super) async fn end(&self, live: &LiveSession) {
-        self.keep(&live.opened.id, &Kept { ended: true, ..Kept::default() }).await;
         live.stop();
+        self.keep(&live.opened.id, &Kept { ended: true, ..Kept::default() }).await;
         if self.sessions.remove(&live.opened.id).is_some() {
             self.quota.give_back(&live.whose);
         }

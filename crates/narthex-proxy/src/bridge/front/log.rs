@@ -31,6 +31,8 @@ struct Log {
     events: VecDeque<(u64, Arc<str>)>,
     last: u64,
     ended: bool,
+    /// Clients that read it again.
+    followers: usize,
 }
 
 /// How much is kept.
@@ -99,6 +101,18 @@ impl Logs {
         Some(After { events, ended: log.ended })
     }
 
+    /// A client begins to read a stream again, or stops to.
+    pub(super) fn follow(&self, stream: u64, begins: bool) {
+        if let Some(log) = self.all.lock().streams.get_mut(&stream) {
+            log.followers = if begins { log.followers + 1 } else { log.followers.saturating_sub(1) };
+        }
+    }
+
+    /// Whether a client reads it again.
+    pub(super) fn is_followed(&self, stream: u64) -> bool {
+        self.all.lock().streams.get(&stream).is_some_and(|log| log.followers > 0)
+    }
+
     /// The first number that is still there, less one.
     pub(super) fn oldest(&self, stream: u64) -> u64 {
         let all = self.all.lock();
@@ -115,7 +129,12 @@ impl All {
     /// Drops the oldest events until what is left fits.
     fn shrink(&mut self, most: usize) {
         while self.bytes > most {
-            let Some(log) = self.streams.values_mut().find(|log| !log.events.is_empty()) else { return };
+            // What belongs to no request cannot be asked for in another way, so it goes last.
+            let mut logs = self.streams.iter_mut().filter(|(_, log)| !log.events.is_empty());
+            let first = logs.next();
+            let standalone = first.as_ref().is_some_and(|(id, _)| **id == STANDALONE);
+            let other = if standalone { logs.next() } else { None };
+            let Some((_, log)) = other.or(first) else { return };
             if let Some((_, data)) = log.events.pop_front() {
                 self.bytes -= data.len();
             }

@@ -8,6 +8,7 @@ use crate::bridge::link::Link;
 use crate::bridge::party::{Response, Step};
 use crate::bridge::suspended::Held;
 use crate::bridge::{TTL, legacy};
+use crate::forward::ForwardError;
 use crate::refusal::Refusal;
 use crate::stage::route::{bind, is_replayable_method};
 use http::StatusCode;
@@ -238,24 +239,7 @@ impl Front {
     /// Passes on what comes of the call, until its end or a question.
     async fn drive(&mut self, mut call: Box<LegacyCall>, out: &mut Out<'_>) -> Result<(), Refusal> {
         loop {
-            let step = tokio::select! {
-                biased;
-                step = call.next() => step,
-                aside = out.aside(false) => {
-                    match aside {
-                        Aside::Quiet => out.comment().await?,
-                        // Closing the stream cancels: the call ends with it.
-                        Aside::Gone => out.leave(),
-                        Aside::Expired | Aside::Stopping => out.cut("ended"),
-                    }
-                    match aside {
-                        Aside::Quiet => continue,
-                        _ if out.is_stream() => return Ok(()),
-                        Aside::Gone => return Ok(()),
-                        _ => return Err(Refusal::Forward(crate::forward::ForwardError::Timeout)),
-                    }
-                }
-            };
+            let Some(step) = self.step(&mut call, out).await? else { return Ok(()) };
             match step {
                 Ok(Step::Note(method, params)) => self.note(&method, &params, out).await?,
                 Ok(Step::Asks(asks)) => return self.suspend(call, asks, out).await,
@@ -276,6 +260,34 @@ impl Front {
             }
             if out.gone {
                 return Ok(());
+            }
+        }
+    }
+
+    /// The next step; `None`: the client does not want it any more, and the call ends.
+    async fn step(
+        &self,
+        call: &mut LegacyCall,
+        out: &mut Out<'_>,
+    ) -> Result<Option<Result<Step, Refusal>>, Refusal> {
+        let mut next = std::pin::pin!(call.next());
+        loop {
+            tokio::select! {
+                biased;
+                step = &mut next => return Ok(Some(step)),
+                aside = out.aside(false) => match aside {
+                    Aside::Quiet => out.comment().await?,
+                    // Closing the stream cancels.
+                    Aside::Gone => {
+                        out.leave();
+                        return Ok(None);
+                    }
+                    Aside::Expired | Aside::Stopping => {
+                        out.cut("ended");
+                        let late = Refusal::Forward(ForwardError::Timeout);
+                        return if out.is_stream() { Ok(None) } else { Err(late) };
+                    }
+                },
             }
         }
     }
@@ -372,14 +384,19 @@ impl Front {
             arguments: arguments(&self.request.params),
             expires: Instant::now() + room.patience,
         };
-        if memory.suspended.hold(id, held, room).is_err() {
+        if memory.suspended.hold(id.clone(), held, room).is_err() {
             if !out.is_stream() {
                 return Err(Refusal::TooManySuspended);
             }
             let error = RpcError::new(rpc::LIMIT_REACHED, "Too many calls wait for their client");
             return self.fail(StatusCode::OK, &error, out).await;
         }
-        self.input_required(asks, &state, out).await
+        let asked = self.input_required(asks, &state, out).await;
+        if asked.is_err() || out.gone {
+            // Nobody has the state, and closing the stream cancels.
+            memory.suspended.give_up(&id);
+        }
+        asked
     }
 
     async fn input_required(

@@ -3,6 +3,7 @@
 use super::Out;
 use super::event_id;
 use super::legacy::{account, encode};
+use super::listen::MOST_URIS;
 use super::live::LiveSession;
 use super::log::{Keep, STANDALONE};
 use super::out::Aside;
@@ -56,6 +57,7 @@ pub(super) async fn answer(
     } else {
         None
     };
+    let _following = Following::begin(&live, stream);
     out.start().await?;
     loop {
         let logs = &live.logs;
@@ -97,6 +99,22 @@ pub(super) async fn answer(
     }
 }
 
+/// A client that reads a stream again: its call is not alone.
+struct Following(Arc<LiveSession>, u64);
+
+impl Following {
+    fn begin(live: &Arc<LiveSession>, stream: u64) -> Self {
+        live.logs.follow(stream, true);
+        Self(Arc::clone(live), stream)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.logs.follow(self.1, false);
+    }
+}
+
 /// The one standalone stream of a session: no message may come on two (2025-11-25, basic/transports).
 struct Hearing(Arc<LiveSession>);
 
@@ -132,11 +150,9 @@ pub(super) async fn subscribe(
     on: bool,
     bounds: Bounds,
 ) -> Result<bool, Refusal> {
-    /// Resources that one session may be subscribed to.
-    const MOST: usize = 1000;
     let changed = {
         let mut uris = live.uris.lock();
-        if on && uris.len() >= MOST {
+        if on && uris.len() >= MOST_URIS {
             return Ok(false);
         }
         if on { uris.insert(uri.to_owned()) } else { uris.remove(uri) }

@@ -48,14 +48,14 @@ impl Front {
 
     /// The answer to a call that was to be a task. If the server has answered at once, the task is one of
     /// ours, and over.
-    pub(super) async fn created(&self, result: Object, out: &Out<'_>) -> Result<Object, Refusal> {
+    pub(super) async fn created(&self, tool: &str, result: Object, out: &Out<'_>) -> Result<Object, Refusal> {
         // A result of the tool's may have a member of that name too.
         let task = match result.object("task").filter(|_| !result.has("content")) {
             Some(task) => task,
             None => self.keep(&result, out).await?,
         };
         let id = task.string("taskId").unwrap_or_default();
-        Ok(task::created_for_legacy(&task::to_legacy(&to_modern(&task), &self.handle(&id, out)?)))
+        Ok(task::created_for_legacy(&task::to_legacy(&to_modern(&task), &self.handle(&id, tool, out)?)))
     }
 
     async fn keep(&self, result: &Object, out: &Out<'_>) -> Result<Object, Refusal> {
@@ -72,15 +72,16 @@ impl Front {
         kept.set_object("task", &task);
         kept.set_object("result", result);
         let key = kept_key(&self.link, &format!("{OURS}{id}"));
-        let stored = self.link.shared.bridge.live.store().put(&key, kept.to_json().into(), KEPT).await;
+        let stored = self.link.shared.bridge.live.results().put(&key, kept.to_json().into(), KEPT).await;
         stored.map_err(|_| Refusal::Internal("cannot keep a task's result"))?;
         Ok(task)
     }
 
-    fn handle(&self, id: &str, out: &Out<'_>) -> Result<String, Refusal> {
+    fn handle(&self, id: &str, tool: &str, out: &Out<'_>) -> Result<String, Refusal> {
         let binding = bind(&self.link.route, &self.link.caller);
         let expires = out.visit.now + SESSION_LIFETIME;
-        task::seal(&out.visit.snapshot.sealer, &binding, id, expires)
+        let task = task::Handle { id: id.to_owned(), tool: tool.to_owned() };
+        task::seal(&out.visit.snapshot.sealer, &binding, &task, expires)
             .map_err(|_| Refusal::Internal("cannot seal a task"))
     }
 
@@ -100,9 +101,12 @@ impl Front {
             return fail(rpc::INVALID_PARAMS, "params.taskId is missing");
         };
         let binding = bind(&self.link.route, &self.link.caller);
-        let Ok(theirs) = task::open(&out.visit.snapshot.sealer, &binding, &handle, out.visit.now) else {
+        let Ok(task::Handle { id: theirs, tool }) =
+            task::open(&out.visit.snapshot.sealer, &binding, &handle, out.visit.now)
+        else {
             return fail(rpc::INVALID_PARAMS, "Unknown task");
         };
+        self.link.may_call(&tool)?;
         let running = self.live.begin(id);
         let outcome = if theirs.starts_with(OURS) {
             self.ours(method, &theirs, &handle).await
@@ -125,7 +129,7 @@ impl Front {
     /// A task that was over before it began.
     async fn ours(&self, method: &str, id: &str, handle: &str) -> Outcome {
         let unknown = || RpcError::new(rpc::INVALID_PARAMS, "Unknown task");
-        let kept = self.link.shared.bridge.live.store().get(&kept_key(&self.link, id)).await;
+        let kept = self.link.shared.bridge.live.results().get(&kept_key(&self.link, id)).await;
         let kept = kept.ok().flatten().and_then(|text| Object::parse(&text).ok()).ok_or_else(unknown)?;
         let part = |name| kept.object(name).ok_or_else(unknown);
         match method {

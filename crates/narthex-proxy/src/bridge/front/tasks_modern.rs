@@ -75,7 +75,9 @@ impl Front {
     fn handle(&self, id: &str, out: &Out<'_>) -> Result<String, Refusal> {
         let binding = bind(&self.link.route, &self.link.caller);
         let expires = out.visit.now + SESSION_LIFETIME;
-        task::seal(&out.visit.snapshot.sealer, &binding, id, expires)
+        let tool = self.request.params.string("name").unwrap_or_default();
+        let task = task::Handle { id: id.to_owned(), tool };
+        task::seal(&out.visit.snapshot.sealer, &binding, &task, expires)
             .map_err(|_| Refusal::Internal("cannot seal a task"))
     }
 
@@ -92,10 +94,11 @@ impl Front {
         };
         let binding = bind(&self.link.route, &self.link.caller);
         let opened = task::open(&out.visit.snapshot.sealer, &binding, &handle, out.visit.now);
-        let Ok(id) = opened else {
+        let Ok(task::Handle { id, tool }) = opened else {
             let error = RpcError::new(rpc::INVALID_PARAMS, "Unknown task");
             return self.fail(StatusCode::OK, &error, out).await;
         };
+        self.link.may_call(&tool)?;
         match self.perform(session.clone(), &id, &handle).await? {
             Ok(mut result) => {
                 result.set_string("resultType", "complete");

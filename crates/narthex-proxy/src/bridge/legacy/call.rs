@@ -1,7 +1,7 @@
 //! One call of a server of 2025-11-25 or earlier.
 
 use super::session::{Sent, Session};
-use crate::bridge::link::{Heard, Link, report};
+use crate::bridge::link::{Heard, Link, is_outage, report};
 use crate::bridge::party::{Response, Step};
 use crate::bridge::reader::{Reader, malformed};
 use crate::forward::ForwardError;
@@ -162,7 +162,12 @@ impl LegacyCall {
         call.task = start.task;
         let body = message::request(&call.id, start.method, &params);
         let sent = call.session.send(&mut link, &call.id, body, start.replayable).await;
-        report(&mut slot, &sent);
+        match &sent {
+            Ok(Sent::Heard(heard)) if is_outage(&heard.refusal()) => {
+                slot.passage.failed(std::time::Instant::now())
+            }
+            sent => report(&mut slot, sent),
+        }
         call.slot = Some(slot);
         call.link = link;
         call.source = match sent {

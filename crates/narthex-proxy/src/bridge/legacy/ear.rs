@@ -104,7 +104,7 @@ impl Ear {
         last
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         let mut heard = self.heard.lock();
         heard.listeners.clear();
         heard.task = None;
@@ -208,7 +208,7 @@ async fn listen(session: Arc<Session>, mut link: Link, mut reader: Reader) {
             wait = BACKOFF.0;
             hear(&session, &link, incoming);
         }
-        tokio::time::sleep(reader.retry.unwrap_or(wait).min(BACKOFF.1)).await;
+        tokio::time::sleep(reader.retry.unwrap_or(wait).clamp(TAKEN[0], BACKOFF.1)).await;
         wait = (wait * 2).min(BACKOFF.1);
         let mut fields = session.fields();
         let last = reader.last_event_id.take();

@@ -13,10 +13,12 @@ pub(crate) use ear::Listening;
 pub(crate) use session::Session;
 
 use super::enter::Bounds;
-use super::link::Link;
+use super::link::{Link, report};
 use super::quota::{Full, Quota};
+use crate::forward::ForwardError;
 use crate::refusal::Refusal;
 use dashmap::DashMap;
+use http::StatusCode;
 use narthex_mcp::bridge::declared::Declared;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -37,6 +39,18 @@ struct Place {
     /// Held while the session is being opened: others that want it wait, rather than open another.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     used: Mutex<Instant>,
+    /// When it could last not be opened.
+    failed: Mutex<Option<Instant>>,
+}
+
+/// Opens a session as one of the upstream's calls, within the time that one may take.
+async fn open(link: &mut Link, declared: &Declared) -> Result<Session, Refusal> {
+    let mut slot = link.enter()?;
+    let patience = link.upstream().timeout;
+    let opened = tokio::time::timeout(patience, Session::open(link, declared)).await;
+    let opened = opened.unwrap_or(Err(Refusal::Forward(ForwardError::Timeout)));
+    report(&mut slot, &opened);
+    opened
 }
 
 impl Sessions {
@@ -50,19 +64,28 @@ impl Sessions {
         declared: &Declared,
         bounds: Bounds,
     ) -> Result<Arc<Session>, Refusal> {
-        let key = format!("{}{}", link.owner(), declared.fingerprint());
+        let lane = link.lane.as_deref().unwrap_or_default();
+        let key = format!("{}{lane}{}", link.owner(), declared.fingerprint());
         let place = self.place(&key, link.whose(), bounds)?;
+        let asked = Instant::now();
         let mut held = place.session.lock().await;
+        if place.failed.lock().is_some_and(|failed| failed > asked) {
+            // It failed for whoever was first, just now.
+            return Err(Refusal::UpstreamError { status: StatusCode::SERVICE_UNAVAILABLE });
+        }
         if let Some(session) = held.as_ref().filter(|session| !session.is_gone()) {
             return Ok(Arc::clone(session));
         }
-        match Session::open(link, declared).await {
+        match open(link, declared).await {
             Ok(session) => {
                 let session = Arc::new(session);
                 *held = Some(Arc::clone(&session));
                 Ok(session)
             }
             Err(refusal) => {
+                // It may be another server than it was.
+                link.upstream().eras.doubt(Instant::now());
+                *place.failed.lock() = Some(Instant::now());
                 drop(held);
                 self.forget(&key, |place| Arc::strong_count(place) <= 2);
                 Err(refusal)
@@ -81,7 +104,8 @@ impl Sessions {
             again.map_err(|_| Refusal::TooManySessions)?;
         }
         let used = Mutex::new(Instant::now());
-        let new = Arc::new(Place { whose, session: tokio::sync::Mutex::default(), used });
+        let new =
+            Arc::new(Place { whose, session: tokio::sync::Mutex::default(), used, failed: Mutex::default() });
         // Two requests may come here at once: the place of the first is kept.
         match self.places.entry(key.to_owned()) {
             dashmap::Entry::Occupied(first) => {

@@ -5,6 +5,7 @@ use super::ear::Ear;
 use super::sse_wire::Wire;
 use crate::bridge::link::{Fields, Heard, Link};
 use crate::bridge::reader::malformed;
+use crate::forward::ForwardError;
 use crate::refusal::Refusal;
 use http::{HeaderName, HeaderValue, StatusCode};
 use narthex_config::model::UpstreamId;
@@ -210,6 +211,17 @@ impl Session {
     /// # Errors
     /// The server cannot be reached. The inner error is its answer.
     pub(crate) async fn try_ask(
+        &self,
+        link: &mut Link,
+        method: &str,
+        params: &Object,
+    ) -> Result<Result<Object, RpcError>, Refusal> {
+        let patience = link.upstream().timeout;
+        let answered = tokio::time::timeout(patience, self.ask_in_time(link, method, params)).await;
+        answered.unwrap_or(Err(Refusal::Forward(ForwardError::Timeout)))
+    }
+
+    async fn ask_in_time(
         &self,
         link: &mut Link,
         method: &str,

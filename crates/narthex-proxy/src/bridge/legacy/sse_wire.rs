@@ -115,8 +115,9 @@ async fn read(shared: Arc<Open>, link: Link, endpoint: String, mut reader: Reade
         });
     }
     shared.closed.store(true, Ordering::Release);
-    // Whoever waits for an answer learns that none will come.
+    // Whoever waits for an answer, or listens, learns that nothing will come.
     shared.calls.lock().clear();
+    shared.ear.end();
 }
 
 impl Open {

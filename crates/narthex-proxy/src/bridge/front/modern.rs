@@ -249,8 +249,8 @@ impl Front {
                         None => return Ok(()),
                     }
                 }
-                Ok(Step::Done(result)) => return self.done(&call, result, out).await,
-                Ok(Step::Failed(error)) => return self.failed(&call, &error, out).await,
+                Ok(Step::Done(result)) => return self.done(call, result, out).await,
+                Ok(Step::Failed(error)) => return self.failed(call, &error, out).await,
                 Err(refusal) if out.is_stream() => {
                     out.note_failure(&refusal);
                     let error = RpcError::new(rpc::INTERNAL_ERROR, "The MCP server failed to answer");
@@ -305,7 +305,12 @@ impl Front {
         out.event(None, &message::notification(method, &params)).await
     }
 
-    async fn done(&self, call: &LegacyCall, mut result: Object, out: &mut Out<'_>) -> Result<(), Refusal> {
+    async fn done(
+        &self,
+        call: Box<LegacyCall>,
+        mut result: Object,
+        out: &mut Out<'_>,
+    ) -> Result<(), Refusal> {
         if self.request.method == "tools/list" {
             self.listed(call.session(), &mut result);
         }
@@ -315,6 +320,8 @@ impl Front {
             Ok(result) => message::result(&self.request.id, &result),
             Err(bad) => message::error(&self.request.id, &bad.to_error()),
         };
+        // Its places are free again before the client hears of it.
+        drop(call);
         out.last(StatusCode::OK, None, body).await
     }
 
@@ -335,7 +342,14 @@ impl Front {
         }
     }
 
-    async fn failed(&self, call: &LegacyCall, error: &RpcError, out: &mut Out<'_>) -> Result<(), Refusal> {
+    async fn failed(
+        &self,
+        call: Box<LegacyCall>,
+        error: &RpcError,
+        out: &mut Out<'_>,
+    ) -> Result<(), Refusal> {
+        let declared = call.session().declared.clone();
+        drop(call);
         let uri = self.request.params.string("uri").filter(|_| self.request.method == "resources/read");
         match error::to_modern(error, uri.as_deref()) {
             Modern::Error(status, error) => {
@@ -343,7 +357,6 @@ impl Front {
                 self.fail(status, &error, out).await
             }
             Modern::Visit(asks) => {
-                let declared = &call.session().declared;
                 if asks.iter().all(|ask| declared.may_ask(&ask.method, &ask.params))
                     && request_state::may_ask(&self.request.method)
                 {

@@ -71,6 +71,8 @@ pub(crate) struct LegacyCall {
     client_token: Option<String>,
     asks: Vec<Open>,
     asked: u64,
+    /// What tells its questions from those of other calls about the same task.
+    series: String,
     /// When `asks` are to be shown, if some of them were not yet.
     show_at: Option<Instant>,
     /// When the server last said something.
@@ -160,6 +162,9 @@ impl LegacyCall {
             params.set_json("task", TASK_TTL);
         }
         call.task = start.task;
+        if start.method == "tasks/result" {
+            call.series = format!("{}-", call.id);
+        }
         let body = message::request(&call.id, start.method, &params);
         let sent = call.session.send(&mut link, &call.id, body, start.replayable).await;
         match &sent {
@@ -197,6 +202,7 @@ impl LegacyCall {
             client_token,
             asks: Vec::new(),
             asked: 0,
+            series: String::new(),
             show_at: None,
             heard_at: Instant::now(),
             finished: false,
@@ -285,8 +291,7 @@ impl LegacyCall {
             && self.session.declared.may_ask(method, params)
         {
             self.asked += 1;
-            // Unique in the session, as a task has more than one call.
-            let key = format!("ask-{}-{}", self.id, self.asked);
+            let key = format!("ask-{}{}", self.series, self.asked);
             self.asks.push(Open { key, id, ask: Ask::from_legacy(method, params) });
             self.show_at = self.show_at.or_else(|| Some(Instant::now() + TOGETHER));
         } else {

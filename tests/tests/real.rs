@@ -11,6 +11,7 @@ mod real {
     mod peers;
     mod sessions;
     mod stage;
+    mod tasks;
     mod tokens;
     mod visitors;
     mod walkthrough;

@@ -12,6 +12,12 @@ from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 from fastmcp.exceptions import ToolError
 from fastmcp_tasks.client import call_tool_task
+from fastmcp_tasks.client_models import CancelTaskRequest, GetTaskRequest, UpdateTaskRequest
+
+# SEP-2663 wants the task named in `Mcp-Name`, and the gateway insists; this client (4.1.4) forgets to have
+# the SDK do it.
+for request in (CancelTaskRequest, GetTaskRequest, UpdateTaskRequest):
+    request.name_param = "taskId"
 
 
 async def main() -> None:

@@ -8,9 +8,12 @@ import asyncio
 
 from fastmcp import Context, FastMCP
 from fastmcp_tasks import TasksExtension
+from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
 mcp = FastMCP("narthex-tasks")
 mcp.add_extension(TasksExtension())
+
+WORD = {"type": "object", "properties": {"value": {"type": "string"}}, "required": ["value"]}
 
 
 @mcp.tool(task=True)
@@ -21,9 +24,13 @@ async def slow(name: str) -> str:
 
 
 @mcp.tool(task=True)
-async def ask(ctx: Context) -> str:
+async def ask(ctx: Context) -> str | InputRequiredResult:
     """Asks for a word."""
-    return f"You said {(await ctx.elicit('A word, please', str)).data}."
+    answer = (ctx.input_responses or {}).get("word")
+    if isinstance(answer, ElicitResult):
+        return f"You said {answer.content['value']}."
+    question = ElicitRequestFormParams(message="A word, please", requested_schema=WORD)
+    return InputRequiredResult(input_requests={"word": ElicitRequest(params=question)})
 
 
 @mcp.tool(task=True)

@@ -79,6 +79,12 @@ async fn a_look_at_a_task_says_where_it_stands_with_its_result_or_error() {
     assert_eq!(found["error"], json!({"code": -32603, "message": "burnt", "data": {"why": 1}}));
     assert_eq!(found.get("result"), None);
 
+    // The Python SDK's server has no result for a task that failed: what went wrong is in its status.
+    server.ends("failed", "result", json!({}));
+    let found = server.about("tasks/get", &id).await;
+    assert_eq!((&found["status"], found.get("result")), (&json!("failed"), None));
+    assert_eq!(found["error"], json!({"code": -32603, "message": "so it stands"}));
+
     server.is("cancelled");
     let before = server.stage.count("tasks/result");
     let found = server.about("tasks/get", &id).await;

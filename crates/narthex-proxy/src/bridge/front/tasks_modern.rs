@@ -162,6 +162,11 @@ impl Front {
             held.forget();
         }
         match session.try_ask(&mut self.link, "tasks/result", &named(id)).await? {
+            // Some say with the task why it failed, and have no result.
+            Ok(outcome) if told.string("status").as_deref() == Some("failed") && !outcome.has("content") => {
+                let why = told.string("statusMessage").unwrap_or_else(|| "The task failed".to_owned());
+                told.set_json("error", RpcError::new(rpc::INTERNAL_ERROR, why).to_json());
+            }
             Ok(outcome) => {
                 let outcome = result::to_modern("tools/call", &outcome, None, Duration::ZERO);
                 let outcome = outcome.map_err(|bad| malformed(&bad.to_string()))?;

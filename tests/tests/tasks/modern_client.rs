@@ -146,6 +146,19 @@ async fn a_client_without_the_extension_waits_for_the_result() {
 }
 
 #[tokio::test]
+async fn a_client_without_the_extension_hears_why_a_task_failed() {
+    let server = Job::start().await;
+    // The task has ended before its result is asked for.
+    server.ends("failed", "result", json!({}));
+    let failed = server.ask("tools/call", job(), &knows_none()).await;
+    assert_eq!(failed.json()["error"], json!({"code": -32603, "message": "so it stands"}));
+    server.ends("failed", "result", text("bad", true));
+    let failed = server.ask("tools/call", job(), &knows_none()).await;
+    assert_eq!(failed.json()["result"]["isError"], true, "{}", failed.text());
+    assert_eq!(server.stage.count("tasks/cancel"), 0);
+}
+
+#[tokio::test]
 async fn a_client_without_the_extension_that_leaves_ends_the_task() {
     let mut server = Job::start().await;
     let mut client = server.stage.connect().await;

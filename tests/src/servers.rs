@@ -16,13 +16,17 @@ pub async fn python_1() -> Peer {
 
 /// A server of PyPI's `fastmcp` 4, which speaks every revision: `tests/real/visit/fastmcp_server.py`.
 pub async fn fastmcp() -> Peer {
-    let (python, script) = (installed(".venv-fastmcp/bin/python"), installed("visit/fastmcp_server.py"));
-    Peer::listening(|port| {
-        let mut command = Command::new(&python);
-        command.arg(&script).arg("--port").arg(port.to_string());
-        quiet(command)
-    })
-    .await
+    python_script(".venv-fastmcp/bin/python", "visit/fastmcp_server.py").await
+}
+
+/// A server of 2026-07-28 that runs tools as tasks: `tests/real/tasks/fastmcp_server.py`.
+pub async fn fastmcp_tasks() -> Peer {
+    python_script(".venv-tasks/bin/python", "tasks/fastmcp_server.py").await
+}
+
+/// A server of 2025-11-25 whose tools only run as tasks: `tests/real/tasks/python_1_server.py`.
+pub async fn python_1_tasks() -> Peer {
+    python_script(".venv-legacy/bin/python", "tasks/python_1_server.py").await
 }
 
 /// A server of PyPI's `mcp` 1 over HTTP+SSE, the transport of 2024-11-05, at `/sse`:
@@ -74,6 +78,16 @@ async fn everything(program: &str) -> Peer {
     Peer::listening(|port| {
         let mut command = Command::new(&program);
         command.args(["--port", &port.to_string(), "--log-level", "ERROR"]);
+        quiet(command)
+    })
+    .await
+}
+
+async fn python_script(python: &str, script: &str) -> Peer {
+    let (python, script) = (installed(python), installed(script));
+    Peer::listening(|port| {
+        let mut command = Command::new(&python);
+        command.arg(&script).arg("--port").arg(port.to_string()).env("PYTHONDONTWRITEBYTECODE", "1");
         quiet(command)
     })
     .await

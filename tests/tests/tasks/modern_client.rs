@@ -79,6 +79,12 @@ async fn a_look_at_a_task_says_where_it_stands_with_its_result_or_error() {
     assert_eq!(found["error"], json!({"code": -32603, "message": "burnt", "data": {"why": 1}}));
     assert_eq!(found.get("result"), None);
 
+    // The Python SDK's server has no result for a task that failed: what went wrong is in its status.
+    server.ends("failed", "result", json!({}));
+    let found = server.about("tasks/get", &id).await;
+    assert_eq!((&found["status"], found.get("result")), (&json!("failed"), None));
+    assert_eq!(found["error"], json!({"code": -32603, "message": "so it stands"}));
+
     server.is("cancelled");
     let before = server.stage.count("tasks/result");
     let found = server.about("tasks/get", &id).await;
@@ -137,6 +143,19 @@ async fn a_client_without_the_extension_waits_for_the_result() {
     assert_eq!((&result["resultType"], answer.tool_text().as_deref()), (&json!("complete"), Some("at last")));
     let looked = server.ask("tasks/get", json!({"taskId": "x"}), &knows_none()).await;
     assert_eq!((looked.status, &looked.json()["error"]["code"]), (404, &json!(-32601)));
+}
+
+#[tokio::test]
+async fn a_client_without_the_extension_hears_why_a_task_failed() {
+    let server = Job::start().await;
+    // The task has ended before its result is asked for.
+    server.ends("failed", "result", json!({}));
+    let failed = server.ask("tools/call", job(), &knows_none()).await;
+    assert_eq!(failed.json()["error"], json!({"code": -32603, "message": "so it stands"}));
+    server.ends("failed", "result", text("bad", true));
+    let failed = server.ask("tools/call", job(), &knows_none()).await;
+    assert_eq!(failed.json()["result"]["isError"], true, "{}", failed.text());
+    assert_eq!(server.stage.count("tasks/cancel"), 0);
 }
 
 #[tokio::test]

@@ -111,6 +111,7 @@ pub(crate) fn job(tool: &str) -> Value {
 }
 
 /// The task with this `status` and more members.
+#[expect(clippy::needless_pass_by_value, reason = "so that calls can say json!(…) without a borrow")]
 pub(crate) fn task(status: &str, more: Value) -> Value {
     let mut task = json!({"taskId": THEIRS, "status": status, "createdAt": "2026-01-01T00:00:00Z",
                           "lastUpdatedAt": "2026-01-01T00:00:01Z", "ttlMs": 60000, "pollIntervalMs": 60});
@@ -148,11 +149,15 @@ fn serve(request: &UpstreamRequest, looks: &mut Looks, extensions: &Value) -> An
             return Answer::error(request, -32602, "no such task");
         }
         "tasks/get" => {
-            looks.last = looks.coming.pop_front().unwrap_or(looks.last.take());
+            if let Some(next) = looks.coming.pop_front() {
+                looks.last = next;
+            }
             looks.last.clone()
         }
         "tasks/update" => {
-            looks.last = looks.after_update.take().unwrap_or(looks.last.take());
+            if let Some(next) = looks.after_update.take() {
+                looks.last = next;
+            }
             json!({})
         }
         "tasks/cancel" => {

@@ -249,6 +249,10 @@ impl Front {
                         None => return Ok(()),
                     }
                 }
+                Ok(Step::Done(result)) if call.owned().is_some() && !result.has("content") => {
+                    let why = self.why_failed(&call).await?;
+                    return self.failed(call, &why, out).await;
+                }
                 Ok(Step::Done(result)) => return self.done(call, result, out).await,
                 Ok(Step::Failed(error)) => return self.failed(call, &error, out).await,
                 Err(refusal) if out.is_stream() => {

@@ -72,6 +72,13 @@ impl Front {
         }
     }
 
+    /// The error of a task that the client waited for without knowing, and that has no result.
+    pub(super) async fn why_failed(&mut self, call: &LegacyCall) -> Result<RpcError, Refusal> {
+        let params = named(call.owned().unwrap_or_default());
+        let found = call.session().try_ask(&mut self.link, "tasks/get", &params).await?;
+        Ok(failure(&found.unwrap_or_default()))
+    }
+
     fn handle(&self, id: &str, out: &Out<'_>) -> Result<String, Refusal> {
         let binding = bind(&self.link.route, &self.link.caller);
         let expires = out.visit.now + SESSION_LIFETIME;
@@ -165,6 +172,10 @@ impl Front {
             held.forget();
         }
         match session.try_ask(&mut self.link, "tasks/result", &named(id)).await? {
+            // Some say with the task why it failed, and have no result.
+            Ok(outcome) if told.string("status").as_deref() == Some("failed") && !outcome.has("content") => {
+                told.set_json("error", failure(told).to_json());
+            }
             Ok(outcome) => {
                 let outcome = result::to_modern("tools/call", &outcome, None, Duration::ZERO);
                 let outcome = outcome.map_err(|bad| malformed(&bad.to_string()))?;
@@ -281,6 +292,12 @@ async fn says(call: &mut LegacyCall, until: Instant) -> Result<bool, Refusal> {
             Ok(Err(refusal)) => return Err(refusal),
         }
     }
+}
+
+/// What a task that failed without a result says for itself.
+fn failure(task: &Object) -> RpcError {
+    let why = task.string("statusMessage").unwrap_or_else(|| "The task failed".to_owned());
+    RpcError::new(rpc::INTERNAL_ERROR, why)
 }
 
 fn named(id: &str) -> Object {

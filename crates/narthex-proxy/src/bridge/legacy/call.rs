@@ -259,6 +259,11 @@ impl LegacyCall {
         self.owned_task = Some(task.to_owned());
     }
 
+    /// See [`LegacyCall::own`].
+    pub(crate) fn owned(&self) -> Option<&str> {
+        self.owned_task.as_deref()
+    }
+
     /// Nobody needs the answer, and the server need not be told.
     pub(crate) fn forget(mut self) {
         self.finished = true;

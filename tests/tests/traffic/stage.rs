@@ -114,8 +114,11 @@ impl Setup {
             let _ = place.file(name, content);
         }
         let server = place.server_yaml(&format!("  threads: 1\n{}", self.server));
+        // What is said is not asked, and the answers of a test are for what it asks.
+        let said = self.main.contains("protocol:");
+        let protocol = if said { "" } else { "    protocol: [2025-11-25, 2026-07-28]\n" };
         let text = format!(
-            "{server}auth:\n  issuers:\n    - {}{}tenants:\n{}upstreams:\n  main:\n    url: {url}\n{}{}routes:\n{}",
+            "{server}auth:\n  issuers:\n    - {}{}tenants:\n{}upstreams:\n  main:\n    url: {url}\n{protocol}{}{}routes:\n{}",
             self.issuer, self.auth, self.tenants, self.main, self.upstreams, self.routes
         );
         text.replace("{dir}", &place.dir().display().to_string()).replace("{idp}", issuer)

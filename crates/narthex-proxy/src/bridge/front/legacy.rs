@@ -3,26 +3,26 @@
 
 use super::Out;
 use super::event_id;
-use super::live::{LiveSession, Reply, Running};
+use super::live::{LiveSession, Running};
 use super::log::Keep;
 use super::out::Aside;
+use super::questions::{Asked, unanswered};
 use super::standalone;
 use crate::bridge::enter::{Bounds, Job};
 use crate::bridge::legacy::{self, LegacyCall, NotBegun};
 use crate::bridge::link::Link;
 use crate::bridge::modern::{self, ModernCall};
-use crate::bridge::party::{Call, Response, Step};
+use crate::bridge::party::{Call, Step};
 use crate::refusal::Refusal;
 use crate::stage::frame::Verb;
 use crate::stage::inspect::SESSION_LIFETIME;
 use crate::stage::route::{bind, is_replayable_method};
 use http::StatusCode;
 use narthex_mcp::Revision;
-use narthex_mcp::bridge::ask::Ask;
 use narthex_mcp::bridge::declared::{Declared, severity};
 use narthex_mcp::bridge::discover::{Account, negotiate};
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
-use narthex_mcp::bridge::{Object, schema, task};
+use narthex_mcp::bridge::{Object, schema};
 use narthex_mcp::rpc;
 use narthex_mcp::seal::HandleError;
 use narthex_mcp::session::BridgedSession;
@@ -114,7 +114,7 @@ pub(super) struct Front {
     /// The tool whose call is being made as a task.
     as_task: Option<String>,
     /// Where its events are noted, once there are any.
-    stream: Option<u64>,
+    pub(super) stream: Option<u64>,
 }
 
 /// How a call ended, for its stream.
@@ -432,22 +432,6 @@ impl Front {
         }
     }
 
-    /// [`Front::ask`] on behalf of the task that the client knows as `task`. `None`: the client gave it up.
-    /// The inner error is that it does not answer.
-    pub(super) async fn ask_for_task(
-        &mut self,
-        asks: Vec<(String, Ask)>,
-        task: &str,
-        running: &Running,
-        out: &mut Out<'_>,
-    ) -> Result<Option<Result<Vec<Response>, RpcError>>, Refusal> {
-        Ok(match self.ask(asks, Some(task), running, out).await? {
-            Asked::Answered(responses) => Some(Ok(responses)),
-            Asked::Unanswered => Some(Err(unanswered())),
-            Asked::Cancelled => None,
-        })
-    }
-
     /// Waits. Whether to go on.
     pub(super) async fn pause(
         &self,
@@ -477,72 +461,8 @@ impl Front {
         }
     }
 
-    /// Sends the server's questions to the client, and waits for all answers. They may belong to a task.
-    async fn ask(
-        &mut self,
-        asks: Vec<(String, Ask)>,
-        task: Option<&str>,
-        running: &Running,
-        out: &mut Out<'_>,
-    ) -> Result<Asked, Refusal> {
-        if out.gone && self.stream.is_none() {
-            // It has no event's id to come back with.
-            return Ok(Asked::Unanswered);
-        }
-        let live = Arc::clone(&self.live);
-        let mut waiting = Vec::with_capacity(asks.len());
-        for (key, ask) in asks {
-            let (id, reply) = live.expect(&self.link.shared.bridge.node);
-            let pending = Pending { live: Arc::clone(&live), id };
-            let elicitation = format!("{}-{}", live.opened.id, pending.id.trim_matches('"'));
-            let mut params = ask.to_legacy(&elicitation);
-            if let Some(task) = task {
-                task::relate(&mut params, task);
-            }
-            self.emit(&message::request(&pending.id, &ask.method, &params), out).await?;
-            waiting.push((key, reply, pending));
-        }
-        let deadline = Instant::now() + self.bounds.room.patience;
-        let mut responses = Vec::with_capacity(waiting.len());
-        for (key, mut reply, pending) in waiting {
-            let reply: Reply = loop {
-                tokio::select! {
-                    biased;
-                    reply = &mut reply => match reply {
-                        Ok(reply) => break reply,
-                        // The session has ended.
-                        Err(_) => return Ok(Asked::Cancelled),
-                    },
-                    () = running.cancelled() => return Ok(Asked::Cancelled),
-                    () = tokio::time::sleep_until(deadline) => {
-                        self.take_back(&pending.id, out).await?;
-                        return Ok(Asked::Unanswered);
-                    }
-                    aside = out.aside(false) => match aside {
-                        Aside::Quiet => out.comment().await?,
-                        Aside::Gone => out.leave(),
-                        Aside::Expired | Aside::Stopping => {
-                            out.cut("ended");
-                            return Ok(Asked::Cancelled);
-                        }
-                    },
-                }
-            };
-            responses.push(Response { key, result: reply });
-        }
-        Ok(Asked::Answered(responses))
-    }
-
-    /// Tells the client that an answer is no longer wanted.
-    async fn take_back(&mut self, id: &str, out: &mut Out<'_>) -> Result<(), Refusal> {
-        let mut params = Object::default();
-        params.set_json("requestId", id);
-        params.set_string("reason", "timed out");
-        self.emit(&message::notification("notifications/cancelled", &params), out).await
-    }
-
     /// Sends an event, and notes it.
-    async fn emit(&mut self, data: &str, out: &mut Out<'_>) -> Result<(), Refusal> {
+    pub(super) async fn emit(&mut self, data: &str, out: &mut Out<'_>) -> Result<(), Refusal> {
         let keep = Keep { events: self.bounds.events, bytes: self.bounds.event_bytes };
         let stream = match self.stream {
             Some(stream) => stream,
@@ -565,10 +485,6 @@ impl Front {
     }
 }
 
-fn unanswered() -> RpcError {
-    RpcError::new(rpc::INTERNAL_ERROR, "the client did not answer the server's request in time")
-}
-
 /// What a call comes to next.
 enum Next {
     Step(Step),
@@ -576,27 +492,6 @@ enum Next {
     Cancelled,
     /// It has to end, for that reason.
     Late(&'static str),
-}
-
-/// What came of a question.
-enum Asked {
-    Answered(Vec<Response>),
-    /// In time, by nobody.
-    Unanswered,
-    /// The client gave the whole call up.
-    Cancelled,
-}
-
-/// A request to the client that is forgotten when nobody waits for its answer.
-struct Pending {
-    live: Arc<LiveSession>,
-    id: String,
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        self.live.forget(&self.id);
-    }
 }
 
 /// The bytes of an event.

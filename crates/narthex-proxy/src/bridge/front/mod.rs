@@ -8,6 +8,7 @@ pub(crate) mod live;
 mod log;
 pub(crate) mod modern;
 mod out;
+mod questions;
 mod standalone;
 mod tasks_legacy;
 mod tasks_modern;

@@ -60,13 +60,13 @@ impl Hosts {
 impl Host {
     /// What is wrong with what a visitor saw here, if something is; `revisions` are those that it may
     /// have ended up with.
-    pub(crate) fn wrong(&self, seen: &Value, revisions: &[&str]) -> Option<String> {
+    pub(crate) fn wrong(&self, seen: &Value, expected: &str) -> Option<String> {
         if let Some(error) = seen["error"].as_str() {
             return Some(error.to_owned());
         }
         let revision = seen["protocolVersion"].as_str().unwrap_or_default();
-        if !revisions.contains(&revision) {
-            return Some(format!("the revision is {revision}, not one of {revisions:?}"));
+        if revision != expected {
+            return Some(format!("the revision is {revision}, not {expected}"));
         }
         let lists = [
             ("tools", &self.plan["call"]["name"]),

@@ -26,7 +26,7 @@ pub(crate) async fn visit_all(known: &[Known], wanted: impl Fn(&Visitor, &Host) 
         let seen = if visits.is_empty() { Vec::new() } else { visitor.visit(&visits).await };
         cells += seen.len();
         for (host, seen) in at.iter().zip(seen) {
-            let wrong = host.wrong(&seen, visitor.revisions(host.eras));
+            let wrong = host.wrong(&seen, visitor.revision());
             let reason =
                 known.iter().find(|cell| (cell.0, cell.1) == (visitor.name, host.name)).map(|cell| cell.2);
             match (wrong, reason) {

@@ -75,14 +75,10 @@ impl Visitor {
         self.speaks.iter().any(|era| eras.contains(era))
     }
 
-    /// The revisions that it may end up with at a server of `eras` behind a gateway, which may offer
-    /// the newer one for any server.
-    pub(crate) fn revisions(&self, eras: &[Era]) -> &'static [&'static str] {
-        match (self.speaks, eras.contains(&Era::Stateless)) {
-            ([Era::Stateful], _) => &["2025-11-25"],
-            ([Era::Stateless], _) | (_, true) => &["2026-07-28"],
-            _ => &["2025-11-25", "2026-07-28"],
-        }
+    /// The revision that it ends up with: the gateway speaks the newest to whoever can, whatever the server
+    /// speaks.
+    pub(crate) fn revision(&self) -> &'static str {
+        if self.speaks.contains(&Era::Stateless) { "2026-07-28" } else { "2025-11-25" }
     }
 
     fn program(&self) -> PathBuf {

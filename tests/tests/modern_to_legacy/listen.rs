@@ -265,3 +265,13 @@ async fn a_filter_that_cannot_be_read_is_refused() {
         assert_eq!(fault(&answer), (400, json!(-32602)), "{wrong}: {}", whole(&answer));
     }
 }
+
+#[tokio::test]
+async fn nobody_listens_for_more_resources_than_a_thousand() {
+    let stage = Stage::start().await;
+    let uris: Vec<String> = (0..1001).map(|n| format!("a:{n}")).collect();
+    let wanted = json!({"notifications": {"resourceSubscriptions": uris}});
+    let answer = stage.alice().ask("subscriptions/listen", wanted).await;
+    assert_eq!(fault(&answer), (400, json!(-32602)), "{}", whole(&answer));
+    assert_eq!(sent(&stage, "resources/subscribe").len(), 0);
+}

@@ -124,6 +124,21 @@ async fn a_server_that_loses_every_session_is_not_asked_forever() {
 }
 
 #[tokio::test]
+async fn a_404_that_answers_the_call_itself_is_its_answer() {
+    // The tool may have run: such a server means another thing by the status than the end of a session.
+    let stage = Stage::start().await;
+    stage.server.rule(|request| {
+        let message = request.json();
+        let error =
+            json!({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32603, "message": "gone"}});
+        (message["method"] == "tools/call").then(|| Answer::json(404, error))
+    });
+    let answer = stage.alice().ask("tools/call", fed()).await;
+    assert_eq!(fault(&answer), (200, json!(-32603)), "{}", whole(&answer));
+    assert_eq!(stage.server.upstream().requests_for("tools/call").len(), 1);
+}
+
+#[tokio::test]
 async fn a_call_that_failed_in_any_other_way_is_not_made_again() {
     for status in [500, 502, 503, 429, 403] {
         let stage = Stage::start().await;

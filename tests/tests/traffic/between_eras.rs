@@ -41,3 +41,25 @@ async fn a_servers_own_name_of_a_task_does_not_cross_the_bridge() {
     assert!(answer.text().contains("notifications/x/vendor"), "{}", answer.text());
     assert!(!answer.text().contains("of-the-server"), "{}", answer.text());
 }
+
+#[tokio::test]
+async fn what_is_found_out_of_a_server_rests_on_nothing_that_a_caller_says() {
+    let stage = setup().main("    protocol: auto\n").start().await;
+    // A server of 2026-07-28 that is strict about what clients say of themselves.
+    stage.upstream.always(|request: &UpstreamRequest| {
+        if request.json().to_string().contains("canary") {
+            let error = json!({"code": -32602, "message": "Invalid params"});
+            let id = request.json()["id"].clone();
+            return Answer::json(400, json!({"jsonrpc": "2.0", "id": id, "error": error}));
+        }
+        Answer::mcp(request)
+    });
+    let fields = headers(mcp::STATELESS, "tools/call", Some("echo"));
+    let call = mcp::stateless_request(1, "tools/call", json!({"name": "echo", "arguments": {}}));
+    let mut poisoned: serde_json::Value = serde_json::from_str(&call).unwrap();
+    poisoned["params"]["_meta"]["io.modelcontextprotocol/clientInfo"] = json!({"name": "canary"});
+    assert_eq!(stage.post(&fields, &poisoned.to_string()).await.status, 400, "the server's own answer");
+    assert_eq!(stage.post(&fields, &call).await.status, 200);
+    assert!(stage.upstream.requests_for("initialize").is_empty(), "nobody takes it for an older server");
+    assert_eq!(stage.upstream.requests_for("server/discover").len(), 1);
+}

@@ -2,6 +2,7 @@
 
 use super::object;
 use crate::bridge::declared::Declared;
+use crate::bridge::task;
 
 fn declared(capabilities: &str, info: &str) -> Declared {
     let info = if info.is_empty() { String::new() } else { format!(r#","clientInfo":{info}"#) };
@@ -84,6 +85,9 @@ fn a_modern_server_is_told_what_it_can_understand_on_every_request() {
         let mut params = object(r#"{"name":"t"}"#);
         declared(capabilities, r#"{"name":"c"}"#).to_meta(&mut params, "2026-07-28", Some("info"));
         let inner = params.object("_meta").expect("_meta");
+        // Of the extensions, tasks are bridged.
+        let tasks = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
+        let expected = if task::is_declared(&object(capabilities)) { tasks } else { expected };
         assert_eq!(inner.get("io.modelcontextprotocol/clientCapabilities"), Some(expected), "{capabilities}");
         assert_eq!(inner.get("io.modelcontextprotocol/clientInfo"), Some(r#"{"name":"c"}"#));
         assert_eq!(inner.get("io.modelcontextprotocol/protocolVersion"), Some(r#""2026-07-28""#));

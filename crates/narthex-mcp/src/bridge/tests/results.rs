@@ -85,10 +85,14 @@ fn a_legacy_client_reads_nothing_of_what_only_2026_07_28_has() {
 
 #[test]
 fn a_result_of_an_unknown_type_does_not_reach_a_legacy_client() {
-    for kind in [r#""task""#, r#""Complete""#, r#""""#, "null", "1", "{}"] {
+    for kind in [r#""tasks""#, r#""Complete""#, r#""""#, "null", "1", "{}"] {
         let result = object(&format!(r#"{{"resultType":{kind}}}"#));
         assert_eq!(to_legacy("tools/call", &result), Err(BadResult::Type), "{kind}");
     }
+    // Only tools run as tasks.
+    let task = object(r#"{"resultType":"task"}"#);
+    assert_eq!(to_legacy("prompts/get", &task), Err(BadResult::Type));
+    assert_eq!(to_legacy("tools/call", &task), Ok(Answer::Task(task.clone())));
     assert_eq!(BadResult::Type.to_error().code, -32603);
 }
 

@@ -21,6 +21,8 @@ fn call<'a>() -> FinishedCall<'a> {
 /// Uses every metric at least once, so that each has a series to show.
 fn everything() -> Metrics {
     let metrics = metrics();
+    metrics.bridged("r", true);
+    metrics.bridge(1, 2, 3);
     metrics.finished(&call());
     let route = metrics.route("github");
     drop((route.request(), route.stream()));

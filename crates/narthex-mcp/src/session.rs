@@ -36,20 +36,6 @@ impl SessionHandle {
         Ok(Self { upstream_id })
     }
 
-    /// Opens the `Mcp-Session-Id` that a client sent.
-    ///
-    /// # Errors
-    /// It was not sealed for this caller, route and upstream, or is expired: HTTP 404, so that the client
-    /// initializes anew.
-    pub fn open(
-        sealer: &Sealer,
-        binding: &Binding<'_>,
-        handle: &str,
-        now: SystemTime,
-    ) -> Result<Self, HandleError> {
-        Self::from_upstream(&sealer.open(Purpose::Session, binding, handle, now)?)
-    }
-
     /// The `Mcp-Session-Id` for the client: visible ASCII too.
     ///
     /// # Errors
@@ -85,7 +71,9 @@ mod tests {
         Binding { tenant: "acme", issuer: "https://idp", subject: "ann", route: "github", upstream: "gh" };
 
     fn open(binding: &Binding<'_>, handle: &str) -> Result<SessionHandle, HandleError> {
-        SessionHandle::open(&Sealer::new(vec![[1; 32]]).unwrap(), binding, handle, UNIX_EPOCH)
+        let opened = Session::open(&Sealer::new(vec![[1; 32]]).unwrap(), binding, handle, UNIX_EPOCH)?;
+        let Session::Upstream(session) = opened else { panic!("a session of ours") };
+        Ok(session)
     }
 
     #[test]

@@ -75,12 +75,14 @@ async fn initialize(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
         return out.last(StatusCode::OK, None, message::error(&id, &error)).await;
     };
     let revision = negotiate(&params.string("protocolVersion").unwrap_or_default());
-    let account = account(&mut job.link, &declared, job.bounds).await.inspect_err(|_| {
+    let internal = |_| Refusal::Internal("cannot seal a session");
+    let opened = BridgedSession::open(revision, &declared).map_err(internal)?;
+    // A server with sessions opens the one that the calls to come will use, not one for this alone.
+    job.link.lane = Some(opened.id.as_str().into());
+    let account = account(&mut job.link, &opened.declared, job.bounds).await.inspect_err(|_| {
         // It may speak another era than it did.
         job.link.upstream().eras.doubt(std::time::Instant::now());
     })?;
-    let internal = |_| Refusal::Internal("cannot seal a session");
-    let opened = BridgedSession::open(revision, &declared).map_err(internal)?;
     let binding = bind(&job.link.route, &job.link.caller);
     let snapshot = Arc::clone(&out.visit.snapshot);
     let handle =

@@ -4,6 +4,7 @@ use crate::error::{CredentialError, Reason};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
+use narthex_config::model::{Endpoints, Transport};
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -25,12 +26,9 @@ struct Inner {
     renewed: Option<SystemTime>,
 }
 
-/// An upstream's origin (RFC 6454 §4) as text, with and without a default port.
+/// An upstream's origins (RFC 6454 §4) as text, with and without a default port. A child process has none.
 #[derive(Clone, Eq, PartialEq)]
-pub(crate) struct Origin {
-    short: Arc<str>,
-    explicit: Arc<str>,
-}
+pub(crate) struct Origin(Arc<[Box<str>]>);
 
 // === impl UpstreamCredential ===
 
@@ -63,7 +61,7 @@ impl UpstreamCredential {
     /// `wrong_origin`: the credential is bound to another upstream's origin.
     pub fn header_for(&self, origin: &str) -> Result<Option<(&HeaderName, &HeaderValue)>, CredentialError> {
         if !self.0.origin.is(origin) {
-            let bound = &self.0.origin.short;
+            let bound = self.0.origin.shown();
             return Err(CredentialError::with_detail(Reason::WrongOrigin, &format!("bound to {bound}")));
         }
         Ok(self.0.header.as_ref().map(|(name, value)| (name, value)))
@@ -86,7 +84,7 @@ impl UpstreamCredential {
 impl fmt::Debug for UpstreamCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpstreamCredential")
-            .field("origin", &self.0.origin.short)
+            .field("origin", &self.0.origin.shown())
             .field("header", &self.0.header.as_ref().map(|(name, _)| (name.as_str(), "***")))
             .field("usable_until", &self.0.usable_until)
             .finish()
@@ -96,18 +94,29 @@ impl fmt::Debug for UpstreamCredential {
 // === impl Origin ===
 
 impl Origin {
-    pub(crate) fn of(url: &Url) -> Self {
-        let short: Arc<str> = url.origin().ascii_serialization().into();
-        let explicit = match (url.port(), url.port_or_known_default()) {
-            (None, Some(port)) => format!("{short}:{port}").into(),
-            _ => Arc::clone(&short),
-        };
-        Self { short, explicit }
+    pub(crate) fn of(transport: &Transport) -> Self {
+        let endpoints = transport.endpoints().into_iter().flat_map(Endpoints::iter);
+        Self(endpoints.flat_map(written).collect())
     }
 
     fn is(&self, origin: &str) -> bool {
-        *self.short == *origin || *self.explicit == *origin
+        self.0.iter().any(|known| **known == *origin)
     }
+
+    /// One of them, to be shown.
+    fn shown(&self) -> &str {
+        self.0.first().map_or("-", |origin| origin)
+    }
+}
+
+/// The ways to write a URL's origin.
+fn written(url: &Url) -> impl Iterator<Item = Box<str>> {
+    let short = url.origin().ascii_serialization();
+    let explicit = match (url.port(), url.port_or_known_default()) {
+        (None, Some(port)) => Some(format!("{short}:{port}").into()),
+        _ => None,
+    };
+    std::iter::once(short.into()).chain(explicit)
 }
 
 /// A header value that is zeroed when its last clone is dropped, and never indexed or printed.
@@ -124,7 +133,13 @@ mod tests {
 
     fn credential(url: &str) -> UpstreamCredential {
         let until = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
-        UpstreamCredential::bearer(Origin::of(&url.parse().unwrap()), "canary", until, None).unwrap()
+        UpstreamCredential::bearer(
+            Origin::of(&Transport::Http(url.parse::<Url>().unwrap().into())),
+            "canary",
+            until,
+            None,
+        )
+        .unwrap()
     }
 
     #[test]

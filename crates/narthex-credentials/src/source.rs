@@ -173,6 +173,7 @@ impl fmt::Debug for CredentialSource {
             Credential::Basic { .. } => "basic",
             Credential::ClientCredentials { .. } => "client_credentials",
             Credential::TokenExchange(_) => "token_exchange",
+            Credential::Env(_) => "env",
         };
         f.debug_struct("CredentialSource").field("strategy", &strategy).finish_non_exhaustive()
     }
@@ -190,7 +191,7 @@ impl Definition {
         Ok(Self {
             credential: upstream.credential.clone(),
             secret,
-            origin: Origin::of(&upstream.url),
+            origin: Origin::of(&upstream.transport),
             allow_link_local: upstream.allow_link_local,
         })
     }
@@ -199,7 +200,7 @@ impl Definition {
 /// The one secret that a credential refers to, and whether it may have several lines.
 fn secret_of(credential: &Credential) -> Option<(&SecretRef, bool)> {
     match credential {
-        Credential::None => None,
+        Credential::None | Credential::Env(_) => None,
         Credential::Header { value: secret, .. } | Credential::Basic { password: secret, .. } => {
             Some((secret, false))
         }
@@ -214,7 +215,7 @@ impl Builder<'_> {
     fn source(&mut self, id: &UpstreamId, definition: Definition) -> Result<CredentialSource, BuildProblem> {
         let secret = || definition.secret.as_ref().ok_or(BuildProblem::Header("the secret was not read"));
         let header = match &definition.credential {
-            Credential::None => None,
+            Credential::None | Credential::Env(_) => None,
             Credential::Header { name, .. } => Some(fixed::header(name, secret()?)?),
             Credential::Basic { username, .. } => Some(fixed::basic(username, secret()?)?),
             Credential::ClientCredentials { token_url, client, .. }

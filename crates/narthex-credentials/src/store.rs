@@ -157,6 +157,7 @@ mod tests {
     use crate::credential::Origin;
     use crate::error::Reason;
     use crate::key::Keys;
+    use narthex_config::model::Transport;
     use narthex_identity::Caller;
 
     fn at(seconds: u64) -> SystemTime {
@@ -164,7 +165,8 @@ mod tests {
     }
 
     fn credential(until: u64) -> UpstreamCredential {
-        let origin = Origin::of(&"https://mcp.example.com".parse().unwrap());
+        let origin =
+            Origin::of(&Transport::Http("https://mcp.example.com".parse::<url::Url>().unwrap().into()));
         UpstreamCredential::bearer(origin, "t", at(until), None).unwrap()
     }
 

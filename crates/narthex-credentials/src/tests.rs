@@ -9,8 +9,8 @@ mod strategies;
 use crate::secret::Secrets;
 use crate::{CredentialError, CredentialSource, Credentials, UpstreamCredential};
 use narthex_config::model::{
-    Breaker, Credential, HttpVersion, OAuthClient, OAuthClientAuth, Protocol, SecretRef, TokenExchange,
-    Upstream, UpstreamId,
+    Breaker, CatalogueLimits, Credential, HttpVersion, OAuthClient, OAuthClientAuth, Protocol, SecretRef,
+    TokenExchange, Transport, Upstream, UpstreamId,
 };
 use narthex_identity::Caller;
 use narthex_telemetry::Events;
@@ -64,7 +64,8 @@ fn caller(tenant: &str, subject: &str, expires: u64) -> Caller {
 
 fn upstream(credential: Credential) -> Upstream {
     Upstream {
-        url: "https://mcp.example.com/mcp".parse().unwrap(),
+        transport: Transport::Http("https://mcp.example.com/mcp".parse::<url::Url>().unwrap().into()),
+        catalogue: CatalogueLimits::default(),
         credential,
         timeout: Duration::from_secs(60),
         connect_timeout: Duration::from_secs(5),

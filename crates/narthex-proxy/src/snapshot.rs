@@ -141,7 +141,8 @@ impl Snapshot {
 
     fn add_route(&mut self, config: &Config, route: &Route, metrics: &Metrics) -> Result<(), BuildError> {
         let missing = |what: &str| BuildError::Route(route.id.clone(), format!("no such {what}"));
-        let upstream = self.upstreams.get(&route.upstream).ok_or_else(|| missing("upstream"))?;
+        let id = route.target.upstreams().first().ok_or_else(|| missing("upstream"))?;
+        let upstream = self.upstreams.get(id).ok_or_else(|| missing("upstream"))?.first();
         let anonymous = match &route.auth {
             RouteAuth::Required => None,
             RouteAuth::None { tenant } => Some(Arc::new(Caller::anonymous(tenant.clone()))),
@@ -161,7 +162,7 @@ impl Snapshot {
             scopes: route.scopes.iter().cloned().collect(),
             metadata_url,
             policy: self.policy.route(&route.id).ok_or_else(|| missing("policy"))?,
-            credentials: self.credentials.upstream(&route.upstream).ok_or_else(|| missing("credential"))?,
+            credentials: self.credentials.upstream(id).ok_or_else(|| missing("credential"))?,
             post: post_template(upstream).map_err(|e| BuildError::Route(route.id.clone(), e.to_string()))?,
             metrics: metrics.route(route.id.as_str()),
             upstream: Arc::clone(upstream),

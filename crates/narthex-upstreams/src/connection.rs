@@ -41,6 +41,9 @@ pub enum ConnectError {
     /// No address.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// It is a child process, which nobody connects to.
+    #[error("a child process is not connected to")]
+    ChildProcess,
     /// No TCP connection or no TLS session, from any of the addresses.
     #[error("cannot connect: {0}")]
     Connect(String),

@@ -5,6 +5,7 @@ mod catalogue;
 mod connection;
 pub mod egress;
 mod era;
+mod group;
 mod peers;
 mod upstream;
 
@@ -12,5 +13,6 @@ pub use breaker::{Breaker, Passage};
 pub use catalogue::Catalogue;
 pub use connection::{ConnectError, Connection, Connections};
 pub use era::Eras;
+pub use group::Group;
 pub use peers::ResolveError;
 pub use upstream::{BuildError, Busy, Slot, Upstream, Upstreams};

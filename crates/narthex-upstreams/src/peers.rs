@@ -68,15 +68,16 @@ struct Resolved {
 }
 
 impl Peers {
-    /// The peers of `settings.url`. `group` keeps pooled connections of different upstreams apart
+    /// The peers of the one endpoint of `settings`. `group` keeps pooled connections of different upstreams apart
     /// even where address and server name agree (pingora's pool key leaves out the CA).
     ///
     /// # Errors
     /// The URL has no host, or the CA file cannot be used; the text names the file.
     pub(crate) fn new(settings: &Settings, group: u64) -> Result<Self, String> {
-        let host = settings.url.host().ok_or("the URL has no host")?.to_owned();
-        let port = settings.url.port_or_known_default().ok_or("the URL has no port")?;
-        let tls = settings.url.scheme() == "https";
+        let url = &settings.transport.endpoints().ok_or("not reached by a URL")?.first;
+        let host = url.host().ok_or("the URL has no host")?.to_owned();
+        let port = url.port_or_known_default().ok_or("the URL has no port")?;
+        let tls = url.scheme() == "https";
         // pingora turns verification off when the server name is empty; a host never is.
         let sni = match &host {
             Host::Domain(name) => name.clone(),
@@ -204,12 +205,12 @@ fn load_ca(path: &Path) -> Result<Arc<[WrappedX509]>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use narthex_config::model::{Breaker, Credential, Protocol};
+    use narthex_config::model::{Breaker, CatalogueLimits, Credential, Protocol, Transport};
     use std::num::NonZeroU32;
 
     fn resolve(url: &str, allow_link_local: bool) -> Result<Arc<HttpPeer>, ResolveError> {
         let settings = Settings {
-            url: url.parse().unwrap(),
+            transport: Transport::Http(url.parse::<url::Url>().unwrap().into()),
             credential: Credential::None,
             timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
@@ -220,6 +221,7 @@ mod tests {
             ca: None,
             max_concurrent: NonZeroU32::MIN,
             breaker: Breaker { failures: NonZeroU32::MIN, cooldown: Duration::from_secs(1) },
+            catalogue: CatalogueLimits::default(),
             allow_link_local,
             insecure: true,
         };

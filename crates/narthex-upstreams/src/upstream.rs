@@ -4,22 +4,26 @@ use crate::breaker::{Breaker, Passage};
 use crate::catalogue::Catalogue;
 use crate::connection::{ConnectError, Connection, Connections};
 use crate::era::Eras;
+use crate::group::Group;
 use crate::peers::Peers;
 use http::HeaderValue;
 use narthex_config::Config;
-use narthex_config::model::{Credential, LegacyRevision, Protocol, Upstream as Settings, UpstreamId};
+use narthex_config::model::{
+    Credential, LegacyRevision, Protocol, Stdio, Transport, Upstream as Settings, UpstreamId,
+};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// One MCP server behind the gateway: where it is, and how it is doing.
+/// One endpoint of an MCP server behind the gateway: where it is, and how it is doing.
 pub struct Upstream {
     /// Its key under `upstreams:`.
     pub id: UpstreamId,
-    /// `scheme://host[:port]`: what its credential is bound to.
+    /// `scheme://host[:port]`: what its credential is bound to. Of a child process, a name of its own that no
+    /// URL has.
     pub origin: String,
     /// `Host` (or `:authority`) of requests to it.
     pub host: HeaderValue,
@@ -37,7 +41,7 @@ pub struct Upstream {
     pub eras: Eras,
     settings: Settings,
     ca: Option<Vec<u8>>,
-    peers: Arc<Peers>,
+    peers: Option<Arc<Peers>>,
     breaker: Arc<Breaker>,
     in_flight: Arc<AtomicUsize>,
 }
@@ -80,23 +84,23 @@ impl Drop for Slot {
 }
 
 impl Upstream {
-    fn new(id: UpstreamId, settings: &Settings, group: u64, now: Instant) -> Result<Self, BuildError> {
+    /// `settings` names one endpoint.
+    pub(crate) fn new(
+        id: UpstreamId,
+        settings: &Settings,
+        group: u64,
+        now: Instant,
+    ) -> Result<Self, BuildError> {
         let fail = |cause: String| BuildError { id: id.clone(), cause };
-        let peers = Peers::new(settings, group).map_err(fail)?;
-        let url = &settings.url;
-        let authority = match url.port() {
-            Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
-            None => url.host_str().unwrap_or_default().to_owned(),
-        };
-        let host = HeaderValue::try_from(&authority).map_err(|e| fail(e.to_string()))?;
-        let path = match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
+        let place = Place::of(&id, &settings.transport).map_err(fail)?;
+        let peers = match settings.transport {
+            Transport::Http(_) => Some(Arc::new(Peers::new(settings, group).map_err(fail)?)),
+            Transport::Stdio(_) => None,
         };
         Ok(Self {
-            origin: format!("{}://{authority}", url.scheme()),
-            host,
-            path,
+            origin: place.origin,
+            host: place.host,
+            path: place.path,
             timeout: settings.timeout,
             stream_idle_timeout: settings.stream_idle_timeout,
             keepalive: settings.keepalive,
@@ -104,7 +108,7 @@ impl Upstream {
             eras: eras(&settings.protocol, now),
             breaker: Arc::new(Breaker::new(settings.breaker.failures.get(), settings.breaker.cooldown, now)),
             in_flight: Arc::new(AtomicUsize::new(0)),
-            peers: Arc::new(peers),
+            peers,
             ca: ca_bytes(settings),
             settings: Settings { credential: Credential::None, ..settings.clone() },
             id,
@@ -130,7 +134,20 @@ impl Upstream {
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect(&self, connections: &Connections, now: Instant) -> Result<Connection, ConnectError> {
-        connections.open(&self.peers, now).await
+        let peers = self.peers.as_ref().ok_or(ConnectError::ChildProcess)?;
+        connections.open(peers, now).await
+    }
+
+    /// How it is started, if it is a child process.
+    #[must_use]
+    pub fn stdio(&self) -> Option<&Stdio> {
+        self.settings.transport.stdio()
+    }
+
+    /// How it is configured, without its credential.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The newest revision with sessions that it may speak.
@@ -158,10 +175,39 @@ impl Upstream {
     }
 }
 
+/// Where an endpoint is.
+struct Place {
+    origin: String,
+    host: HeaderValue,
+    path: String,
+}
+
+impl Place {
+    fn of(id: &UpstreamId, transport: &Transport) -> Result<Self, String> {
+        let url = match transport {
+            Transport::Http(endpoints) => &endpoints.first,
+            Transport::Stdio(_) => {
+                let (origin, host) = (format!("stdio:{id}"), HeaderValue::from_static("stdio"));
+                return Ok(Self { origin, host, path: String::new() });
+            }
+        };
+        let authority = match url.port() {
+            Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
+            None => url.host_str().unwrap_or_default().to_owned(),
+        };
+        let host = HeaderValue::try_from(&authority).map_err(|e| e.to_string())?;
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        Ok(Self { origin: format!("{}://{authority}", url.scheme()), host, path })
+    }
+}
+
 /// All upstreams of one configuration.
 #[derive(Default)]
 pub struct Upstreams {
-    by_id: HashMap<UpstreamId, Arc<Upstream>>,
+    by_id: HashMap<UpstreamId, Arc<Group>>,
 }
 
 impl Upstreams {
@@ -174,30 +220,27 @@ impl Upstreams {
         let hasher = RandomState::new();
         let mut by_id = HashMap::new();
         for (id, settings) in &config.upstreams {
-            let kept = previous.and_then(|p| p.by_id.get(id)).filter(|old| old.same_as(settings));
-            let upstream = match kept {
-                Some(old) => Arc::clone(old),
-                None => Arc::new(Upstream::new(id.clone(), settings, hasher.hash_one(id.as_str()), now)?),
-            };
-            by_id.insert(id.clone(), upstream);
+            let old = previous.and_then(|p| p.by_id.get(id));
+            let group = Group::build(id, settings, old.map(Arc::as_ref), &hasher, now)?;
+            by_id.insert(id.clone(), Arc::new(group));
         }
         Ok(Self { by_id })
     }
 
     /// The upstream of that name.
     #[must_use]
-    pub fn get(&self, id: &UpstreamId) -> Option<&Arc<Upstream>> {
+    pub fn get(&self, id: &UpstreamId) -> Option<&Arc<Group>> {
         self.by_id.get(id)
     }
 
     /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Group>> {
         self.by_id.values()
     }
 }
 
 impl Upstream {
-    fn same_as(&self, settings: &Settings) -> bool {
+    pub(crate) fn same_as(&self, settings: &Settings) -> bool {
         self.ca == ca_bytes(settings)
             && self.settings == Settings { credential: Credential::None, ..settings.clone() }
     }

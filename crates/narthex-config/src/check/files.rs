@@ -21,13 +21,16 @@ pub(crate) fn files_of(config: &Config) -> Vec<PathBuf> {
     for upstream in config.upstreams.values() {
         add(upstream.ca.as_deref());
         add(credential(&upstream.credential));
+        if let Credential::Env(variables) = &upstream.credential {
+            variables.values().for_each(|reference| add(secret(reference)));
+        }
     }
     files.into_iter().collect()
 }
 
 fn credential(credential: &Credential) -> Option<&Path> {
     match credential {
-        Credential::None => None,
+        Credential::None | Credential::Env(_) => None,
         Credential::Header { value: reference, .. } | Credential::Basic { password: reference, .. } => {
             secret(reference)
         }

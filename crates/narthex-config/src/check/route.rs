@@ -4,8 +4,8 @@ use super::{Check, Names};
 use crate::diagnostic::Finding;
 use crate::grammar::{self, Name};
 use crate::model::{
-    Credential, PublicUrl, Route, RouteAuth, RouteId, Tenant, TenantId, ToolPattern, ToolRule, Upstream,
-    UpstreamId,
+    Credential, Expose, PublicUrl, Route, RouteAuth, RouteId, Target, Tenant, TenantId, ToolPattern,
+    ToolRule, Upstream, UpstreamId,
 };
 use crate::yaml::{Field, Named, Span};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -71,7 +71,10 @@ impl Check<'_> {
             id: id.clone(),
             resource: resource(public_url?, &path),
             path,
-            upstream: UpstreamId::from(upstream.1.0.as_str()),
+            target: Target::One(UpstreamId::from(upstream.1.0.as_str())),
+            expose: Expose::default(),
+            instructions: None,
+            page_size: 1000,
             auth: auth?,
             scopes: Self::scopes(&given.scopes),
             tools,
@@ -177,13 +180,14 @@ impl Check<'_> {
             let message = format!("no caller may use route `{}`", route.id);
             self.report.warn(at, message, "add it to the `routes` of a tenant");
         }
-        let exchange = upstreams.get(&route.upstream).map(|upstream| &upstream.credential);
-        if let (RouteAuth::None { .. }, Some(Credential::TokenExchange(_))) = (&route.auth, exchange) {
-            let message = format!(
-                "with `auth: none` there is no caller's token to exchange, as upstream `{}` wants",
-                route.upstream
-            );
-            self.report.error(at, message);
+        for id in route.target.upstreams() {
+            let exchange = upstreams.get(id).map(|upstream| &upstream.credential);
+            if let (RouteAuth::None { .. }, Some(Credential::TokenExchange(_))) = (&route.auth, exchange) {
+                let message = format!(
+                    "with `auth: none` there is no caller's token to exchange, as upstream `{id}` wants"
+                );
+                self.report.error(at, message);
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ impl Check<'_> {
             let tenant = entry.value.get()?;
             let routes = self.granted(&tenant.routes, names);
             let limits = self.limits(&tenant.limits);
-            Some((TenantId::from(entry.key.0.as_str()), Tenant { routes, limits }))
+            Some((TenantId::from(entry.key.0.as_str()), Tenant { routes, limits, expose: BTreeMap::new() }))
         });
         checked.collect()
     }

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::grammar::{self, Name};
-use crate::model::{Breaker, Upstream, UpstreamId};
+use crate::model::{Breaker, CatalogueLimits, Transport, Upstream, UpstreamId};
 use crate::yaml::{Field, Named, Span};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -42,7 +42,7 @@ impl Check<'_> {
         let url = self.endpoint(&given.url, insecure)?;
         self.link_local(&url, given.url.span().unwrap_or(at), allow_link_local);
         Some(Upstream {
-            url,
+            transport: Transport::Http(url.into()),
             credential: credential?,
             timeout,
             connect_timeout,
@@ -53,6 +53,7 @@ impl Check<'_> {
             ca,
             max_concurrent: Self::count(&given.max_concurrent, DEFAULT_CONCURRENT),
             breaker,
+            catalogue: CatalogueLimits::default(),
             allow_link_local,
             insecure,
         })

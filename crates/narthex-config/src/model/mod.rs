@@ -5,22 +5,28 @@
 //! has been filled in. Secrets are still references ([`SecretRef`]); `narthex-credentials` reads them.
 
 mod auth;
+mod expose;
 mod id;
 mod policy;
 mod protocol;
 mod route;
 mod secret;
 mod server;
+mod stdio;
 mod upstream;
 
 pub use auth::{Algorithm, Auth, Introspection, Issuer, KeySource, OAuthClient, OAuthClientAuth, TenantRule};
+pub use expose::{Expose, Merged, Names, Selection, Shown, Target};
 pub use id::{RouteId, ScopeName, TenantId, UpstreamId};
 pub use policy::{Limits, Per, Rate, Tenant, ToolPattern, ToolRule};
 pub use protocol::{LegacyRevision, Protocol};
 pub use route::{Route, RouteAuth};
 pub use secret::SecretRef;
 pub use server::{Admin, HttpLimits, PublicUrl, Server, Tls};
-pub use upstream::{Breaker, Credential, HttpVersion, TokenExchange, Upstream};
+pub use stdio::{Instances, ProcessLimits, Restart, Stdio};
+pub use upstream::{
+    Breaker, CatalogueLimits, Credential, Endpoints, HttpVersion, TokenExchange, Transport, Upstream,
+};
 
 use std::collections::BTreeMap;
 

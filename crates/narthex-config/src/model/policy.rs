@@ -1,7 +1,7 @@
 //! Tenants, tool rules and limits.
 
-use super::{RouteId, ScopeName};
-use std::collections::BTreeSet;
+use super::{RouteId, ScopeName, Shown};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ pub struct Tenant {
     pub routes: BTreeSet<RouteId>,
     /// Limits over all of the tenant's routes.
     pub limits: Option<Limits>,
+    /// `expose:` what of a route's tools, prompts and resources its callers may use, besides what the route
+    /// itself shows.
+    pub expose: BTreeMap<RouteId, Shown>,
 }
 
 /// `limits:` of a tenant, a route or a tool rule.

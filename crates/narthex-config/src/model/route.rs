@@ -1,6 +1,6 @@
 //! Routes: the paths that clients connect to.
 
-use super::{Limits, RouteId, ScopeName, TenantId, ToolRule, UpstreamId};
+use super::{Expose, Limits, RouteId, ScopeName, Target, TenantId, ToolRule};
 use std::collections::BTreeSet;
 
 /// One MCP endpoint of the gateway.
@@ -12,8 +12,14 @@ pub struct Route {
     pub path: String,
     /// `public_url` + `path`: the resource identifier (RFC 8707) that tokens must name in `aud`.
     pub resource: String,
-    /// `upstream:` where calls go.
-    pub upstream: UpstreamId,
+    /// `upstream:` or `upstreams:` where calls go.
+    pub target: Target,
+    /// `expose:` what is shown of them.
+    pub expose: Expose,
+    /// `instructions:` what is said of the route to clients, instead of what its servers say of themselves.
+    pub instructions: Option<String>,
+    /// `page_size:` most items of one page of a list. Default 1000.
+    pub page_size: usize,
     /// `auth:` whether a token is needed. It is, unless the route says `auth: none`.
     pub auth: RouteAuth,
     /// `scopes:` needed for anything on the route.

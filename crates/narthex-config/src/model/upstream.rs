@@ -1,6 +1,7 @@
 //! Upstream MCP servers and the credentials made for them.
 
-use super::{OAuthClient, Protocol, ScopeName, SecretRef};
+use super::{OAuthClient, Protocol, ScopeName, SecretRef, Stdio};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use url::Url;
 /// One MCP server behind the gateway.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Upstream {
-    /// `url:` its Streamable HTTP endpoint. Has a host; `http` only for loopback hosts or `insecure`.
-    pub url: Url,
+    /// `url:`, `urls:` or `command:` how it is reached.
+    pub transport: Transport,
     /// `credential:` what the gateway presents to it.
     pub credential: Credential,
     /// `timeout:` from sending a request to the first byte of its answer. Default 60 s.
@@ -31,10 +32,84 @@ pub struct Upstream {
     pub max_concurrent: NonZeroU32,
     /// `breaker:` when to stop asking a failing server.
     pub breaker: Breaker,
+    /// `catalogue:` how its lists of tools, prompts and resources are kept on merged routes.
+    pub catalogue: CatalogueLimits,
     /// `allow_link_local: true`: link-local and metadata-service addresses are accepted.
     pub allow_link_local: bool,
     /// `insecure: true`: plain `http` to a host that is not loopback is accepted.
     pub insecure: bool,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// Streamable HTTP (or HTTP+SSE, see [`Protocol`]), at one endpoint or several that are alike.
+    Http(Endpoints),
+    /// The standard input and output of a child process.
+    Stdio(Stdio),
+}
+
+/// The endpoints of one server, of which there is at least one. Each has a host; `http` only for loopback
+/// hosts or `insecure`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Endpoints {
+    /// `url:`, or the first of `urls:`.
+    pub first: Url,
+    /// The others of `urls:`.
+    pub others: Vec<Url>,
+}
+
+impl Endpoints {
+    /// All of them, in the order of the configuration.
+    pub fn iter(&self) -> impl Iterator<Item = &Url> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl From<Url> for Endpoints {
+    fn from(first: Url) -> Self {
+        Self { first, others: Vec::new() }
+    }
+}
+
+impl Transport {
+    /// The endpoints, unless it is stdio.
+    #[must_use]
+    pub fn endpoints(&self) -> Option<&Endpoints> {
+        match self {
+            Self::Http(endpoints) => Some(endpoints),
+            Self::Stdio(_) => None,
+        }
+    }
+
+    /// The child process, if it is stdio.
+    #[must_use]
+    pub fn stdio(&self) -> Option<&Stdio> {
+        match self {
+            Self::Http(_) => None,
+            Self::Stdio(stdio) => Some(stdio),
+        }
+    }
+}
+
+/// `catalogue:` of an upstream: what is kept of its lists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CatalogueLimits {
+    /// `ttl:` how long a list is used that does not say so itself. Default 60 s.
+    pub ttl: Duration,
+    /// `timeout:` how long a client's list waits for this server's part of it. Default 5 s.
+    pub timeout: Duration,
+    /// `items:` most items of one list. Default 10,000.
+    pub items: usize,
+    /// `bytes:` most bytes of one list. Default 16 MiB.
+    pub bytes: usize,
+}
+
+impl Default for CatalogueLimits {
+    /// What holds where `catalogue:` says nothing.
+    fn default() -> Self {
+        Self { ttl: Duration::from_secs(60), timeout: Duration::from_secs(5), items: 10_000, bytes: 16 << 20 }
+    }
 }
 
 /// HTTP versions spoken to an upstream.
@@ -92,6 +167,8 @@ pub enum Credential {
     },
     /// RFC 8693: a token for this caller, exchanged for the caller's own.
     TokenExchange(TokenExchange),
+    /// `env:` environment variables of a child process, by name; with `command:` only.
+    Env(BTreeMap<String, SecretRef>),
 }
 
 /// RFC 8693 token exchange.

@@ -30,7 +30,8 @@ async fn a_changed_definition_or_origin_starts_without_old_credentials() {
     github(&before).obtain(&alice, Some("inbound"), at(0)).await.unwrap();
 
     let mut moved = all.clone();
-    moved.get_mut("github").unwrap().url = "https://other.example.com/mcp".parse().unwrap();
+    moved.get_mut("github").unwrap().transport =
+        Transport::Http("https://other.example.com/mcp".parse::<url::Url>().unwrap().into());
     let mut rescoped = all.clone();
     let Credential::TokenExchange(exchange) = &mut rescoped.get_mut("github").unwrap().credential else {
         panic!()

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{Call, Denial, Limited, Permit};
 use narthex_config::model::{
-    Admin, Auth, HttpLimits, Per, PublicUrl, Rate, ScopeName, Server, Tenant, UpstreamId,
+    Admin, Auth, Expose, HttpLimits, Per, PublicUrl, Rate, ScopeName, Server, Target, Tenant, UpstreamId,
 };
 use narthex_identity::Caller;
 use std::collections::BTreeMap;
@@ -45,7 +45,10 @@ fn route(id: &str, needed: &[&str], tools: Vec<ToolRule>) -> Route {
         id: RouteId::from(id),
         path: format!("/{id}"),
         resource: format!("http://localhost/{id}"),
-        upstream: UpstreamId::from("u"),
+        target: Target::One(UpstreamId::from("u")),
+        expose: Expose::default(),
+        instructions: None,
+        page_size: 1000,
         auth: RouteAuth::Required,
         scopes: scopes(needed),
         tools,
@@ -55,8 +58,11 @@ fn route(id: &str, needed: &[&str], tools: Vec<ToolRule>) -> Route {
 
 /// `acme` may use `github` and `docs`, `globex` only `docs`.
 fn config() -> Config {
-    let tenant =
-        |routes: &[&str]| Tenant { routes: routes.iter().map(|r| RouteId::from(*r)).collect(), limits: None };
+    let tenant = |routes: &[&str]| Tenant {
+        routes: routes.iter().map(|r| RouteId::from(*r)).collect(),
+        limits: None,
+        ..Tenant::default()
+    };
     let rules = vec![
         ToolRule { scopes: scopes(&["mcp:write"]), ..tool_rule(&["create_*", "delete_*"]) },
         ToolRule { scopes: scopes(&["mcp:admin"]), ..tool_rule(&["delete_*"]) },

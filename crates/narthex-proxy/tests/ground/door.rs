@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use narthex_config::model::{
-    Admin, Auth, Breaker, Config, Credential, HttpLimits, HttpVersion, Protocol, PublicUrl, Server,
-    Upstream as Settings, UpstreamId,
+    Admin, Auth, Breaker, CatalogueLimits, Config, Credential, HttpLimits, HttpVersion, Protocol, PublicUrl,
+    Server, Transport, Upstream as Settings, UpstreamId,
 };
 use narthex_proxy::body::{self, BodyBudget, BodyError};
 use narthex_proxy::forward::{self, Answer, Early, ForwardError, Outbound, Relay, RelayEnd};
@@ -115,7 +115,8 @@ impl Plan {
 
     /// Calls the upstream over TLS.
     pub(super) fn trusting(mut self, tls: &Tls, upstream: SocketAddr) -> Self {
-        self.settings.url = format!("https://localhost:{}/mcp", upstream.port()).parse().expect("a URL");
+        let url: url::Url = format!("https://localhost:{}/mcp", upstream.port()).parse().expect("a URL");
+        self.settings.transport = Transport::Http(url.into());
         self.settings.ca = Some(tls.ca_file());
         self
     }
@@ -128,7 +129,8 @@ impl Plan {
 /// An upstream with its defaults, except for short timeouts.
 pub(super) fn settings(url: &str) -> Settings {
     Settings {
-        url: url.parse().expect("a URL"),
+        transport: Transport::Http(url.parse::<url::Url>().expect("a URL").into()),
+        catalogue: CatalogueLimits::default(),
         credential: Credential::None,
         timeout: Duration::from_secs(15),
         connect_timeout: Duration::from_secs(5),
@@ -158,7 +160,7 @@ fn build(settings: Settings) -> Arc<Upstream> {
         routes: BTreeMap::new(),
     };
     let upstreams = Upstreams::build(&config, None, Instant::now()).expect("upstreams");
-    Arc::clone(upstreams.get(&id).expect("it is there"))
+    Arc::clone(upstreams.get(&id).expect("it is there").first())
 }
 
 fn server() -> Server {

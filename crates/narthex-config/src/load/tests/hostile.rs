@@ -129,7 +129,7 @@ fn anchors_and_merge_keys_may_be_used() {
     let (config, _) = parsed(&text).unwrap_or_else(|found| panic!("{found}"));
     assert_eq!(config.upstreams["demo"].timeout, Duration::from_secs(7));
     assert_eq!(config.upstreams["other"].timeout, Duration::from_secs(9));
-    assert_eq!(config.upstreams["other"].url, config.upstreams["demo"].url);
+    assert_eq!(config.upstreams["other"].transport, config.upstreams["demo"].transport);
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! What a route shows of its upstreams, under which names.
+
+use super::{ToolPattern, UpstreamId};
+use std::collections::BTreeMap;
+
+/// Where calls on a route go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// `upstream:` one server; its names are shown as they are.
+    One(UpstreamId),
+    /// `upstreams:` several, merged.
+    Merged(Merged),
+}
+
+impl Target {
+    /// The upstreams, in the order of the configuration; at least one.
+    #[must_use]
+    pub fn upstreams(&self) -> &[UpstreamId] {
+        match self {
+            Self::One(upstream) => std::slice::from_ref(upstream),
+            Self::Merged(merged) => &merged.upstreams,
+        }
+    }
+}
+
+/// Several upstreams on one route.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Merged {
+    /// In order; at least one, none twice. Where a name or URI is ambiguous, the first has it.
+    pub upstreams: Vec<UpstreamId>,
+    /// `names:` how their tools and prompts are named.
+    pub names: Names,
+}
+
+/// `names:` of a merged route.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Names {
+    /// `prefix: upstream` (default): names begin with the upstream's. `prefix: none`: they stay as they are.
+    pub prefixing: bool,
+    /// `separator:` between prefix and name. Default `__`.
+    pub separator: String,
+    /// `aliases:` prefixes other than the upstream's own name.
+    pub aliases: BTreeMap<UpstreamId, String>,
+}
+
+/// `expose:` of a route.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Expose {
+    /// Which tools, prompts and resources there are.
+    pub shown: Shown,
+    /// `rename:` other names, by the name that a tool would have without it.
+    pub rename: BTreeMap<String, String>,
+    /// `describe:` other descriptions, by the name that the tool has in the end.
+    pub describe: BTreeMap<String, String>,
+}
+
+/// `expose:` of a tenant for a route, or the part of a route's that is of the same kind.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Shown {
+    /// `include:`, `exclude:` by the name that a tool has in the end.
+    pub tools: Selection,
+    /// `prompts:` by the name that a prompt has in the end.
+    pub prompts: Selection,
+    /// `resources:` by URI (or URI template).
+    pub resources: Selection,
+}
+
+/// Some of many, by name.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Selection {
+    /// Only what matches one of these. `None`: everything.
+    pub include: Option<Vec<ToolPattern>>,
+    /// But nothing that matches one of these.
+    pub exclude: Vec<ToolPattern>,
+}
+
+impl Selection {
+    /// Whether `name` is among them.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let matches = |patterns: &[ToolPattern]| patterns.iter().any(|pattern| pattern.matches(name));
+        self.include.as_ref().is_none_or(|include| matches(include)) && !matches(&self.exclude)
+    }
+
+    /// Whether it is everything.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.include.is_none() && self.exclude.is_empty()
+    }
+}

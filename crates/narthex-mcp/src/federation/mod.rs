@@ -1,0 +1,10 @@
+//! Several servers behind one route, shown as one: names, cursors and accounts of themselves are merged.
+//!
+//! A client of a merged route sees one server. Tools and prompts are named after the upstream that has them
+//! ([`names`]), lists are paged across upstreams, and what a user is shown says where it comes from. Which
+//! upstream is asked, and when, is for whoever calls the functions here; they keep nothing.
+
+pub mod collide;
+pub mod names;
+
+pub use names::{BadSeparator, Naming};

@@ -6,5 +6,7 @@
 
 pub mod collide;
 pub mod names;
+pub mod template;
 
 pub use names::{BadSeparator, Naming};
+pub use template::{BadTemplate, UriTemplate};

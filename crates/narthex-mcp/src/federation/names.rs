@@ -203,7 +203,7 @@ mod tests {
             prop_assert!((1..=64).contains(&shown.len()), "{}", shown);
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || (c == '.' && !strict);
             prop_assert!(shown.chars().all(plain), "{}", shown);
-            let again = naming.clone();
+            let again = Naming::new(&separator, true, strict).unwrap();
             prop_assert_eq!(&shown, &again.shown(&prefix, &name));
         }
 

@@ -4,6 +4,7 @@
 //! ([`names`]), lists are paged across upstreams, and what a user is shown says where it comes from. Which
 //! upstream is asked, and when, is for whoever calls the functions here; they keep nothing.
 
+pub mod account;
 pub mod collide;
 pub mod names;
 pub mod template;

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod collide;
+pub mod cursor;
 pub mod names;
 pub mod template;
 

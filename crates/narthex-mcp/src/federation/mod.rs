@@ -7,6 +7,7 @@
 pub mod account;
 pub mod collide;
 pub mod cursor;
+pub mod item;
 pub mod names;
 pub mod template;
 

@@ -8,6 +8,7 @@ pub mod account;
 pub mod collide;
 pub mod cursor;
 pub mod item;
+pub mod links;
 pub mod names;
 pub mod template;
 

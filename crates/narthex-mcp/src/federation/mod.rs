@@ -10,6 +10,7 @@ pub mod cursor;
 pub mod item;
 pub mod links;
 pub mod names;
+pub mod notice;
 pub mod template;
 
 pub use names::{BadSeparator, Naming};

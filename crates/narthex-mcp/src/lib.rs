@@ -7,6 +7,7 @@
 
 pub mod bridge;
 pub mod envelope;
+pub mod federation;
 pub mod headers;
 mod json;
 pub mod request_state;

@@ -6,6 +6,7 @@
 
 pub mod bridge;
 pub mod envelope;
+pub mod federation;
 pub mod handle;
 pub mod sse;
 
@@ -13,9 +14,10 @@ pub mod sse;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its binary.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("bridge", bridge::check),
     ("envelope", envelope::check),
+    ("federation", federation::check),
     ("sse", sse::check),
     ("handle", handle::check),
 ];

@@ -60,7 +60,7 @@ impl Account {
         let tasks = task::is_declared(&capabilities) && revision == Revision::V2025_11_25;
         capabilities.retain(|name| !matches!(name, "extensions" | "tasks" | "experimental"));
         if tasks {
-            capabilities.set_json("tasks", r#"{"cancel":{},"requests":{"tools":{"call":{}}}}"#);
+            capabilities.set_json("tasks", task::LEGACY_CAPABILITY);
         }
         result.set_object("capabilities", &capabilities);
         let mut info = self.server_info.clone().unwrap_or_default();

@@ -10,6 +10,8 @@ use std::time::SystemTime;
 
 /// The extension's name in `capabilities.extensions`.
 pub const EXTENSION: &str = "io.modelcontextprotocol/tasks";
+/// `capabilities.tasks` of a server of 2025-11-25 that runs tool calls as tasks.
+pub(crate) const LEGACY_CAPABILITY: &str = r#"{"cancel":{},"requests":{"tools":{"call":{}}}}"#;
 /// Members that both eras write alike.
 const ALIKE: [&str; 4] = ["status", "statusMessage", "createdAt", "lastUpdatedAt"];
 

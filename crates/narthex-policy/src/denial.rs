@@ -20,11 +20,23 @@ pub enum Denial {
         /// All scopes that the request needs, held or not, so that one new token is enough. Sorted.
         required: Vec<ScopeName>,
     },
-    /// A rule denies the tool. To the caller it must look like a tool that does not exist.
+    /// A rule denies the tool, or it is not among those that the tenant is shown. To the caller it must look like a tool that does not exist.
     #[error("a rule denies the tool")]
     HiddenTool {
         /// The tool's name, as the caller gave it.
         name: String,
+    },
+    /// The prompt is not among those that the tenant is shown. To the caller it does not exist.
+    #[error("the prompt is not shown to the caller's tenant")]
+    HiddenPrompt {
+        /// The prompt's name, as the caller gave it.
+        name: String,
+    },
+    /// The resource is not among those that the tenant is shown. To the caller it does not exist.
+    #[error("the resource is not shown to the caller's tenant")]
+    HiddenResource {
+        /// The resource's URI, as the caller gave it.
+        uri: String,
     },
     /// A limit is reached.
     #[error("the limit `{}` is reached", .0.policy)]
@@ -53,6 +65,8 @@ impl Denial {
             Self::RouteNotGranted => "route_not_granted",
             Self::MissingScopes { .. } => "insufficient_scope",
             Self::HiddenTool { .. } => "tool_denied",
+            Self::HiddenPrompt { .. } => "prompt_denied",
+            Self::HiddenResource { .. } => "resource_denied",
             Self::Limited(Limited { window: Some(_), .. }) => "rate_limited",
             Self::Limited(Limited { window: None, .. }) => "concurrency_limited",
         }

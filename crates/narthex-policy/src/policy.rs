@@ -3,7 +3,7 @@
 use crate::limit::{Limit, Place, TenantLimit, nanos};
 use crate::route::{Grant, RoutePolicy, Rule};
 use narthex_config::Config;
-use narthex_config::model::{Limits, Route, RouteAuth, RouteId, TenantId, ToolPattern, ToolRule};
+use narthex_config::model::{Limits, Route, RouteAuth, RouteId, Tenant, TenantId, ToolPattern, ToolRule};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,6 +41,7 @@ impl Policy {
                 grants: builder.grants(route),
                 scopes: route.scopes.iter().cloned().collect(),
                 rules: route.tools.iter().map(rule).collect(),
+                shown: route.expose.shown.clone(),
                 epoch,
             };
             routes.insert(route.id.clone(), Arc::new(policy));
@@ -81,17 +82,18 @@ impl Builder<'_> {
             tenant.routes.contains(&route.id)
                 || matches!(&route.auth, RouteAuth::None { tenant } if tenant == *id)
         });
-        granted.map(|(id, tenant)| (id.clone(), self.grant(route, id, tenant.limits.as_ref()))).collect()
+        granted.map(|(id, tenant)| (id.clone(), self.grant(route, id, tenant))).collect()
     }
 
-    fn grant(&mut self, route: &Route, tenant: &TenantId, own: Option<&Limits>) -> Grant {
-        let of_tenant = self.limit(Place::Tenant(tenant.clone()), tenant, own);
-        let of_route = self.limit(Place::Route(route.id.clone()), tenant, route.limits.as_ref());
+    fn grant(&mut self, route: &Route, id: &TenantId, tenant: &Tenant) -> Grant {
+        let of_tenant = self.limit(Place::Tenant(id.clone()), id, tenant.limits.as_ref());
+        let of_route = self.limit(Place::Route(route.id.clone()), id, route.limits.as_ref());
         let places = places(route);
         let rules = places.into_iter().zip(&route.tools);
         Grant {
             limits: of_tenant.into_iter().chain(of_route).collect(),
-            rules: rules.map(|(place, rule)| self.limit(place, tenant, rule.limits.as_ref())).collect(),
+            rules: rules.map(|(place, rule)| self.limit(place, id, rule.limits.as_ref())).collect(),
+            shown: tenant.expose.get(&route.id).cloned().unwrap_or_default(),
         }
     }
 

@@ -8,6 +8,8 @@ use http::StatusCode;
 use narthex_credentials::CredentialError;
 use narthex_identity::TokenError;
 use narthex_mcp::ScanError;
+use narthex_mcp::bridge::Object;
+use narthex_mcp::bridge::error::RESOURCE_NOT_FOUND;
 use narthex_mcp::headers::HeaderMismatch;
 use narthex_mcp::revision::VersionError;
 use narthex_mcp::rpc;
@@ -81,6 +83,8 @@ pub(crate) struct Verdict {
     pub(crate) status: StatusCode,
     /// JSON-RPC code and message, where the caller speaks JSON-RPC already.
     pub(crate) rpc: Option<(i32, String)>,
+    /// The code for clients of 2025-11-25 and earlier, where it is another.
+    pub(crate) legacy_code: Option<i32>,
     /// JSON text of the error's `data`.
     pub(crate) data: Option<String>,
     pub(crate) retry_after: Option<Duration>,
@@ -91,7 +95,14 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     fn http(status: StatusCode) -> Self {
-        Self { status, rpc: None, data: None, retry_after: None, softened_for_legacy: false }
+        Self {
+            status,
+            rpc: None,
+            legacy_code: None,
+            data: None,
+            retry_after: None,
+            softened_for_legacy: false,
+        }
     }
 
     fn rpc(status: StatusCode, code: i32, message: impl Into<String>) -> Self {
@@ -339,6 +350,19 @@ fn denial_verdict(denial: &Denial) -> Verdict {
         // Exactly what a server says of a tool that it does not have (MCP 2026-07-28, server/tools).
         Denial::HiddenTool { name } => {
             Verdict::rpc(S::OK, rpc::INVALID_PARAMS, format!("Unknown tool: {name}"))
+        }
+        Denial::HiddenPrompt { name } => {
+            Verdict::rpc(S::OK, rpc::INVALID_PARAMS, format!("Unknown prompt: {name}"))
+        }
+        // MCP 2026-07-28, basic/index#error-codes; 2025-11-25, server/resources#error-handling.
+        Denial::HiddenResource { uri } => {
+            let mut data = Object::default();
+            data.set_string("uri", uri);
+            Verdict {
+                legacy_code: i32::try_from(RESOURCE_NOT_FOUND).ok(),
+                data: Some(data.to_json()),
+                ..Verdict::rpc(S::OK, rpc::INVALID_PARAMS, "Resource not found")
+            }
         }
         Denial::Limited(limited) => Verdict {
             retry_after: Some(limited.retry_after),

@@ -90,6 +90,7 @@ impl Reply {
         let status = if soften { StatusCode::OK } else { verdict.status };
         let body = match &verdict.rpc {
             Some((code, message)) => {
+                let code = &verdict.legacy_code.filter(|_| visit.speaks_legacy()).unwrap_or(*code);
                 rpc::error_body(visit.rpc_id.as_deref(), *code, message, verdict.data.as_deref()).into()
             }
             None => Bytes::new(),

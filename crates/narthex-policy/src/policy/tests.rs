@@ -1,7 +1,8 @@
 use super::*;
 use crate::{Call, Denial, Limited, Permit};
 use narthex_config::model::{
-    Admin, Auth, Expose, HttpLimits, Per, PublicUrl, Rate, ScopeName, Server, Target, Tenant, UpstreamId,
+    Admin, Auth, Expose, HttpLimits, Per, PublicUrl, Rate, ScopeName, Selection, Server, Shown, Target,
+    Tenant, UpstreamId,
 };
 use narthex_identity::Caller;
 use std::collections::BTreeMap;
@@ -11,10 +12,10 @@ use std::time::Duration;
 /// Scopes held, calls, and what is decided.
 type ScopeCase<'a> = (&'a [&'a str], &'a [Call<'a>], Result<(), Denial>);
 
-const LIST: Call<'static> = Call { method: "tools/list", tool: None, counts: true };
+const LIST: Call<'static> = Call { method: "tools/list", tool: None, name: None, counts: true };
 
 fn tool(name: &str) -> Call<'_> {
-    Call { method: "tools/call", tool: Some(name), counts: true }
+    Call { method: "tools/call", tool: Some(name), name: None, counts: true }
 }
 
 fn scopes(names: &[&str]) -> std::collections::BTreeSet<ScopeName> {
@@ -241,7 +242,7 @@ fn a_tool_call_without_a_name_is_not_outside_the_rules() {
     let mut config = config();
     let everything = ToolRule { deny: true, ..tool_rule(&["*"]) };
     config.routes.get_mut("docs").unwrap().tools = vec![everything];
-    let nameless = Call { method: "tools/call", tool: None, counts: true };
+    let nameless = Call { method: "tools/call", tool: None, name: None, counts: true };
     assert_eq!(decide(&config, "docs", &caller("acme", &[]), &[nameless]), hidden(""));
     assert_eq!(decide(&config, "docs", &caller("acme", &[]), &[LIST]), Ok(()));
 }
@@ -250,11 +251,57 @@ fn a_tool_call_without_a_name_is_not_outside_the_rules() {
 fn only_denied_tools_are_left_out_of_lists() {
     let policy = Policy::build(&config(), None);
     let github = policy.route(&RouteId::from("github")).unwrap();
-    assert!(github.hides_tools());
+    let acme = TenantId::from("acme");
+    assert!(github.hides_tools(&acme));
     for (tool, shown) in [("create_x", true), ("delete_x", true), ("read", true), ("internal_x", false)] {
-        assert_eq!(github.may_list(tool), shown, "{tool}");
+        assert_eq!(github.may_list(&acme, tool), shown, "{tool}");
     }
-    assert!(!policy.route(&RouteId::from("docs")).unwrap().hides_tools());
+    assert!(!policy.route(&RouteId::from("docs")).unwrap().hides_tools(&acme));
+}
+
+#[test]
+fn what_a_tenant_is_not_shown_does_not_exist_for_it() {
+    let mut config = config();
+    let some = |include: &[&str], exclude: &[&str]| Selection {
+        include: Some(include.iter().map(|p| ToolPattern::new(p)).collect()),
+        exclude: exclude.iter().map(|p| ToolPattern::new(p)).collect(),
+    };
+    let acme = config.tenants.get_mut("acme").unwrap();
+    let shown = Shown {
+        tools: some(&["read_*"], &["read_all"]),
+        prompts: some(&["p"], &[]),
+        resources: some(&["a://*"], &[]),
+    };
+    acme.expose.insert(RouteId::from("docs"), shown);
+    config.routes.get_mut("docs").unwrap().expose.shown.tools.exclude = vec![ToolPattern::new("*_b")];
+    let policy = Policy::build(&config, None);
+    let docs = policy.route(&RouteId::from("docs")).unwrap();
+    let (acme, globex) = (TenantId::from("acme"), TenantId::from("globex"));
+    for (name, of_acme, of_globex) in
+        [("read_a", true, true), ("read_all", false, true), ("write", false, true), ("read_b", false, false)]
+    {
+        assert_eq!(
+            (docs.may_list(&acme, name), docs.may_list(&globex, name)),
+            (of_acme, of_globex),
+            "{name}"
+        );
+        let wanted = |may| if may { Ok(()) } else { hidden(name) };
+        assert_eq!(decide(&config, "docs", &caller("acme", &[]), &[tool(name)]), wanted(of_acme), "{name}");
+        assert_eq!(
+            decide(&config, "docs", &caller("globex", &[]), &[tool(name)]),
+            wanted(of_globex),
+            "{name}"
+        );
+    }
+    let get = |name| Call { method: "prompts/get", tool: None, name: Some(name), counts: true };
+    let read = |name| Call { method: "resources/read", tool: None, name: Some(name), counts: true };
+    let of = |call| decide(&config, "docs", &caller("acme", &[]), &[call]);
+    assert_eq!((of(get("p")), of(read("a://1"))), (Ok(()), Ok(())));
+    assert_eq!(of(get("q")), Err(Denial::HiddenPrompt { name: "q".to_owned() }));
+    assert_eq!(of(read("b://1")), Err(Denial::HiddenResource { uri: "b://1".to_owned() }));
+    assert!(docs.hides_anything(&acme) && docs.hides_tools(&globex));
+    assert!(docs.may_list_prompt(&globex, "q") && !docs.may_list_resource(&acme, "b://1"));
+    assert!(!docs.may_list(&TenantId::from("nobody"), "read_a"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::denial::Denial;
 use crate::limit::{Charge, TenantLimit, nanos};
 use crate::permit::Permit;
-use narthex_config::model::{ScopeName, TenantId, ToolPattern};
+use narthex_config::model::{ScopeName, Selection, Shown, TenantId, ToolPattern};
 use narthex_identity::Caller;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub struct Call<'a> {
     pub method: &'a str,
     /// The tool named by the call.
     pub tool: Option<&'a str>,
+    /// The prompt or URI named by the call.
+    pub name: Option<&'a str>,
     /// Whether limits count it.
     pub counts: bool,
 }
@@ -30,6 +32,8 @@ pub struct RoutePolicy {
     pub(crate) grants: HashMap<TenantId, Grant>,
     pub(crate) scopes: Vec<ScopeName>,
     pub(crate) rules: Vec<Rule>,
+    /// What of its tools, prompts and resources there is for anybody.
+    pub(crate) shown: Shown,
     /// Where the limits' time line begins.
     pub(crate) epoch: Instant,
 }
@@ -41,6 +45,8 @@ pub(crate) struct Grant {
     pub(crate) limits: Vec<TenantLimit>,
     /// Those of the rules, in the rules' order.
     pub(crate) rules: Vec<Option<TenantLimit>>,
+    /// What there is for the tenant, of what the route shows.
+    pub(crate) shown: Shown,
 }
 
 /// One of the route's `tools:`.
@@ -57,14 +63,17 @@ impl RoutePolicy {
     /// Decides on a request of `caller` with these calls, all or none; `now` is when it came.
     ///
     /// The order is: the tenant is configured and the route granted to it; the caller holds the route's
-    /// scopes; no rule denies a tool; the caller holds the scopes of all rules that match; no limit is
-    /// reached. A request without calls (a GET stream, a DELETE) is decided by the first two.
+    /// scopes; no rule denies a tool; the caller holds the scopes of all rules that match; what is named is
+    /// shown to the tenant; no limit is reached. A request without calls (a GET stream, a DELETE) is decided by the first two.
     ///
     /// # Errors
     /// The first thing that stands against it.
     pub fn permit(&self, caller: &Caller, calls: &[Call<'_>], now: Instant) -> Result<Permit, Denial> {
         let grant = self.grant(&caller.tenant)?;
         self.check_scopes(caller, calls)?;
+        for call in calls {
+            self.check_shown(grant, *call)?;
+        }
         let mut charge = Charge::default();
         for call in calls.iter().filter(|call| call.counts) {
             self.charge(&mut charge, grant, caller, *call);
@@ -75,17 +84,48 @@ impl RoutePolicy {
         charge.take(nanos(now.saturating_duration_since(self.epoch)))
     }
 
-    /// Whether a list of tools may show this one: no rule denies it. A tool that the caller only lacks
-    /// a scope for is shown, and challenged when called.
+    /// Whether a list of tools may show this one: no rule denies it, and it is among those that the tenant is
+    /// shown. A tool that the caller only lacks a scope for is shown, and challenged when called.
     #[must_use]
-    pub fn may_list(&self, tool: &str) -> bool {
+    pub fn may_list(&self, tenant: &TenantId, tool: &str) -> bool {
         !self.rules.iter().any(|rule| rule.deny && rule.matches(tool))
+            && self.shows(tenant, |s| &s.tools, tool)
     }
 
-    /// Whether a rule denies any tool, so that lists have to be looked into.
+    /// Whether any tool is kept from the tenant, so that lists have to be looked into.
     #[must_use]
-    pub fn hides_tools(&self) -> bool {
-        self.rules.iter().any(|rule| rule.deny)
+    pub fn hides_tools(&self, tenant: &TenantId) -> bool {
+        self.rules.iter().any(|rule| rule.deny) || !self.shows_all(tenant, |shown| &shown.tools)
+    }
+
+    /// Whether the tenant is shown the prompt of that name.
+    #[must_use]
+    pub fn may_list_prompt(&self, tenant: &TenantId, name: &str) -> bool {
+        self.shows(tenant, |shown| &shown.prompts, name)
+    }
+
+    /// Whether the tenant is shown the resource, or the template of resources, of that URI.
+    #[must_use]
+    pub fn may_list_resource(&self, tenant: &TenantId, uri: &str) -> bool {
+        self.shows(tenant, |shown| &shown.resources, uri)
+    }
+
+    /// Whether any tool, prompt or resource is kept from the tenant.
+    #[must_use]
+    pub fn hides_anything(&self, tenant: &TenantId) -> bool {
+        self.hides_tools(tenant)
+            || !self.shows_all(tenant, |shown| &shown.prompts)
+            || !self.shows_all(tenant, |shown| &shown.resources)
+    }
+
+    fn shows(&self, tenant: &TenantId, kind: impl Fn(&Shown) -> &Selection, name: &str) -> bool {
+        let grant = self.grants.get(tenant);
+        kind(&self.shown).has(name) && grant.is_some_and(|grant| kind(&grant.shown).has(name))
+    }
+
+    fn shows_all(&self, tenant: &TenantId, kind: impl Fn(&Shown) -> &Selection) -> bool {
+        let grant = self.grants.get(tenant);
+        kind(&self.shown).is_everything() && grant.is_some_and(|grant| kind(&grant.shown).is_everything())
     }
 
     fn grant(&self, tenant: &TenantId) -> Result<&Grant, Denial> {
@@ -110,6 +150,27 @@ impl RoutePolicy {
             }
         }
         if holds_all { Ok(()) } else { Err(Denial::MissingScopes { required: self.required(calls) }) }
+    }
+
+    /// What is not shown does not exist.
+    fn check_shown(&self, grant: &Grant, call: Call<'_>) -> Result<(), Denial> {
+        let shown = |kind: fn(&Shown) -> &Selection, name: &str| {
+            kind(&self.shown).has(name) && kind(&grant.shown).has(name)
+        };
+        let tool = call.tool.or_else(|| (call.method == TOOLS_CALL).then_some(""));
+        if let Some(tool) = tool.filter(|tool| !shown(|s| &s.tools, tool)) {
+            return Err(Denial::HiddenTool { name: tool.to_owned() });
+        }
+        let Some(name) = call.name else { return Ok(()) };
+        match call.method {
+            "prompts/get" if !shown(|s| &s.prompts, name) => {
+                Err(Denial::HiddenPrompt { name: name.to_owned() })
+            }
+            "resources/read" if !shown(|s| &s.resources, name) => {
+                Err(Denial::HiddenResource { uri: name.to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// All scopes that these calls need; those of denied tools are nobody's business.

@@ -92,7 +92,7 @@ impl Link {
     /// # Errors
     /// It may not.
     pub(crate) fn may_call(&self, tool: &str) -> Result<(), Refusal> {
-        let call = Call { method: "tools/call", tool: Some(tool), counts: false };
+        let call = Call { method: "tools/call", tool: Some(tool), name: None, counts: false };
         let permit = self.route.policy.permit(&self.caller, &[call], Instant::now());
         permit.map(drop).map_err(Refusal::Denied)
     }

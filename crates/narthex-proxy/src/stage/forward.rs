@@ -143,7 +143,8 @@ fn protocol_fields(header: &mut RequestHeader, permitted: &Permitted<'_>) -> Res
         header.insert_header(HeaderName::from_static("mcp-session-id"), session.upstream_id())?;
     }
     // What is replayed is not looked into, and a list of tools may be among it.
-    let may_replay = !routed.revision.is_modern() && !routed.inbound().route.policy.hides_tools();
+    let hides = routed.inbound().route.policy.hides_tools(&routed.caller().tenant);
+    let may_replay = !routed.revision.is_modern() && !hides;
     if let Some(last) = facts.last_event_id.as_ref().filter(|_| may_replay) {
         header.insert_header(HeaderName::from_static("last-event-id"), last.clone())?;
     }

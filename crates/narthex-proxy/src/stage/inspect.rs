@@ -18,6 +18,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
+use narthex_identity::Caller;
 use narthex_mcp::session::SessionHandle;
 use narthex_mcp::{Kind, Revision, rpc};
 use narthex_policy::Permit;
@@ -26,7 +27,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How long a session handle is good for.
 pub(crate) const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -39,7 +40,7 @@ pub(crate) struct Delivery {
     prepared: Prepared,
     verb: Verb,
     revision: Revision,
-    expires: Option<SystemTime>,
+    pub(crate) caller: Arc<Caller>,
     client_gone: bool,
     /// They are free again when it is dropped.
     places: (Slot, Permit),
@@ -66,7 +67,7 @@ pub(crate) async fn prepare(
     Ok(Delivery {
         verb: routed.inbound().verb,
         revision: routed.revision,
-        expires: routed.caller().expires,
+        caller: Arc::clone(&routed.scanned.identified.caller),
         route: Arc::clone(&routed.inbound().route),
         answer,
         prepared,
@@ -247,7 +248,7 @@ async fn relay(
     visit: &mut Visit,
     shutdown: &ShutdownWatch,
 ) -> Result<(), Refusal> {
-    let Delivery { route, mut answer, prepared, verb, revision, expires, mut client_gone, places } = delivery;
+    let Delivery { route, mut answer, prepared, verb, revision, caller, mut client_gone, places } = delivery;
     let Prepared::Relay { mut header, content, stream } = prepared else {
         return Err(Refusal::Internal("not an answer to be relayed"));
     };
@@ -280,7 +281,7 @@ async fn relay(
         cancel_with_client: revision.is_modern() || verb != Verb::Post,
         early: early.bytes,
         filter: states.as_mut().map(|states| states as &mut dyn forward::Filter),
-        until: stream.as_ref().and(expires),
+        until: stream.as_ref().and(caller.expires),
         end_on_shutdown: endless.then_some(shutdown),
     };
     let (end, sent) = relay.run(session, answer, &route.upstream, &shared.connections).await;

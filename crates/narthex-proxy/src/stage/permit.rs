@@ -34,9 +34,11 @@ pub(crate) fn decide<'b>(
     }
     let (policy, caller) = (&route.policy, routed.caller());
     let permit = match routed.scanned.messages() {
-        [] => {
-            policy.permit(caller, &[Call { method: visit.method, tool: None, counts: true }], visit.started)
-        }
+        [] => policy.permit(
+            caller,
+            &[Call { method: visit.method, tool: None, name: None, counts: true }],
+            visit.started,
+        ),
         [one] => policy.permit(caller, &[call(one)], visit.started),
         many => policy.permit(caller, &many.iter().map(call).collect::<Vec<_>>(), visit.started),
     };
@@ -59,6 +61,7 @@ fn call<'a>(message: &'a Message<'_>) -> Call<'a> {
     Call {
         method: &message.method,
         tool: if message.is_tool_call() { message.name.as_deref() } else { None },
+        name: if message.is_tool_call() { None } else { message.name.as_deref() },
         // An answer to a server's request is not a call of its own.
         counts: message.kind != Kind::Response,
     }

@@ -426,8 +426,9 @@ impl Front {
         let names = schema::names(result);
         self.link.upstream().catalogue.learn(names.iter().map(String::as_str));
         let policy = &self.link.route.policy;
-        if policy.hides_tools() {
-            schema::retain(result, |name| policy.may_list(name));
+        let tenant = &self.link.caller.tenant;
+        if policy.hides_tools(tenant) {
+            schema::retain(result, |name| policy.may_list(tenant, name));
         }
         if self.has_tasks().await {
             schema::set_task_support(result, Some("optional"));

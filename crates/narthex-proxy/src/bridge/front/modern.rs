@@ -341,8 +341,9 @@ impl Front {
             session.learn(Some(Arc::new(schemas)));
         }
         let policy = &self.link.route.policy;
-        if policy.hides_tools() {
-            schema::retain(result, |name| policy.may_list(name));
+        let tenant = &self.link.caller.tenant;
+        if policy.hides_tools(tenant) {
+            schema::retain(result, |name| policy.may_list(tenant, name));
         }
     }
 

@@ -80,7 +80,7 @@ impl Gateway {
 
     /// Ends what the bridge has kept too long. To be called every few seconds, within a runtime.
     pub fn sweep(&self) {
-        self.shared.bridge.sweep(&self.snapshot.load().limits);
+        self.shared.bridge.sweep(&self.snapshot.load());
         let bridge = &self.shared.bridge;
         let (suspended, live) = (bridge.suspended.count(), bridge.live.count());
         self.shared.metrics.bridge(suspended, live, bridge.sessions.count());

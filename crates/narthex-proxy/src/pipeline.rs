@@ -5,7 +5,7 @@
 //! an `UpstreamCredential` (minted by `narthex-credentials`). Any stage can end the walk with a
 //! [`Refusal`].
 
-use crate::bridge::{self, enter};
+use crate::bridge::{self, enter, merge};
 use crate::gateway::Shared;
 use crate::record::Visit;
 use crate::refusal::Refusal;
@@ -30,6 +30,12 @@ pub(crate) async fn walk(
     let scanned = scan::read(identified, session, visit, &mut held).await?;
     let routed = route::target(scanned, visit)?;
     let permitted = permit::decide(shared, routed, visit)?;
+    // A route of several upstreams is a server of its own, and finds its credentials as it goes.
+    if let Some(merged) = permitted.routed.inbound().route.merged.clone() {
+        let job = enter::merge(shared, permitted, visit)?;
+        drop(held);
+        return Box::pin(merge::answer(shared, merged, job, session, visit, shutdown)).await;
+    }
     let credentialed = credential::obtain(permitted, visit).await?;
     // A client and a server of different eras need an interpreter.
     let credentialed = match enter::take(shared, credentialed, visit).await? {

@@ -3,6 +3,7 @@
 use crate::request_id::RequestId;
 use crate::snapshot::{RouteEntry, Snapshot};
 use http::{HeaderValue, StatusCode};
+use narthex_config::model::UpstreamId;
 use narthex_identity::Caller;
 use narthex_mcp::Revision;
 use narthex_telemetry::Tally;
@@ -37,6 +38,8 @@ pub(crate) struct Visit {
     pub(crate) asked: Option<Box<str>>,
     /// The tool, if the upstream is known to have it.
     pub(crate) known_tool: Option<Arc<str>>,
+    /// The upstream that was asked, where the route has several.
+    pub(crate) upstream: Option<UpstreamId>,
     pub(crate) status: StatusCode,
     pub(crate) bytes_in: usize,
     pub(crate) bytes_out: usize,
@@ -87,6 +90,7 @@ impl Visit {
             tool: None,
             asked: None,
             known_tool: None,
+            upstream: None,
             status: StatusCode::OK,
             bytes_in: 0,
             bytes_out: 0,

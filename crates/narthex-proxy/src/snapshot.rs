@@ -1,11 +1,14 @@
 //! Everything that one configuration says, ready for use. A request holds one from start to end.
 
 use crate::body::BodyBudget;
+use crate::bridge::merge::{Member, Merged};
 use crate::cors::Origins;
 use bytes::Bytes;
 use http::HeaderValue;
 use narthex_config::Config;
-use narthex_config::model::{HttpLimits, Route, RouteAuth, RouteId, ScopeName, TenantId};
+use narthex_config::model::{
+    Expose, HttpLimits, Route, RouteAuth, RouteId, ScopeName, Shown, Target, TenantId,
+};
 use narthex_credentials::{CredentialSource, Credentials};
 use narthex_identity::{Caller, Identity, ResourceMetadata, SecretSource};
 use narthex_mcp::ScanLimits;
@@ -55,6 +58,9 @@ pub(crate) struct RouteEntry {
     pub(crate) metrics: RouteMetrics,
     /// The header of every POST to the upstream, but for what differs from call to call.
     pub(crate) post: RequestHeader,
+    /// What answers on the route, if it is not the one upstream as it is. The upstream above is then but the
+    /// first of them.
+    pub(crate) merged: Option<Arc<Merged>>,
 }
 
 /// A public document that the gateway serves itself, such as RFC 9728 metadata.
@@ -140,9 +146,6 @@ impl Snapshot {
     }
 
     fn add_route(&mut self, config: &Config, route: &Route, metrics: &Metrics) -> Result<(), BuildError> {
-        let missing = |what: &str| BuildError::Route(route.id.clone(), format!("no such {what}"));
-        let id = route.target.upstreams().first().ok_or_else(|| missing("upstream"))?;
-        let upstream = self.upstreams.get(id).ok_or_else(|| missing("upstream"))?.first();
         let anonymous = match &route.auth {
             RouteAuth::Required => None,
             RouteAuth::None { tenant } => Some(Arc::new(Caller::anonymous(tenant.clone()))),
@@ -154,19 +157,40 @@ impl Snapshot {
             let document = Document { path: path.clone(), content_type: "application/json", body };
             self.documents.insert(path.into(), document);
         }
-        let entry = Arc::new(RouteEntry {
-            id: route.id.clone(),
-            path: route.path.as_str().into(),
-            resource: route.resource.clone(),
-            anonymous,
-            scopes: route.scopes.iter().cloned().collect(),
-            metadata_url,
-            policy: self.policy.route(&route.id).ok_or_else(|| missing("policy"))?,
-            credentials: self.credentials.upstream(id).ok_or_else(|| missing("credential"))?,
-            post: post_template(upstream).map_err(|e| BuildError::Route(route.id.clone(), e.to_string()))?,
-            metrics: metrics.route(route.id.as_str()),
-            upstream: Arc::clone(upstream),
-        });
+        let policy = self.policy.route(&route.id).ok_or_else(|| missing(route, "policy"))?;
+        let entry = |upstream: &Arc<Upstream>, credentials: &Arc<CredentialSource>| {
+            let post =
+                post_template(upstream).map_err(|e| BuildError::Route(route.id.clone(), e.to_string()))?;
+            Ok(RouteEntry {
+                id: route.id.clone(),
+                path: route.path.as_str().into(),
+                resource: route.resource.clone(),
+                anonymous: anonymous.clone(),
+                scopes: route.scopes.iter().cloned().collect(),
+                metadata_url: metadata_url.clone(),
+                policy: Arc::clone(&policy),
+                credentials: Arc::clone(credentials),
+                post,
+                metrics: metrics.route(route.id.as_str()),
+                upstream: Arc::clone(upstream),
+                merged: None,
+            })
+        };
+        let mut members = Vec::new();
+        for id in route.target.upstreams() {
+            let group = self.upstreams.get(id).ok_or_else(|| missing(route, "upstream"))?;
+            let credentials = self.credentials.upstream(id).ok_or_else(|| missing(route, "credential"))?;
+            let ways = group.iter().map(|endpoint| entry(endpoint, &credentials).map(Arc::new));
+            let ways = ways.collect::<Result<Vec<_>, BuildError>>()?;
+            members.push(Member::new(route.target.prefix_of(id), group, credentials, ways));
+        }
+        let first = members.first().ok_or_else(|| missing(route, "upstream"))?;
+        let mut door = entry(first.group().first(), first.credentials())?;
+        if is_merged(config, route, &members) {
+            let merged = Merged::new(route, members).map_err(|e| BuildError::Route(route.id.clone(), e))?;
+            door.merged = Some(Arc::new(merged));
+        }
+        let entry = Arc::new(door);
         // A balancer in front may or may not strip the path of `public_url`; the resource is one.
         let prefix = &config.server.public_url.path;
         if !prefix.is_empty() {
@@ -175,6 +199,24 @@ impl Snapshot {
         self.routes.insert(route.path.as_str().into(), entry);
         Ok(())
     }
+}
+
+fn missing(route: &Route, what: &str) -> BuildError {
+    BuildError::Route(route.id.clone(), format!("no such {what}"))
+}
+
+/// Whether the route is more than one upstream as it is.
+fn is_merged(config: &Config, route: &Route, members: &[Member]) -> bool {
+    let Expose { shown, rename, describe } = &route.expose;
+    let hides = |shown: &Shown| !shown.prompts.is_everything() || !shown.resources.is_everything();
+    let mut of_tenants = config.tenants.values().filter_map(|tenant| tenant.expose.get(&route.id));
+    matches!(route.target, Target::Merged(_))
+        || !rename.is_empty()
+        || !describe.is_empty()
+        || hides(shown)
+        || of_tenants.any(hides)
+        || route.instructions.is_some()
+        || members.iter().any(|member| member.group().has_several())
 }
 
 /// Everything here is chosen by us: nothing of an inbound request is in it.

@@ -9,7 +9,7 @@ use crate::peers::Peers;
 use http::HeaderValue;
 use narthex_config::Config;
 use narthex_config::model::{
-    Credential, LegacyRevision, Protocol, Stdio, Transport, Upstream as Settings, UpstreamId,
+    Credential, Instances, LegacyRevision, Protocol, Stdio, Transport, Upstream as Settings, UpstreamId,
 };
 use std::collections::HashMap;
 use std::hash::RandomState;
@@ -144,6 +144,18 @@ impl Upstream {
         self.settings.transport.stdio()
     }
 
+    /// Whether it is a child process that all callers share.
+    #[must_use]
+    pub fn is_shared_process(&self) -> bool {
+        self.stdio().is_some_and(|stdio| stdio.instances == Instances::Shared)
+    }
+
+    /// Whether it is a child process for each caller.
+    #[must_use]
+    pub fn is_process_per_caller(&self) -> bool {
+        self.stdio().is_some_and(|stdio| stdio.instances == Instances::PerCaller)
+    }
+
     /// How it is configured, without its credential.
     #[must_use]
     pub fn settings(&self) -> &Settings {
@@ -231,6 +243,12 @@ impl Upstreams {
     #[must_use]
     pub fn get(&self, id: &UpstreamId) -> Option<&Arc<Group>> {
         self.by_id.get(id)
+    }
+
+    /// Whether this very one is among them.
+    #[must_use]
+    pub fn has(&self, upstream: &Arc<Upstream>) -> bool {
+        self.by_id.get(&upstream.id).is_some_and(|group| group.iter().any(|one| Arc::ptr_eq(one, upstream)))
     }
 
     /// All of them, in no order.

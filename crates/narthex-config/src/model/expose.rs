@@ -23,6 +23,19 @@ impl Target {
     }
 }
 
+impl Target {
+    /// What the names of an upstream's tools and prompts begin with, where there are prefixes.
+    #[must_use]
+    pub fn prefix_of<'t>(&'t self, upstream: &'t UpstreamId) -> &'t str {
+        match self {
+            Self::One(_) => "",
+            Self::Merged(merged) => {
+                merged.names.aliases.get(upstream).map_or(upstream.as_str(), String::as_str)
+            }
+        }
+    }
+}
+
 /// Several upstreams on one route.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Merged {

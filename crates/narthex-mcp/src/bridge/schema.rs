@@ -4,6 +4,7 @@
 use super::Object;
 use crate::headers::encode_value;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 const MARK: &str = "x-mcp-header";
@@ -214,6 +215,50 @@ pub fn read(result: &Object) -> Schemas {
         }
     }
     schemas
+}
+
+/// What one tool of a list is to clients of either era.
+#[derive(Clone, Debug)]
+pub struct Examined<'t> {
+    /// Its JSON text for clients of 2026-07-28; `None`: they are not to be offered it.
+    pub modern: Option<Cow<'t, str>>,
+    /// Its JSON text for older clients, where that is another; the inner `None`: they are not to be offered it.
+    pub legacy: Option<Option<String>>,
+    /// The arguments that it mirrors, if any.
+    pub headers: Option<ParamHeaders>,
+    /// It only runs as a task (2025-11-25, basic/utilities/tasks#tool-level-negotiation).
+    pub needs_task: bool,
+}
+
+/// Looks into one tool of a `tools/list` result of whatever era.
+#[must_use]
+pub fn examine(text: &str) -> Examined<'_> {
+    let unfit = Examined { modern: None, legacy: Some(None), headers: None, needs_task: false };
+    let Ok(mut tool) = Object::parse(text.as_bytes()) else { return unfit };
+    let Ok(headers) = ParamHeaders::from_text(tool.get("inputSchema").unwrap_or("null")) else {
+        return unfit;
+    };
+    let mut modern = Cow::Borrowed(text);
+    let mut needs_task = false;
+    if let Some(mut execution) = tool.object("execution")
+        && let Some(support) = execution.string("taskSupport")
+    {
+        // In 2025-11-25 the client decides, which nobody here does for it; since then the server does.
+        needs_task = support == "required";
+        execution.remove("taskSupport");
+        if execution.is_empty() {
+            tool.remove("execution");
+        } else {
+            tool.set_object("execution", &execution);
+        }
+        modern = Cow::Owned(tool.to_json());
+    }
+    let is_of_object = |schema: Object| schema.string("type").as_deref() == Some("object");
+    let fits = headers.is_empty()
+        && (!tool.has("outputSchema") || tool.object("outputSchema").is_some_and(is_of_object));
+    let legacy = (!fits).then(|| tool_to_legacy(tool).map(|tool| tool.to_json()));
+    let headers = (!headers.is_empty()).then_some(headers);
+    Examined { modern: Some(modern), legacy, headers, needs_task }
 }
 
 /// Makes a modern server's `tools` what a legacy client reads: no tool with invalid annotations, no

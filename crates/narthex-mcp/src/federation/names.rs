@@ -54,6 +54,12 @@ impl Naming {
         self.prefixing
     }
 
+    /// What stands between prefix and name.
+    #[must_use]
+    pub fn separator(&self) -> &str {
+        &self.separator
+    }
+
     /// The name shown for `name` of the upstream known as `prefix`.
     ///
     /// With a prefix, what is shown is 1 to 64 letters, digits, `_`, `-` and, unless strict, `.`; a name that

@@ -1,6 +1,6 @@
 //! Which requests are bridged, and what of them goes on.
 
-use super::link::Link;
+use super::link::{Link, Ways};
 use super::modern;
 use super::suspended::Room;
 use crate::gateway::Shared;
@@ -15,7 +15,6 @@ use crate::stage::route::Routed;
 use crate::streams::StreamGuard;
 use http::StatusCode;
 use narthex_config::model::HttpLimits;
-use narthex_credentials::UpstreamCredential;
 use narthex_mcp::bridge::declared::Declared;
 use narthex_mcp::bridge::message::{self, Incoming};
 use narthex_mcp::seal::HandleError;
@@ -54,9 +53,10 @@ impl Bounds {
     }
 }
 
-/// A request that is bridged: all that is needed of it, and nothing that is borrowed.
-pub(crate) struct Job {
-    pub(crate) link: Link,
+/// A request that is answered here: all that is needed of it, and nothing that is borrowed. `L` is the way to
+/// the upstream, or to whichever upstream it turns out to be.
+pub(crate) struct Job<L = Link> {
+    pub(crate) link: L,
     /// The client speaks 2026-07-28.
     pub(crate) modern: bool,
     pub(crate) verb: Verb,
@@ -75,14 +75,8 @@ pub(crate) struct Job {
     _permit: Permit,
 }
 
-impl Job {
-    fn new(
-        shared: &Arc<Shared>,
-        permitted: Permitted<'_>,
-        credential: &UpstreamCredential,
-        visit: &Visit,
-    ) -> Result<Box<Self>, Refusal> {
-        let link = Link::of(shared, &permitted, credential, visit);
+impl<L> Job<L> {
+    fn new(link: L, permitted: Permitted<'_>, visit: &Visit) -> Result<Box<Self>, Refusal> {
         let Permitted { routed, permit, stream } = permitted;
         let facts = &routed.inbound().facts;
         let messages = match routed.scanned.body {
@@ -111,6 +105,18 @@ impl Job {
     }
 }
 
+/// Takes a request on a merged route out of the pipeline.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn merge(
+    shared: &Arc<Shared>,
+    permitted: Permitted<'_>,
+    visit: &Visit,
+) -> Result<Box<Job<Ways>>, Refusal> {
+    Job::new(Ways::of(shared, &permitted, visit), permitted, visit)
+}
+
 /// Takes the request out of the pipeline, if client and server do not speak the same era; gives it back
 /// otherwise.
 ///
@@ -125,7 +131,8 @@ pub(crate) async fn take<'b>(
         return Err(Refusal::Session(HandleError::Expired));
     }
     if is_needed(shared, &credentialed, visit).await {
-        Job::new(shared, credentialed.permitted, &credentialed.credential, visit).map(Ok)
+        let link = Link::of(shared, &credentialed.permitted, &credentialed.credential, visit);
+        Job::new(link, credentialed.permitted, visit).map(Ok)
     } else {
         Ok(Err(credentialed))
     }
@@ -170,6 +177,18 @@ fn is_sound(routed: &Routed<'_>) -> bool {
     };
     let declared = Declared::from_initialize(params).is_ok_and(|declared| declared.client_info.is_some());
     declared && params.string("protocolVersion").is_some()
+}
+
+/// Whether the server speaks 2026-07-28; `None`: that cannot be found out now.
+pub(super) async fn speaks_modern(link: &Link) -> Option<bool> {
+    let upstream = link.upstream();
+    if upstream.speaks_http_sse() || upstream.stdio().is_some() {
+        return Some(false);
+    }
+    match upstream.eras.modern(Instant::now()) {
+        Some(speaks) => Some(speaks),
+        None => Box::pin(find_out(link.clone())).await,
+    }
 }
 
 /// Asks the server whether it speaks 2026-07-28, once for all who want to know.
@@ -248,7 +267,8 @@ pub(crate) async fn reconsider<'b>(
     eras.learn_legacy(false, Instant::now());
     shared.connections.abandon(answered.answer.connection).await;
     drop(answered.slot);
-    Job::new(shared, answered.permitted, &answered.credential, visit).map(Ok)
+    let link = Link::of(shared, &answered.permitted, &answered.credential, visit);
+    Job::new(link, answered.permitted, visit).map(Ok)
 }
 
 /// What an older request comes to that a server without sessions refused: its session is over, or it has to

@@ -7,31 +7,46 @@ use crate::record::Visit;
 use crate::refusal::Refusal;
 use crate::snapshot::RouteEntry;
 use crate::stage::permit::Permitted;
+use crate::stage::route::bind;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use narthex_credentials::UpstreamCredential;
 use narthex_identity::Caller;
+use narthex_mcp::seal::Binding;
 use narthex_policy::Call;
 use narthex_upstreams::{Slot, Upstream};
 use pingora::http::RequestHeader;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use zeroize::Zeroizing;
 
+const NOWHERE: &str = "a way that leads nowhere";
+
 /// Fields of a request that differ from call to call.
 pub(crate) type Fields = Vec<(HeaderName, HeaderValue)>;
 
-/// Where requests of one caller go, and what they carry. Nothing of it is the client's to choose.
+/// Who asks, on which route, for whatever upstream answers. Nothing of it is the client's to choose.
 #[derive(Clone)]
-pub(crate) struct Link {
+pub(crate) struct Ways {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) route: Arc<RouteEntry>,
+    /// The route that the client came by: what it is given is bound to it.
+    pub(crate) door: Arc<RouteEntry>,
     pub(crate) caller: Arc<Caller>,
-    credential: UpstreamCredential,
-    /// The caller's token, to exchange it once more should the upstream refuse the credential.
+    /// The caller's token, to be exchanged, also once more should an upstream refuse the credential.
     token: Option<Arc<Zeroizing<String>>>,
     common: Arc<Fields>,
+}
+
+/// Where requests of one caller go, and what they carry.
+#[derive(Clone)]
+pub(crate) struct Link {
+    ways: Ways,
+    /// The way to the upstream.
+    pub(crate) route: Arc<RouteEntry>,
+    /// Without one, nothing can be sent.
+    credential: Option<UpstreamCredential>,
     /// Keeps sessions of one caller apart: those of an older client are its own.
     pub(crate) lane: Option<Arc<str>>,
 }
@@ -44,6 +59,92 @@ pub(crate) struct Heard {
     pub(crate) reader: Reader,
 }
 
+impl Ways {
+    /// For the request that is being answered.
+    pub(crate) fn of(shared: &Arc<Shared>, permitted: &Permitted<'_>, visit: &Visit) -> Self {
+        let identified = &permitted.routed.scanned.identified;
+        Self {
+            shared: Arc::clone(shared),
+            door: Arc::clone(&identified.inbound.route),
+            caller: Arc::clone(&identified.caller),
+            token: identified.token().map(|token| Arc::new(Zeroizing::new(token.to_owned()))),
+            common: Arc::new(common_fields(&identified.inbound.facts, visit)),
+        }
+    }
+
+    /// For work of the gateway's own.
+    pub(crate) fn own(shared: &Arc<Shared>, door: &Arc<RouteEntry>, caller: Arc<Caller>) -> Self {
+        let (shared, door) = (Arc::clone(shared), Arc::clone(door));
+        Self { shared, door, caller, token: None, common: Arc::default() }
+    }
+
+    /// The same for work that goes on after the request: without the caller's token.
+    pub(crate) fn detached(&self) -> Self {
+        Self { token: None, ..self.clone() }
+    }
+
+    /// The way to one upstream of the route, with a credential for it.
+    ///
+    /// # Errors
+    /// None can be had.
+    pub(crate) async fn to(&self, route: &Arc<RouteEntry>) -> Result<Link, Refusal> {
+        let (source, now) = (&route.credentials, SystemTime::now());
+        let token = self.token.as_ref().map(|token| token.as_str());
+        let credential = match source.ready(&self.caller, token, now) {
+            Some(ready) => ready,
+            None => source.obtain(&self.caller, token, now).await.map_err(Refusal::Credential)?,
+        };
+        let (ways, route) = (self.clone(), Arc::clone(route));
+        Ok(Link { ways, route, credential: Some(credential), lane: None })
+    }
+
+    /// A way that leads nowhere yet: nothing can be sent on it.
+    pub(crate) fn nowhere(self) -> Link {
+        let route = Arc::clone(&self.door);
+        Link { ways: self, route, credential: None, lane: None }
+    }
+
+    /// Whom handles given to this caller on this route are bound to.
+    pub(crate) fn binding(&self) -> Binding<'_> {
+        bind(&self.door, &self.caller)
+    }
+
+    /// Whose share of what is bounded is used.
+    pub(crate) fn whose(&self) -> String {
+        let parts = [self.caller.tenant.as_str(), &self.caller.issuer, &self.caller.subject];
+        parts.map(|part| format!("{}:{part}", part.len())).concat()
+    }
+
+    /// Whom what is kept for this caller on a merged route belongs to.
+    pub(crate) fn door_owner(&self) -> String {
+        self.owner_of(&[self.door.id.as_str()])
+    }
+
+    fn owner_of(&self, place: &[&str]) -> String {
+        let parts = place.iter().map(|part| format!("{}:{part}", part.len()));
+        self.whose() + &parts.collect::<String>()
+    }
+
+    /// Whether the caller may still call that tool: asked again whenever something of an earlier call is
+    /// wanted.
+    ///
+    /// # Errors
+    /// It may not.
+    pub(crate) fn may_call(&self, tool: &str) -> Result<(), Refusal> {
+        let call = Call { method: "tools/call", tool: Some(tool), name: None, counts: false };
+        let permit = self.door.policy.permit(&self.caller, &[call], Instant::now());
+        permit.map(drop).map_err(Refusal::Denied)
+    }
+}
+
+impl Deref for Link {
+    type Target = Ways;
+
+    fn deref(&self) -> &Ways {
+        &self.ways
+    }
+}
+
 impl Link {
     /// For the request that is being answered.
     pub(crate) fn of(
@@ -52,21 +153,14 @@ impl Link {
         credential: &UpstreamCredential,
         visit: &Visit,
     ) -> Self {
-        let identified = &permitted.routed.scanned.identified;
-        Self {
-            shared: Arc::clone(shared),
-            route: Arc::clone(&identified.inbound.route),
-            caller: Arc::clone(&identified.caller),
-            credential: credential.clone(),
-            token: identified.token().map(|token| Arc::new(Zeroizing::new(token.to_owned()))),
-            common: Arc::new(common_fields(&identified.inbound.facts, visit)),
-            lane: None,
-        }
+        let ways = Ways::of(shared, permitted, visit);
+        let route = Arc::clone(&ways.door);
+        Self { ways, route, credential: Some(credential.clone()), lane: None }
     }
 
     /// The same for work that goes on after the request: without the caller's token.
     pub(crate) fn detached(&self) -> Self {
-        Self { token: None, ..self.clone() }
+        Self { ways: self.ways.detached(), ..self.clone() }
     }
 
     /// The trace that its requests belong to.
@@ -86,36 +180,11 @@ impl Link {
         self.upstream().enter(Instant::now()).map_err(Refusal::Busy)
     }
 
-    /// Whether the caller may still call that tool: asked again whenever something of an earlier call is
-    /// wanted.
-    ///
-    /// # Errors
-    /// It may not.
-    pub(crate) fn may_call(&self, tool: &str) -> Result<(), Refusal> {
-        let call = Call { method: "tools/call", tool: Some(tool), name: None, counts: false };
-        let permit = self.route.policy.permit(&self.caller, &[call], Instant::now());
-        permit.map(drop).map_err(Refusal::Denied)
-    }
-
-    /// Whose share of what is bounded is used.
-    pub(crate) fn whose(&self) -> String {
-        let parts = [self.caller.tenant.as_str(), &self.caller.issuer, &self.caller.subject];
-        parts.map(|part| format!("{}:{part}", part.len())).concat()
-    }
-
     /// Whom what is kept for this caller belongs to: no two callers, routes or servers share one.
     pub(crate) fn owner(&self) -> String {
-        let (caller, upstream) = (&self.caller, self.upstream());
-        let parts = [
-            caller.tenant.as_str(),
-            &caller.issuer,
-            &caller.subject,
-            self.route.id.as_str(),
-            upstream.id.as_str(),
-            &upstream.origin,
-            &upstream.path,
-        ];
-        parts.map(|part| format!("{}:{part}", part.len())).concat()
+        let upstream = self.upstream();
+        let route = self.route.id.as_str();
+        self.owner_of(&[route, upstream.id.as_str(), &upstream.origin, &upstream.path])
     }
 
     /// Sends a message and reads the header of the answer.
@@ -197,8 +266,9 @@ impl Link {
         }
         self.shared.metrics.credential_renewed(self.upstream().id.as_str());
         let token = self.token.as_ref().map(|token| token.as_str());
-        let renewed = source.renew(&self.credential, &self.caller, token, SystemTime::now()).await;
-        self.credential = renewed.map_err(Refusal::Credential)?;
+        let Some(rejected) = &self.credential else { return Err(Refusal::Internal(NOWHERE)) };
+        let renewed = source.renew(rejected, &self.caller, token, SystemTime::now()).await;
+        self.credential = Some(renewed.map_err(Refusal::Credential)?);
         Ok(())
     }
 
@@ -228,7 +298,8 @@ impl Link {
             header.insert_header(name.clone(), value.clone()).map_err(internal)?;
         }
         let origin = &self.upstream().origin;
-        if let Some((name, value)) = self.credential.header_for(origin).map_err(Refusal::Credential)? {
+        let credential = self.credential.as_ref().ok_or(Refusal::Internal(NOWHERE))?;
+        if let Some((name, value)) = credential.header_for(origin).map_err(Refusal::Credential)? {
             header.insert_header(name.clone(), value.clone()).map_err(internal)?;
         }
         Ok(header)

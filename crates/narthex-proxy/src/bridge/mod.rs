@@ -11,6 +11,7 @@ pub(crate) mod enter;
 pub(crate) mod front;
 mod legacy;
 mod link;
+pub(crate) mod merge;
 mod modern;
 mod party;
 mod quota;
@@ -24,6 +25,7 @@ pub(crate) use suspended::Suspended;
 use crate::gateway::Shared;
 use crate::record::Visit;
 use crate::refusal::Refusal;
+use crate::snapshot::Snapshot;
 use enter::Job;
 use front::Out;
 use pingora::protocols::http::ServerSession;
@@ -56,17 +58,21 @@ pub(crate) async fn answer(
     } else {
         front::legacy::answer(*job, &mut out).await
     };
-    let gone = out.gone;
-    visit.upstream_time = Some(begun.elapsed());
+    out.visit.upstream_time = Some(begun.elapsed());
+    conclude(answered, &mut out)
+}
+
+/// What is left to be said to the client.
+fn conclude(answered: Result<(), Refusal>, out: &mut Out<'_>) -> Result<(), Refusal> {
     match answered {
         // On a stream that has begun, nothing can be said but that it ends too early.
-        Err(refusal) if visit.streaming && !gone => {
+        Err(refusal) if out.visit.streaming && !out.gone => {
             tracing::warn!(reason = refusal.reason(), detail = refusal.detail(), "a stream broke off");
-            visit.cut = Some(refusal.reason());
+            out.visit.cut = Some(refusal.reason());
             Ok(())
         }
         // A client that is gone needs no answer.
-        _ if gone => Ok(()),
+        _ if out.gone => Ok(()),
         answered => answered,
     }
 }
@@ -82,6 +88,10 @@ pub(crate) struct Memory {
     pub(crate) live: LiveSessions,
     /// Calls that wait for what their client was asked.
     pub(crate) suspended: Arc<Suspended>,
+    /// What the upstreams of merged routes list.
+    pub(crate) catalogues: merge::Catalogues,
+    /// Where callers have seen which URI.
+    pub(crate) mentions: merge::Mentions,
 }
 
 impl Default for Memory {
@@ -93,15 +103,19 @@ impl Default for Memory {
             sessions: Sessions::default(),
             live: LiveSessions::default(),
             suspended: Arc::default(),
+            catalogues: merge::Catalogues::default(),
+            mentions: merge::Mentions::default(),
         }
     }
 }
 
 impl Memory {
     /// Ends what has been idle, or waited for, too long.
-    pub(crate) fn sweep(&self, limits: &narthex_config::model::HttpLimits) {
+    pub(crate) fn sweep(&self, snapshot: &Snapshot) {
         let now = Instant::now();
-        let bounds = enter::Bounds::of(limits);
+        let bounds = enter::Bounds::of(&snapshot.limits);
+        self.catalogues.sweep(bounds.session_idle, |upstream| snapshot.upstreams.has(upstream));
+        self.mentions.sweep();
         self.suspended.sweep(now);
         self.sessions.sweep(now, bounds.session_idle);
         self.live.sweep(now, bounds.session_idle);

@@ -254,7 +254,7 @@ impl ModernCall {
 }
 
 /// Sends a request. Whatever the status, there has to be a message to read, or the status is all there is.
-async fn post(
+pub(super) async fn post(
     link: &mut Link,
     id: u64,
     method: &str,

@@ -30,7 +30,8 @@ pub(crate) fn decide<'b>(
     let route = &routed.inbound().route;
     // Before anything is refused: a refused call of a tool is counted as that tool's, too.
     if let Some(tool) = &visit.tool {
-        visit.known_tool = route.upstream.catalogue.get(tool);
+        let names = route.merged.as_ref().map_or(&route.upstream.catalogue, |merged| &merged.names);
+        visit.known_tool = names.get(tool);
     }
     let (policy, caller) = (&route.policy, routed.caller());
     let permit = match routed.scanned.messages() {

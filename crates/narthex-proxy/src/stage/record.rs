@@ -64,7 +64,8 @@ pub(crate) fn write(shared: &Shared, visit: &Visit) {
     let duration = visit.started.elapsed();
     let code = visit.status.as_u16();
     let route = visit.route.as_deref();
-    let upstream = route.filter(|_| visit.upstream_time.is_some()).map(|r| r.upstream.id.as_str());
+    let asked = route.filter(|_| visit.upstream_time.is_some());
+    let upstream = asked.map(|route| visit.upstream.as_ref().unwrap_or(&route.upstream.id).as_str());
     shared.metrics.finished(&FinishedCall {
         tenant: tenant_label(visit),
         route: route.map_or("-", |r| r.id.as_str()),

@@ -83,7 +83,8 @@ pub(crate) fn bind<'a>(route: &'a RouteEntry, caller: &'a Caller) -> Binding<'a>
         issuer: &caller.issuer,
         subject: &caller.subject,
         route: route.id.as_str(),
-        upstream: route.upstream.id.as_str(),
+        // What a merged route gives is good for whichever of its upstreams it names.
+        upstream: if route.merged.is_some() { "" } else { route.upstream.id.as_str() },
     }
 }
 

@@ -2,24 +2,23 @@
 
 use super::Out;
 use super::live::LiveSession;
-use crate::bridge::link::Link;
+use crate::bridge::link::Ways;
 use crate::refusal::Refusal;
 use crate::stage::inspect::SESSION_LIFETIME;
-use crate::stage::route::bind;
 use narthex_mcp::seal::Purpose;
 use std::time::{Duration, SystemTime};
 
 /// The `id` of an event. `None`: it cannot be sealed, and not be resumed from.
 pub(super) fn seal(
     live: &LiveSession,
-    link: &Link,
+    ways: &Ways,
     stream: u64,
     number: u64,
     out: &Out<'_>,
 ) -> Option<String> {
-    let (session, node) = (&live.opened.id, &link.shared.bridge.node);
+    let (session, node) = (&live.opened.id, &ways.shared.bridge.node);
     let payload = format!("{session} {node} {} {stream} {number} {}", live.life, seconds(out.visit.now));
-    let binding = bind(&link.route, &link.caller);
+    let binding = ways.binding();
     let expires = out.visit.now + SESSION_LIFETIME;
     out.visit.snapshot.sealer.seal(Purpose::EventId, &binding, payload.as_bytes(), expires).ok()
 }
@@ -31,11 +30,11 @@ pub(super) fn seal(
 pub(super) fn open(
     id: &str,
     live: &LiveSession,
-    link: &Link,
+    ways: &Ways,
     patience: Duration,
     out: &Out<'_>,
 ) -> Result<(u64, u64), Refusal> {
-    let binding = bind(&link.route, &link.caller);
+    let binding = ways.binding();
     let (sealer, now) = (&out.visit.snapshot.sealer, out.visit.now);
     let payload = sealer.open(Purpose::EventId, &binding, id, now).map_err(|_| Refusal::EventGone)?;
     let text = String::from_utf8(payload).map_err(|_| Refusal::EventGone)?;
@@ -45,7 +44,7 @@ pub(super) fn open(
         return Err(Refusal::EventGone);
     }
     let number_of = |part: &str| part.parse::<u64>().map_err(|_| Refusal::EventGone);
-    if node != &*link.shared.bridge.node {
+    if node != &*ways.shared.bridge.node {
         let recent = seconds(now) < number_of(sent)?.saturating_add(patience.as_secs());
         return Err(if recent { Refusal::HeldElsewhere } else { Refusal::EventGone });
     }

@@ -8,15 +8,17 @@ use super::log::Keep;
 use super::out::Aside;
 use super::questions::{Asked, unanswered};
 use super::standalone;
-use crate::bridge::enter::{Bounds, Job};
+use crate::bridge::enter::{self, Bounds, Job};
 use crate::bridge::legacy::{self, LegacyCall, NotBegun};
-use crate::bridge::link::Link;
-use crate::bridge::modern::{self, ModernCall};
+use crate::bridge::link::{Link, Ways};
+use crate::bridge::merge::legacy as merge;
+use crate::bridge::merge::{Dress, Merged};
+use crate::bridge::modern::{self, ModernCall, SchemaCache};
 use crate::bridge::party::{Call, Step};
 use crate::refusal::Refusal;
 use crate::stage::frame::Verb;
 use crate::stage::inspect::SESSION_LIFETIME;
-use crate::stage::route::{bind, is_replayable_method};
+use crate::stage::route::is_replayable_method;
 use http::StatusCode;
 use narthex_mcp::Revision;
 use narthex_mcp::bridge::declared::{Declared, severity};
@@ -50,16 +52,16 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
         return Err(Refusal::Session(HandleError::Expired));
     }
     let shared = Arc::clone(&job.link.shared);
-    let live = shared.bridge.live.take_up(*session, &job.link, job.bounds).await?;
+    let live = shared.bridge.live.take_up(*session, job.link.owner(), job.link.whose(), job.bounds).await?;
     job.link.lane = Some(live.opened.id.as_str().into());
     match job.verb {
         Verb::Delete => {
             shared.bridge.live.end(&live).await;
             out.reply(StatusCode::NO_CONTENT, None, None).await
         }
-        Verb::Get => standalone::answer(live, job.link, job.last_event_id, job.bounds, out).await,
+        Verb::Get => standalone::answer(live, job.link, None, job.last_event_id, job.bounds, out).await,
         Verb::Post => {
-            let mut front = Front { live, link: job.link, bounds: job.bounds, as_task: None, stream: None };
+            let mut front = Front::new(live, job.link, job.bounds);
             front.messages(job.messages, job.batch, out).await
         }
     }
@@ -70,26 +72,67 @@ async fn initialize(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
     let Some(Incoming::Request { id, params, .. }) = job.messages.pop() else {
         return Err(Refusal::SessionRequired);
     };
-    let Ok(declared) = Declared::from_initialize(&params) else {
-        let error = RpcError::new(rpc::INVALID_PARAMS, "the client's capabilities are missing or malformed");
-        return out.last(StatusCode::OK, None, message::error(&id, &error)).await;
+    let hello = match Hello::read(id, &params) {
+        Ok(hello) => hello,
+        Err(body) => return out.last(StatusCode::OK, None, body).await,
     };
-    let revision = negotiate(&params.string("protocolVersion").unwrap_or_default());
-    let internal = |_| Refusal::Internal("cannot seal a session");
-    let opened = BridgedSession::open(revision, &declared).map_err(internal)?;
     // A server with sessions opens the one that the calls to come will use, not one for this alone.
-    job.link.lane = Some(opened.id.as_str().into());
-    let account = account(&mut job.link, &opened.declared, job.bounds).await.inspect_err(|_| {
+    job.link.lane = Some(hello.session.as_str().into());
+    let account = account(&mut job.link, &hello.declared, job.bounds).await.inspect_err(|_| {
         // It may speak another era than it did.
         job.link.upstream().eras.doubt(std::time::Instant::now());
     })?;
-    let binding = bind(&job.link.route, &job.link.caller);
+    let owner = job.link.owner();
+    welcome(&job.link, owner, job.bounds, hello, account, out).await
+}
+
+/// A client's `initialize`.
+pub(crate) struct Hello {
+    id: String,
+    /// The revision that the session is to have.
+    pub(crate) revision: Revision,
+    declared: Declared,
+    /// The id of the session that is to be opened.
+    session: String,
+}
+
+impl Hello {
+    /// Reads one. `id` is the request's.
+    ///
+    /// # Errors
+    /// The error to answer with.
+    pub(crate) fn read(id: String, params: &Object) -> Result<Self, String> {
+        let Ok(declared) = Declared::from_initialize(params) else {
+            let why = "the client's capabilities are missing or malformed";
+            return Err(message::error(&id, &RpcError::new(rpc::INVALID_PARAMS, why)));
+        };
+        let revision = negotiate(&params.string("protocolVersion").unwrap_or_default());
+        let Ok(opened) = BridgedSession::open(revision, &declared) else {
+            return Err(message::error(&id, &RpcError::new(rpc::INTERNAL_ERROR, "Internal error")));
+        };
+        Ok(Self { id, revision, declared: opened.declared, session: opened.id })
+    }
+}
+
+/// Opens the client's session, and says what is behind it.
+///
+/// # Errors
+/// There are too many sessions.
+pub(crate) async fn welcome(
+    ways: &Ways,
+    owner: String,
+    bounds: Bounds,
+    hello: Hello,
+    account: Account,
+    out: &mut Out<'_>,
+) -> Result<(), Refusal> {
+    let Hello { id, revision, declared, session } = hello;
+    let opened = BridgedSession { id: session, revision, declared };
     let snapshot = Arc::clone(&out.visit.snapshot);
-    let handle =
-        opened.seal(&snapshot.sealer, &binding, out.visit.now + SESSION_LIFETIME).map_err(internal)?;
+    let sealed = opened.seal(&snapshot.sealer, &ways.binding(), out.visit.now + SESSION_LIFETIME);
+    let handle = sealed.map_err(|_| Refusal::Internal("cannot seal a session"))?;
     let result = account.to_initialize(revision);
-    let shared = Arc::clone(&job.link.shared);
-    let live = shared.bridge.live.take_up(opened, &job.link, job.bounds).await?;
+    let live = ways.shared.bridge.live.take_up(opened, owner, ways.whose(), bounds).await?;
     let _ = live.account.set(account);
     out.reply(StatusCode::OK, Some(message::result(&id, &result)), Some(&handle)).await
 }
@@ -109,10 +152,16 @@ pub(super) async fn account(
 }
 
 /// One POST of a client's.
-pub(super) struct Front {
+pub(crate) struct Front {
     pub(super) live: Arc<LiveSession>,
     pub(super) link: Link,
     pub(super) bounds: Bounds,
+    /// The route's upstreams, if they are merged: `link` then leads to whichever is asked.
+    pub(crate) merged: Option<Arc<Merged>>,
+    /// What is done to what that one says.
+    dress: Option<Dress>,
+    /// What is known of the tools of a modern server.
+    schemas: Arc<SchemaCache>,
     /// The tool whose call is being made as a task.
     as_task: Option<String>,
     /// Where its events are noted, once there are any.
@@ -128,7 +177,16 @@ pub(super) enum Ended {
 }
 
 impl Front {
-    async fn messages(
+    pub(crate) fn new(live: Arc<LiveSession>, link: Link, bounds: Bounds) -> Self {
+        let schemas = Arc::clone(&live.schemas);
+        Self { live, link, bounds, merged: None, dress: None, schemas, as_task: None, stream: None }
+    }
+
+    /// Takes the messages of one POST.
+    ///
+    /// # Errors
+    /// See [`answer`].
+    pub(crate) async fn messages(
         &mut self,
         messages: Vec<Incoming>,
         batch: bool,
@@ -230,7 +288,8 @@ impl Front {
                     return fail(rpc::INVALID_PARAMS, "params.uri is missing");
                 };
                 let on = method == "resources/subscribe";
-                if !standalone::subscribe(&self.live, &self.link, &uri, on, self.bounds).await? {
+                let merged = self.merged.as_ref();
+                if !standalone::subscribe(&self.live, &self.link, merged, &uri, on, self.bounds).await? {
                     return fail(
                         rpc::INVALID_PARAMS,
                         "the server does not offer subscriptions to this resource",
@@ -256,6 +315,8 @@ impl Front {
     ) -> Result<Ended, Refusal> {
         let ended = if method.starts_with("tasks/") {
             self.task(id, method, params, out).await
+        } else if let Some(merged) = self.merged.clone() {
+            self.routed(&merged, id, method, params, out).await
         } else {
             self.call(id, method, params, out).await
         };
@@ -268,6 +329,28 @@ impl Front {
             }
             ended => ended,
         }
+    }
+
+    /// What one upstream of several answers, or what is known of all of them.
+    async fn routed(
+        &mut self,
+        merged: &Arc<Merged>,
+        id: &str,
+        method: &str,
+        params: &Object,
+        out: &mut Out<'_>,
+    ) -> Result<Ended, Refusal> {
+        let way = match merge::route(merged, &self.link, method, params, self.bounds, out).await? {
+            merge::Routed::Call(way) => way,
+            merge::Routed::Said(Err(error)) => return Ok(Ended::Said(message::error(id, &error))),
+            merge::Routed::Said(Ok(result)) => return Ok(Ended::Said(merge::message(id, &result))),
+        };
+        let merge::Way { link, params, dress, schemas } = *way;
+        let begun = std::time::Instant::now();
+        (self.link, self.dress, self.schemas) = (link, Some(dress), schemas);
+        let ended = self.call(id, method, &params, out).await;
+        out.visit.upstream_time = Some(begun.elapsed());
+        ended
     }
 
     async fn call(
@@ -299,21 +382,9 @@ impl Front {
             declared = declared.with_tasks();
         }
         let replayable = is_replayable_method(method);
-        if self.link.upstream().speaks_http_sse() {
-            let shared = Arc::clone(&self.link.shared);
-            let mut link = self.link.clone();
-            let session = shared.bridge.sessions.get(&mut link, &declared, self.bounds).await?;
-            let level = self.live.level.lock().clone();
-            if let Some(level) = level {
-                // Without its messages the call still does what it is for.
-                let _ = session.set_level(&mut link, &level).await;
-            }
+        if self.asks_in_sessions().await {
             let start = legacy::Start { method, params, replayable, task: false };
-            return match LegacyCall::begin(link, session, &start).await {
-                Ok(call) => Ok(Call::Legacy(Box::new(call))),
-                Err(NotBegun::Refused(refusal)) => Err(refusal),
-                Err(NotBegun::SessionGone) => Err(Refusal::UpstreamError { status: StatusCode::NOT_FOUND }),
-            };
+            return self.begin_in_session(&declared, &start).await;
         }
         let level = self.live.level.lock().clone();
         let start = modern::Start {
@@ -321,10 +392,65 @@ impl Front {
             params,
             declared: &declared,
             level: level.as_deref().unwrap_or(LEVEL),
-            schemas: &self.live.schemas,
+            schemas: &self.schemas,
             replayable,
         };
         ModernCall::begin(self.link.clone(), &start).await.map(|call| Call::Modern(Box::new(call)))
+    }
+
+    /// Whether the server is spoken to as the client is: if it has sessions at all, where there is a choice.
+    async fn asks_in_sessions(&self) -> bool {
+        let upstream = self.link.upstream();
+        if self.merged.is_none() || upstream.speaks_http_sse() {
+            return upstream.speaks_http_sse();
+        }
+        match upstream.eras.legacy(std::time::Instant::now()) {
+            Some(speaks) => speaks,
+            None => enter::speaks_modern(&self.link).await != Some(true) || self.opens_sessions().await,
+        }
+    }
+
+    /// Finds out whether a server of 2026-07-28 has sessions, too.
+    async fn opens_sessions(&self) -> bool {
+        let (shared, mut link) = (Arc::clone(&self.link.shared), self.link.clone());
+        let opened = shared.bridge.sessions.get(&mut link, &self.live.opened.declared, self.bounds).await;
+        let eras = &link.upstream().eras;
+        match &opened {
+            Ok(_) => eras.learn_legacy(true, std::time::Instant::now()),
+            Err(Refusal::UpstreamError { status }) if status.is_client_error() => {
+                eras.learn_legacy(false, std::time::Instant::now());
+            }
+            Err(_) => {}
+        }
+        opened.is_ok()
+    }
+
+    async fn begin_in_session(
+        &self,
+        declared: &Declared,
+        start: &legacy::Start<'_>,
+    ) -> Result<Call, Refusal> {
+        let shared = Arc::clone(&self.link.shared);
+        let mut again = true;
+        loop {
+            let mut link = self.link.clone();
+            let session = shared.bridge.sessions.get(&mut link, declared, self.bounds).await?;
+            let level = self.live.level.lock().clone();
+            let logs = session.account.capabilities.object("logging").is_some();
+            if let Some(level) = level.filter(|_| logs || self.merged.is_none()) {
+                // Without its messages the call still does what it is for.
+                let _ = session.set_level(&mut link, &level).await;
+            }
+            match LegacyCall::begin(link, session, start).await {
+                Ok(call) => return Ok(Call::Legacy(Box::new(call))),
+                Err(NotBegun::Refused(refusal)) => return Err(refusal),
+                // Nothing was done in it, so the call is made in a new one.
+                Err(NotBegun::SessionGone) if again => again = false,
+                Err(NotBegun::SessionGone) => {
+                    return Err(Refusal::UpstreamError { status: StatusCode::NOT_FOUND });
+                }
+            }
+        }
     }
 
     /// Passes on what comes of the call, until its end. A client that goes away does not end it
@@ -346,6 +472,10 @@ impl Front {
                     let error = RpcError::new(rpc::INTERNAL_ERROR, why);
                     return Ok(Ended::Said(message::error(id, &error)));
                 }
+            };
+            let step = match &self.dress {
+                Some(dress) => dress.step(method, step),
+                None => step,
             };
             match step {
                 Step::Note(method, params) => {

@@ -6,6 +6,7 @@ use super::out::Aside;
 use crate::bridge::enter::Bounds;
 use crate::bridge::legacy::Listening;
 use crate::bridge::link::Link;
+use crate::bridge::merge::Changes;
 use crate::refusal::Refusal;
 use http::StatusCode;
 use narthex_mcp::bridge::listen::{ACKNOWLEDGED, Filter, stamp};
@@ -15,7 +16,7 @@ use narthex_mcp::rpc;
 use std::sync::Arc;
 
 /// Resources that one client may listen for.
-pub(super) const MOST_URIS: usize = 1000;
+pub(crate) const MOST_URIS: usize = 1000;
 
 /// Tells the client what it wants to hear, for as long as it listens.
 ///
@@ -37,15 +38,51 @@ pub(super) async fn answer(
     };
     let shared = Arc::clone(&link.shared);
     let session = shared.bridge.sessions.get(&mut link, &request.declared, bounds).await?;
-    let mut listening = Listening::begin(&session, link, &wanted).await;
-    let acknowledged = stamp(&listening.filter.to_params(), &request.id);
+    let listening = Listening::begin(&session, link, &wanted).await;
+    let filter = listening.filter.clone();
+    stream(listening, &filter, &request.id, out).await
+}
+
+/// Tells the client of what changes on a merged route, for as long as it listens. `id` is its request's.
+///
+/// # Errors
+/// None in practice.
+pub(crate) async fn stream_changes(changes: Changes, id: &str, out: &mut Out<'_>) -> Result<(), Refusal> {
+    let filter = changes.filter.clone();
+    stream(changes, &filter, id, out).await
+}
+
+/// Where notifications come from. Dropping the future of `next` loses nothing.
+trait Notices {
+    async fn next(&mut self) -> Option<(String, Object)>;
+}
+
+impl Notices for Listening {
+    async fn next(&mut self) -> Option<(String, Object)> {
+        Self::next(self).await
+    }
+}
+
+impl Notices for Changes {
+    async fn next(&mut self) -> Option<(String, Object)> {
+        Self::next(self).await
+    }
+}
+
+async fn stream(
+    mut notices: impl Notices,
+    filter: &Filter,
+    id: &str,
+    out: &mut Out<'_>,
+) -> Result<(), Refusal> {
+    let acknowledged = stamp(&filter.to_params(), id);
     out.event(None, &message::notification(ACKNOWLEDGED, &acknowledged)).await?;
     loop {
         tokio::select! {
             biased;
-            heard = listening.next() => match heard {
+            heard = notices.next() => match heard {
                 Some((method, params)) => {
-                    let params = stamp(&params, &request.id);
+                    let params = stamp(&params, id);
                     out.event(None, &message::notification(&method, &params)).await?;
                 }
                 None => break,
@@ -64,9 +101,9 @@ pub(super) async fn answer(
         }
     }
     let mut inner = Object::default();
-    inner.set_json(meta::SUBSCRIPTION_ID, request.id.as_str());
+    inner.set_json(meta::SUBSCRIPTION_ID, id);
     let mut result = Object::default();
     result.set_string("resultType", "complete");
     result.set_object("_meta", &inner);
-    out.last(StatusCode::OK, None, message::result(&request.id, &result)).await
+    out.last(StatusCode::OK, None, message::result(id, &result)).await
 }

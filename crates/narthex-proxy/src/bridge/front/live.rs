@@ -6,7 +6,6 @@
 use super::kept::Kept;
 use super::log::Logs;
 use crate::bridge::enter::Bounds;
-use crate::bridge::link::Link;
 use crate::bridge::modern::SchemaCache;
 use crate::bridge::quota::{Full, Quota};
 use crate::refusal::Refusal;
@@ -41,7 +40,7 @@ pub(super) type Reply = Result<String, RpcError>;
 /// A session in use.
 #[derive(Debug)]
 pub(crate) struct LiveSession {
-    pub(super) opened: BridgedSession,
+    pub(crate) opened: BridgedSession,
     owner: String,
     /// Whose share it is of.
     whose: String,
@@ -212,13 +211,13 @@ impl LiveSessions {
     ///
     /// # Errors
     /// It was ended, or there are too many.
-    pub(super) async fn take_up(
+    pub(crate) async fn take_up(
         &self,
         opened: BridgedSession,
-        link: &Link,
+        owner: String,
+        whose: String,
         bounds: Bounds,
     ) -> Result<Arc<LiveSession>, Refusal> {
-        let (owner, whose) = (link.owner(), link.whose());
         if let Some(live) = self.sessions.get(&opened.id) {
             if live.owner != owner {
                 return Err(Refusal::Session(HandleError::Foreign));
@@ -281,7 +280,7 @@ impl LiveSessions {
     }
 
     /// Ends a session for good.
-    pub(super) async fn end(&self, live: &LiveSession) {
+    pub(crate) async fn end(&self, live: &LiveSession) {
         live.stop();
         self.keep(&live.opened.id, &Kept { ended: true, ..Kept::default() }).await;
         if self.sessions.remove(&live.opened.id).is_some() {

@@ -9,8 +9,9 @@ mod log;
 pub(crate) mod modern;
 mod out;
 mod questions;
-mod standalone;
+pub(crate) mod standalone;
 mod tasks_legacy;
 mod tasks_modern;
 
-pub(crate) use out::Out;
+pub(crate) use listen::{MOST_URIS, stream_changes};
+pub(crate) use out::{Aside, Out};

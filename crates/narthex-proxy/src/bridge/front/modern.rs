@@ -5,12 +5,13 @@ use super::out::Aside;
 use crate::bridge::enter::{Bounds, Job};
 use crate::bridge::legacy::{LegacyCall, Session, Start};
 use crate::bridge::link::Link;
+use crate::bridge::merge::Dress;
 use crate::bridge::party::{Response, Step};
 use crate::bridge::suspended::Held;
 use crate::bridge::{TTL, legacy};
 use crate::forward::ForwardError;
 use crate::refusal::Refusal;
-use crate::stage::route::{bind, is_replayable_method};
+use crate::stage::route::is_replayable_method;
 use http::StatusCode;
 use narthex_mcp::bridge::ask::{self, Ask, Asked};
 use narthex_mcp::bridge::declared::{Declared, severity};
@@ -24,15 +25,25 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 /// Methods that this revision no longer has.
-const REMOVED: [&str; 5] =
+pub(crate) const REMOVED: [&str; 5] =
     ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
 /// A request of the client's.
-pub(super) struct Request {
-    pub(super) id: String,
-    pub(super) method: String,
-    pub(super) params: Object,
-    pub(super) declared: Declared,
+pub(crate) struct Request {
+    pub(crate) id: String,
+    pub(crate) method: String,
+    pub(crate) params: Object,
+    pub(crate) declared: Declared,
+    /// The name that the client knows the tool, prompt or resource by, where the server knows another.
+    pub(crate) shown: Option<String>,
+}
+
+impl Request {
+    /// The tool, prompt or URI that it names, as the client knows it.
+    pub(crate) fn named(&self) -> Option<String> {
+        let member = if self.method == "resources/read" { "uri" } else { "name" };
+        self.shown.clone().or_else(|| self.params.string(member))
+    }
 }
 
 /// What the `requestState` of a bridged call says.
@@ -70,8 +81,8 @@ pub(crate) async fn answer(job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
         let error = RpcError::new(rpc::INVALID_PARAMS, "the client's capabilities are malformed");
         return out.last(StatusCode::BAD_REQUEST, None, message::error(&id, &error)).await;
     };
-    let request = Request { id, method, params, declared };
-    let mut front = Front { link, request, bounds };
+    let request = Request { id, method, params, declared, shown: None };
+    let mut front = Front { link, request, bounds, dress: None };
     match front.request.method.as_str() {
         method if REMOVED.contains(&method) => front.unknown(out).await,
         method if method.starts_with("tasks/") => front.task(out).await,
@@ -82,10 +93,12 @@ pub(crate) async fn answer(job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
 }
 
 /// One request being answered.
-pub(super) struct Front {
-    pub(super) link: Link,
-    pub(super) request: Request,
-    pub(super) bounds: Bounds,
+pub(crate) struct Front {
+    pub(crate) link: Link,
+    pub(crate) request: Request,
+    pub(crate) bounds: Bounds,
+    /// What is done to what the server says, on a merged route.
+    pub(crate) dress: Option<Dress>,
 }
 
 impl Front {
@@ -114,7 +127,7 @@ impl Front {
         memory.bridge.sessions.get(&mut self.link, &self.request.declared, self.bounds).await
     }
 
-    async fn call(
+    pub(crate) async fn call(
         &mut self,
         state: Option<&str>,
         headers: &[(String, Vec<u8>)],
@@ -198,7 +211,7 @@ impl Front {
                 let _ = session.set_level(&mut self.link, &level).await;
             }
         }
-        if self.request.method != "tools/call" {
+        if self.request.method != "tools/call" || self.dress.is_some() {
             return None;
         }
         // What cannot be learned cannot be checked: the server decides by the body anyway.
@@ -240,6 +253,10 @@ impl Front {
     async fn drive(&mut self, mut call: Box<LegacyCall>, out: &mut Out<'_>) -> Result<(), Refusal> {
         loop {
             let Some(step) = self.step(&mut call, out).await? else { return Ok(()) };
+            let step = match &self.dress {
+                Some(dress) => step.map(|step| dress.step(&self.request.method, step)),
+                None => step,
+            };
             match step {
                 Ok(Step::Note(method, params)) => self.note(&method, &params, out).await?,
                 Ok(Step::Asks(asks)) => return self.suspend(call, asks, out).await,
@@ -318,7 +335,8 @@ impl Front {
         if self.request.method == "tools/list" {
             self.listed(call.session(), &mut result);
         }
-        let info = call.session().account.server_info.as_ref();
+        let own = self.dress.as_ref().and_then(Dress::info);
+        let info = own.as_ref().or(call.session().account.server_info.as_ref());
         let translated = result::to_modern(&self.request.method, &result, info, std::time::Duration::ZERO);
         let body = match translated {
             Ok(result) => message::result(&self.request.id, &result),
@@ -423,11 +441,10 @@ impl Front {
         state: &str,
         out: &mut Out<'_>,
     ) -> Result<(), Refusal> {
-        let name =
-            self.request.params.string(if self.request.method == "resources/read" { "uri" } else { "name" });
+        let name = self.request.named();
         let asked =
             request_state::Asked { method: &self.request.method, name: name.as_deref().unwrap_or_default() };
-        let binding = bind(&self.link.route, &self.link.caller);
+        let binding = self.link.binding();
         let sealed =
             request_state::seal(&out.visit.snapshot.sealer, &binding, asked, state, SystemTime::now());
         let state = sealed.map_err(|_| Refusal::Internal("cannot seal a state"))?;

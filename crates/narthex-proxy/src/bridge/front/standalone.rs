@@ -10,6 +10,7 @@ use super::out::Aside;
 use crate::bridge::enter::Bounds;
 use crate::bridge::legacy::Listening;
 use crate::bridge::link::Link;
+use crate::bridge::merge::{Changes, Merged};
 use crate::bridge::modern;
 use crate::refusal::Refusal;
 use narthex_mcp::bridge::discover::{Account, without_reserved};
@@ -26,9 +27,10 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 ///
 /// # Errors
 /// There is another one already, or events that followed are gone; nothing has been sent.
-pub(super) async fn answer(
+pub(crate) async fn answer(
     live: Arc<LiveSession>,
     link: Link,
+    merged: Option<Arc<Merged>>,
     last_event_id: Option<String>,
     bounds: Bounds,
     out: &mut Out<'_>,
@@ -50,8 +52,8 @@ pub(super) async fn answer(
     let _hearing = if stream == STANDALONE {
         let hearing = Hearing::begin(&live)?;
         // Without it the stream is silent, but no worse than that.
-        if let Err(refusal) = listen(&live, &link, bounds).await {
-            tracing::debug!(upstream = %link.upstream().id, reason = refusal.reason(), "not listening");
+        if let Err(refusal) = listen(&live, &link, merged.as_ref(), bounds).await {
+            tracing::debug!(route = %link.route.id, reason = refusal.reason(), "not listening");
         }
         Some(hearing)
     } else {
@@ -146,6 +148,7 @@ impl Drop for Hearing {
 pub(super) async fn subscribe(
     live: &Arc<LiveSession>,
     link: &Link,
+    merged: Option<&Arc<Merged>>,
     uri: &str,
     on: bool,
     bounds: Bounds,
@@ -160,7 +163,7 @@ pub(super) async fn subscribe(
     if !changed && (!on || live.listener.lock().is_some()) {
         return Ok(true);
     }
-    let honoured = listen(live, link, bounds).await;
+    let honoured = listen(live, link, merged, bounds).await;
     match honoured {
         Ok(filter) if !on || filter.uris.contains(uri) => {
             link.shared.bridge.live.save(live).await;
@@ -188,19 +191,33 @@ pub(super) async fn account_of<'l>(
 }
 
 /// Listens anew, for all that is wanted now. What the server will tell of.
-async fn listen(live: &Arc<LiveSession>, link: &Link, bounds: Bounds) -> Result<Filter, Refusal> {
+async fn listen(
+    live: &Arc<LiveSession>,
+    link: &Link,
+    merged: Option<&Arc<Merged>>,
+    bounds: Bounds,
+) -> Result<Filter, Refusal> {
     let _one_at_a_time = live.listening.lock().await;
     let mut link = link.clone();
     let declared = &live.opened.declared;
-    let account = account_of(live, &link, bounds).await?;
     let uris = live.uris.lock().clone();
-    let wanted = Filter { tools: true, prompts: true, resources: true, uris }.within(account);
-    if wanted.is_empty() {
-        return Ok(wanted);
-    }
+    let mut wanted = Filter { tools: true, prompts: true, resources: true, uris };
     let keep = Keep { events: bounds.events, bytes: bounds.event_bytes };
     let until = link.caller.expires;
     let weak = Arc::downgrade(live);
+    if let Some(merged) = merged {
+        let changes = Changes::begin(merged, &link, link.lane.as_ref(), declared, &wanted, bounds).await;
+        let honoured = changes.filter.clone();
+        let task = tokio::spawn(within(until, follow_changes(weak, changes, keep)));
+        if let Some(old) = live.listener.lock().replace(task.abort_handle()) {
+            old.abort();
+        }
+        return Ok(honoured);
+    }
+    wanted = wanted.within(account_of(live, &link, bounds).await?);
+    if wanted.is_empty() {
+        return Ok(wanted);
+    }
     let (honoured, task) = if link.upstream().speaks_http_sse() {
         let shared = Arc::clone(&link.shared);
         let session = shared.bridge.sessions.get(&mut link, declared, bounds).await?;
@@ -262,6 +279,14 @@ async fn follow(live: Weak, mut link: Link, wanted: Filter, mut stream: modern::
 /// Notes what an older server tells.
 async fn follow_session(live: Weak, mut listening: Listening, keep: Keep) {
     while let Some((method, params)) = listening.next().await {
+        let Some(live) = live.upgrade() else { return };
+        note(&live, &method, &params, keep);
+    }
+}
+
+/// Notes what the upstreams of a merged route tell.
+async fn follow_changes(live: Weak, mut changes: Changes, keep: Keep) {
+    while let Some((method, params)) = changes.next().await {
         let Some(live) = live.upgrade() else { return };
         note(&live, &method, &params, keep);
     }

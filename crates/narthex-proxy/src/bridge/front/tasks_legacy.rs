@@ -10,7 +10,6 @@ use crate::bridge::party::Response;
 use crate::bridge::reader::malformed;
 use crate::refusal::Refusal;
 use crate::stage::inspect::SESSION_LIFETIME;
-use crate::stage::route::bind;
 use narthex_mcp::Revision;
 use narthex_mcp::bridge::ask::Asked;
 use narthex_mcp::bridge::message::{self, RpcError};
@@ -39,7 +38,8 @@ type Outcome = Result<Object, RpcError>;
 impl Front {
     /// Whether the server's tasks can be had in this session.
     pub(super) async fn has_tasks(&self) -> bool {
-        if self.live.opened.revision != Revision::V2025_11_25 || self.link.upstream().speaks_http_sse() {
+        let bridged = self.merged.is_none() && !self.link.upstream().speaks_http_sse();
+        if self.live.opened.revision != Revision::V2025_11_25 || !bridged {
             return false;
         }
         let account = account_of(&self.live, &self.link, self.bounds).await;
@@ -78,7 +78,7 @@ impl Front {
     }
 
     fn handle(&self, id: &str, tool: &str, out: &Out<'_>) -> Result<String, Refusal> {
-        let binding = bind(&self.link.route, &self.link.caller);
+        let binding = self.link.binding();
         let expires = out.visit.now + SESSION_LIFETIME;
         let task = task::Handle { id: id.to_owned(), tool: tool.to_owned() };
         task::seal(&out.visit.snapshot.sealer, &binding, &task, expires)
@@ -100,7 +100,7 @@ impl Front {
         let Some(handle) = params.string("taskId") else {
             return fail(rpc::INVALID_PARAMS, "params.taskId is missing");
         };
-        let binding = bind(&self.link.route, &self.link.caller);
+        let binding = self.link.binding();
         let Ok(task::Handle { id: theirs, tool }) =
             task::open(&out.visit.snapshot.sealer, &binding, &handle, out.visit.now)
         else {

@@ -8,7 +8,6 @@ use crate::bridge::reader::malformed;
 use crate::bridge::suspended::Held;
 use crate::refusal::Refusal;
 use crate::stage::inspect::SESSION_LIFETIME;
-use crate::stage::route::bind;
 use http::StatusCode;
 use narthex_mcp::bridge::ask::{Ask, Asked, responses};
 use narthex_mcp::bridge::error::{self, Modern};
@@ -33,6 +32,9 @@ impl Front {
     pub(super) async fn runs_as_task(&mut self, session: &Session) -> bool {
         if self.request.method != "tools/call" || !task::is_offered(&session.account.capabilities) {
             return false;
+        }
+        if let Some(dress) = &self.dress {
+            return dress.needs_task;
         }
         let Some(name) = self.request.params.string("name") else { return false };
         session.schemas(&mut self.link).await.is_ok_and(|schemas| schemas.tasks.contains(&name))
@@ -80,16 +82,16 @@ impl Front {
     }
 
     fn handle(&self, id: &str, out: &Out<'_>) -> Result<String, Refusal> {
-        let binding = bind(&self.link.route, &self.link.caller);
+        let binding = self.link.binding();
         let expires = out.visit.now + SESSION_LIFETIME;
-        let tool = self.request.params.string("name").unwrap_or_default();
+        let tool = self.request.named().unwrap_or_default();
         let task = task::Handle { id: id.to_owned(), tool };
         task::seal(&out.visit.snapshot.sealer, &binding, &task, expires)
             .map_err(|_| Refusal::Internal("cannot seal a task"))
     }
 
     /// Answers `tasks/get`, `tasks/update` and `tasks/cancel`.
-    pub(super) async fn task(&mut self, out: &mut Out<'_>) -> Result<(), Refusal> {
+    pub(crate) async fn task(&mut self, out: &mut Out<'_>) -> Result<(), Refusal> {
         if !matches!(self.request.method.as_str(), "tasks/get" | "tasks/update" | "tasks/cancel") {
             return self.unknown(out).await;
         }
@@ -99,7 +101,7 @@ impl Front {
         let Some(handle) = self.request.params.string("taskId").filter(|_| known) else {
             return self.unknown(out).await;
         };
-        let binding = bind(&self.link.route, &self.link.caller);
+        let binding = self.link.binding();
         let opened = task::open(&out.visit.snapshot.sealer, &binding, &handle, out.visit.now);
         let Ok(task::Handle { id, tool }) = opened else {
             let error = RpcError::new(rpc::INVALID_PARAMS, "Unknown task");

@@ -1,0 +1,252 @@
+//! The catalogues of all upstreams: what each of them lists, kept for all who may share it.
+
+use super::content::Content;
+use super::keeper;
+use super::route::{Member, Merged};
+use super::view::Views;
+use crate::bridge::enter::Bounds;
+use crate::bridge::link::{Link, Ways};
+use crate::refusal::Refusal;
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use narthex_config::model::UpstreamId;
+use narthex_credentials::CredentialSource;
+use narthex_identity::Caller;
+use narthex_mcp::federation::cursor::Kind;
+use narthex_upstreams::Upstream;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, broadcast, watch};
+use tokio::task::AbortHandle;
+
+/// Catalogues kept at one time, and bytes of all of them; over it, the longest idle goes.
+const MOST: (usize, usize) = (4096, 512 << 20);
+/// Changes that wait for a listener; one that misses some is told that anything may have changed.
+const BACKLOG: usize = 64;
+
+/// All of them, by upstream and by who shares its credential.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogues {
+    all: DashMap<String, Arc<Catalogue>>,
+}
+
+/// What one upstream lists for those who share a credential.
+pub(super) struct Catalogue {
+    pub(super) upstream: UpstreamId,
+    /// What it was made for: with another credential, or at another place, it is another one.
+    source: Arc<CredentialSource>,
+    place: Arc<Upstream>,
+    content: ArcSwap<Content>,
+    settled: watch::Sender<u64>,
+    publishing: Mutex<()>,
+    /// Tells listeners which lists have changed.
+    pub(super) news: broadcast::Sender<Kind>,
+    /// Has the keeper look again.
+    pub(super) poke: Notify,
+    /// The way that the keeper takes.
+    link: Mutex<Link>,
+    epoch: Instant,
+    used: AtomicU64,
+    pub(super) views: Views,
+    keeper: Mutex<Option<AbortHandle>>,
+}
+
+impl Catalogues {
+    /// The catalogue of one upstream for whoever asks. One that is not there yet is begun.
+    ///
+    /// # Errors
+    /// There is no credential to ask with.
+    pub(super) async fn get(
+        &self,
+        ways: &Ways,
+        merged: &Merged,
+        member: &Member,
+        bounds: Bounds,
+    ) -> Result<Arc<Catalogue>, Refusal> {
+        let key = key(ways, member);
+        if let Some(known) = self.all.get(&key).map(|known| Arc::clone(&known))
+            && known.is_of(member)
+        {
+            known.touch();
+            if member.is_per_caller() && known.content().failed.is_some() {
+                // The credential that it was asked with may have expired since.
+                *known.link.lock() = ways.to(member.endpoint(Instant::now())).await?.detached();
+                known.poke.notify_one();
+            }
+            return Ok(known);
+        }
+        let own = (!member.is_per_caller()).then(|| Ways::own(&ways.shared, &ways.door, gateway()));
+        let link = own.as_ref().unwrap_or(ways).to(member.endpoint(Instant::now())).await?.detached();
+        Ok(self.begin(key, Catalogue::new(member, link), merged, bounds))
+    }
+
+    /// Puts a new catalogue in its place, unless somebody else just did.
+    fn begin(&self, key: String, new: Catalogue, merged: &Merged, bounds: Bounds) -> Arc<Catalogue> {
+        let new = Arc::new(new);
+        let begun = match self.all.entry(key) {
+            dashmap::Entry::Occupied(mut there) => {
+                if there.get().is_like(&new) {
+                    return Arc::clone(there.get());
+                }
+                there.insert(Arc::clone(&new));
+                new
+            }
+            dashmap::Entry::Vacant(place) => Arc::clone(place.insert(new).value()),
+        };
+        let bounds = Bounds { sessions_per_caller: usize::MAX, ..bounds };
+        let keeping = keeper::keep(Arc::downgrade(&begun), merged.members_of(&begun.upstream), bounds);
+        *begun.keeper.lock() = Some(tokio::spawn(keeping).abort_handle());
+        begun
+    }
+
+    /// Ends those that nobody has used for so long, those of upstreams that are configured no more, and the
+    /// longest idle if there are too many.
+    pub(crate) fn sweep(&self, idle: Duration, is_configured: impl Fn(&Arc<Upstream>) -> bool) {
+        self.all.retain(|_, catalogue| {
+            let in_use = catalogue.news.receiver_count() > 0 || catalogue.idle() < idle;
+            in_use && is_configured(&catalogue.place)
+        });
+        let mut by_age: Vec<_> = self
+            .all
+            .iter()
+            .map(|entry| (entry.idle(), entry.content().bytes(), entry.key().clone()))
+            .collect();
+        by_age.sort_unstable_by_key(|(idle, ..)| std::cmp::Reverse(*idle));
+        let (mut count, mut bytes) = (by_age.len(), by_age.iter().map(|(_, bytes, _)| bytes).sum::<usize>());
+        for (_, size, key) in by_age {
+            if count <= MOST.0 && bytes <= MOST.1 {
+                break;
+            }
+            self.all.remove(&key);
+            count -= 1;
+            bytes -= size;
+        }
+    }
+}
+
+/// What belongs to no caller: two callers never share more than a credential.
+fn key(ways: &Ways, member: &Member) -> String {
+    let whose = if member.is_per_caller() { ways.whose() } else { String::new() };
+    format!("{}:{}{whose}", member.id.as_str().len(), member.id)
+}
+
+/// Whom the gateway asks for on its own behalf.
+fn gateway() -> Arc<Caller> {
+    Arc::new(Caller { subject: Arc::from("narthex"), ..Caller::anonymous("".into()) })
+}
+
+impl Catalogue {
+    fn new(member: &Member, link: Link) -> Self {
+        Self {
+            upstream: member.id.clone(),
+            source: Arc::clone(&member.credentials),
+            place: Arc::clone(member.group.first()),
+            content: ArcSwap::default(),
+            settled: watch::Sender::new(0),
+            publishing: Mutex::default(),
+            news: broadcast::Sender::new(BACKLOG),
+            poke: Notify::new(),
+            link: Mutex::new(link),
+            epoch: Instant::now(),
+            used: AtomicU64::new(0),
+            views: Views::default(),
+            keeper: Mutex::default(),
+        }
+    }
+
+    fn is_of(&self, member: &Member) -> bool {
+        Arc::ptr_eq(&self.source, &member.credentials) && Arc::ptr_eq(&self.place, member.group.first())
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source) && Arc::ptr_eq(&self.place, &other.place)
+    }
+
+    /// What is known now.
+    pub(super) fn content(&self) -> Arc<Content> {
+        self.content.load_full()
+    }
+
+    /// What is known once anything is, but not later than `until`. An upstream that takes longer is left out
+    /// from then on, and nobody waits for it again.
+    pub(super) async fn settled(&self, until: tokio::time::Instant) -> Arc<Content> {
+        let mut settled = self.settled.subscribe();
+        loop {
+            settled.borrow_and_update();
+            let content = self.content();
+            if content.is_settled() {
+                return content;
+            }
+            if !matches!(tokio::time::timeout_at(until, settled.changed()).await, Ok(Ok(()))) {
+                self.give_up();
+                return self.content();
+            }
+        }
+    }
+
+    /// What the upstream says now. Tells listeners of what has changed.
+    pub(super) fn publish(&self, make: impl FnOnce(&Content) -> Option<(Content, Vec<Kind>)>) {
+        let _one_at_a_time = self.publishing.lock();
+        let Some((next, changed)) = make(&self.content.load()) else { return };
+        let generation = next.generation;
+        self.content.store(Arc::new(next));
+        self.settled.send_replace(generation);
+        for kind in changed {
+            // Nobody may be listening.
+            let _ = self.news.send(kind);
+        }
+    }
+
+    /// It cannot be asked now.
+    pub(super) fn fail(&self, why: &'static str) {
+        self.publish(|content| {
+            if content.failed == Some(why) {
+                return None;
+            }
+            tracing::info!(upstream = %self.upstream, reason = why, "its lists cannot be read");
+            Some(content.without(why))
+        });
+    }
+
+    /// Nobody waits for it any longer, if it has not been read by now.
+    fn give_up(&self) {
+        self.publish(|content| (!content.is_settled()).then(|| content.without("slow")));
+    }
+
+    fn touch(&self) {
+        let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // Most of the time it is the same: others read this line, too.
+        if self.used.load(Ordering::Relaxed) + 500 < now {
+            self.used.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// For how long nobody has asked for it.
+    pub(super) fn idle(&self) -> Duration {
+        self.epoch.elapsed().saturating_sub(Duration::from_millis(self.used.load(Ordering::Relaxed)))
+    }
+
+    pub(super) fn link(&self) -> Link {
+        self.link.lock().clone()
+    }
+
+    pub(super) fn set_link(&self, link: Link) {
+        *self.link.lock() = link;
+    }
+}
+
+impl Drop for Catalogue {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.keeper.lock().take() {
+            keeper.abort();
+        }
+    }
+}
+
+impl std::fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalogue").field("upstream", &self.upstream).finish_non_exhaustive()
+    }
+}

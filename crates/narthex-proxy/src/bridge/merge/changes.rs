@@ -1,0 +1,231 @@
+//! Hearing of changes on behalf of one client: of any list of any upstream, and of the resources that it names.
+
+use super::catalogue::Catalogue;
+use super::find;
+use super::route::Merged;
+use crate::bridge::enter::{self, Bounds};
+use crate::bridge::legacy::Listening;
+use crate::bridge::link::{Link, Ways};
+use crate::bridge::modern;
+use crate::refusal::Refusal;
+use narthex_mcp::bridge::Object;
+use narthex_mcp::bridge::declared::Declared;
+use narthex_mcp::bridge::listen::Filter;
+use narthex_mcp::bridge::message::Incoming;
+use narthex_mcp::federation::cursor::Kind;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Notifications that wait for a client that does not read; over it, they are dropped.
+const BACKLOG: usize = 256;
+/// Changes of lists that come so close together are told as one.
+const TOGETHER: Duration = Duration::from_millis(50);
+/// Waits before a stream of an upstream is opened again: at first, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// What is heard. Dropping it ends what only it wanted to hear.
+pub(crate) struct Changes {
+    /// What will be heard.
+    pub(crate) filter: Filter,
+    heard: mpsc::Receiver<Heard>,
+    ready: VecDeque<(String, Object)>,
+    _tasks: JoinSet<()>,
+}
+
+enum Heard {
+    Lists(Kind),
+    Resource(String, Object),
+}
+
+impl Changes {
+    /// Begins to hear of `wanted`.
+    pub(crate) async fn begin(
+        merged: &Arc<Merged>,
+        ways: &Ways,
+        lane: Option<&Arc<str>>,
+        declared: &Declared,
+        wanted: &Filter,
+        bounds: Bounds,
+    ) -> Self {
+        let (sender, heard) = mpsc::channel(BACKLOG);
+        let mut tasks = JoinSet::new();
+        if wanted.tools || wanted.prompts || wanted.resources {
+            for member in &merged.members {
+                let catalogue = ways.shared.bridge.catalogues.get(ways, merged, member, bounds).await;
+                if let Ok(catalogue) = catalogue {
+                    tasks.spawn(follow(catalogue, sender.clone()));
+                }
+            }
+        }
+        let mut filter = Filter { uris: BTreeSet::new(), ..wanted.clone() };
+        for (mut link, uris) in owners(merged, ways, &wanted.uris, bounds).await {
+            link.lane = lane.cloned();
+            let wanted = Filter { uris, ..Filter::default() };
+            let Ok(source) = Source::open(&mut link, declared, &wanted, bounds).await else { continue };
+            filter.uris.extend(source.uris().iter().cloned());
+            let declared = declared.clone();
+            let sender = sender.clone();
+            tasks.spawn(async move { watch(source, link, &declared, wanted, bounds, &sender).await });
+        }
+        Self { filter, heard, ready: VecDeque::new(), _tasks: tasks }
+    }
+
+    /// The next notification: method and `params`; `None`: there will be no more. Dropping the future loses
+    /// nothing that cannot be asked for.
+    pub(crate) async fn next(&mut self) -> Option<(String, Object)> {
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Some(ready);
+            }
+            match self.heard.recv().await? {
+                Heard::Resource(method, params) => return Some((method, params)),
+                Heard::Lists(first) => self.gather(first).await,
+            }
+        }
+    }
+
+    /// Waits for what comes close after a first change.
+    async fn gather(&mut self, first: Kind) {
+        let mut changed = BTreeSet::from([method(first)]);
+        let until = tokio::time::Instant::now() + TOGETHER;
+        let mut resources = Vec::new();
+        while let Ok(Some(heard)) = tokio::time::timeout_at(until, self.heard.recv()).await {
+            match heard {
+                Heard::Lists(kind) => drop(changed.insert(method(kind))),
+                Heard::Resource(method, params) => resources.push((method, params)),
+            }
+        }
+        let wanted = changed.into_iter().filter(|method| self.filter.wants(method, &Object::default()));
+        self.ready.extend(wanted.map(|method| (method.to_owned(), Object::default())));
+        self.ready.extend(resources);
+    }
+}
+
+fn method(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Tools => "notifications/tools/list_changed",
+        Kind::Prompts => "notifications/prompts/list_changed",
+        Kind::Resources | Kind::Templates => "notifications/resources/list_changed",
+    }
+}
+
+/// Passes on what changes in one upstream's lists.
+async fn follow(catalogue: Arc<Catalogue>, sender: mpsc::Sender<Heard>) {
+    let mut news = catalogue.news.subscribe();
+    loop {
+        let kinds = match news.recv().await {
+            Ok(kind) => vec![kind],
+            // Anything may have changed.
+            Err(RecvError::Lagged(_)) => Kind::ALL.to_vec(),
+            Err(RecvError::Closed) => return,
+        };
+        for kind in kinds {
+            // Whoever does not read misses it: a list can be asked for at any time.
+            if let Err(mpsc::error::TrySendError::Closed(_)) = sender.try_send(Heard::Lists(kind)) {
+                return;
+            }
+        }
+    }
+}
+
+/// The ways to the owners of resources, and what each of them has.
+async fn owners(
+    merged: &Arc<Merged>,
+    ways: &Ways,
+    uris: &BTreeSet<String>,
+    bounds: Bounds,
+) -> Vec<(Link, BTreeSet<String>)> {
+    let mut owned: BTreeMap<usize, (Option<Link>, BTreeSet<String>)> = BTreeMap::new();
+    for uri in uris {
+        let mut params = Object::default();
+        params.set_string("uri", uri);
+        let found = find::owner(merged, ways, "resources/subscribe", &params, bounds).await;
+        let Ok(found) = found else { continue };
+        let place = owned.entry(found.part.number).or_default();
+        place.1.insert(uri.clone());
+        if place.0.is_none() {
+            place.0 =
+                ways.to(found.part.member.endpoint_of(&ways.whose(), std::time::Instant::now())).await.ok();
+        }
+    }
+    owned.into_values().filter_map(|(link, uris)| Some((link?, uris))).collect()
+}
+
+/// Where an upstream tells of its resources.
+enum Source {
+    Modern(Box<modern::Stream>),
+    Legacy(Listening),
+}
+
+impl Source {
+    async fn open(
+        link: &mut Link,
+        declared: &Declared,
+        wanted: &Filter,
+        bounds: Bounds,
+    ) -> Result<Self, Refusal> {
+        if enter::speaks_modern(link).await == Some(true) {
+            return modern::listen(link, declared, wanted).await.map(|stream| Self::Modern(Box::new(stream)));
+        }
+        let shared = Arc::clone(&link.shared);
+        let session = shared.bridge.sessions.get(link, declared, bounds).await?;
+        Ok(Self::Legacy(Listening::begin(&session, link.detached(), wanted).await))
+    }
+
+    fn uris(&self) -> &BTreeSet<String> {
+        match self {
+            Self::Modern(stream) => &stream.filter.uris,
+            Self::Legacy(listening) => &listening.filter.uris,
+        }
+    }
+
+    async fn next(&mut self) -> Option<(String, Object)> {
+        match self {
+            Self::Legacy(listening) => listening.next().await,
+            Self::Modern(stream) => match stream.reader.next().await {
+                Ok(Some(Incoming::Notification { method, params })) => Some((method, params)),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Passes on what one upstream tells of resources, and listens anew when its stream ends.
+async fn watch(
+    mut source: Source,
+    mut link: Link,
+    declared: &Declared,
+    wanted: Filter,
+    bounds: Bounds,
+    sender: &mpsc::Sender<Heard>,
+) {
+    let mut wait = BACKOFF.0;
+    loop {
+        while let Some((method, params)) = source.next().await {
+            wait = BACKOFF.0;
+            if wanted.wants(&method, &params) {
+                let params = narthex_mcp::bridge::discover::without_reserved(&params);
+                let _ = sender.try_send(Heard::Resource(method, params));
+            }
+        }
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(BACKOFF.1);
+            if sender.is_closed() {
+                return;
+            }
+            if let Ok(again) = Source::open(&mut link, declared, &wanted, bounds).await {
+                // Anything may have changed in the meantime.
+                for (method, params) in wanted.everything() {
+                    let _ = sender.try_send(Heard::Resource(method.to_owned(), params));
+                }
+                source = again;
+                break;
+            }
+        }
+    }
+}

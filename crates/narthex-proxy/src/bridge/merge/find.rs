@@ -1,0 +1,198 @@
+//! Whose a name or URI is. No upstream is asked, and none learns of a URI that is another's.
+
+use super::list::may_list;
+use super::parts::{self, Part};
+use super::route::Merged;
+use super::view::View;
+use crate::bridge::enter::Bounds;
+use crate::bridge::link::Ways;
+use crate::refusal::Refusal;
+use http::StatusCode;
+use narthex_mcp::bridge::Object;
+use narthex_mcp::bridge::message::RpcError;
+use narthex_mcp::bridge::schema::ParamHeaders;
+use narthex_mcp::federation::completion::{self, Reference};
+use narthex_mcp::federation::cursor::Kind;
+use narthex_mcp::rpc;
+use std::sync::Arc;
+
+/// What a request is for, and of whom.
+pub(super) struct Found<'m> {
+    pub(super) part: Part<'m>,
+    /// `params` in the upstream's own words.
+    pub(super) params: Object,
+    /// The arguments that the called tool mirrors in header fields.
+    pub(super) headers: Option<ParamHeaders>,
+    /// The name as the client knows it, if it calls a tool.
+    pub(super) tool: Option<Arc<str>>,
+    /// The tool runs as a task only.
+    pub(super) needs_task: bool,
+}
+
+/// Why nobody is asked.
+pub(super) enum NotFound {
+    /// There is no such thing, as far as this caller is concerned.
+    Unknown(RpcError),
+    /// There is nobody to ask.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for NotFound {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Who answers a request that one upstream has to answer.
+///
+/// # Errors
+/// See [`NotFound`].
+pub(super) async fn owner<'m>(
+    merged: &'m Arc<Merged>,
+    ways: &Ways,
+    method: &str,
+    params: &Object,
+    bounds: Bounds,
+) -> Result<Found<'m>, NotFound> {
+    let find = Finder { merged, ways, bounds };
+    match method {
+        "tools/call" => find.named(Kind::Tools, params).await,
+        "prompts/get" => find.named(Kind::Prompts, params).await,
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+            let uri = params.string("uri").ok_or_else(|| missing("uri"))?;
+            let part = find.resource(&uri).await?;
+            Ok(Found { part, params: params.clone(), headers: None, tool: None, needs_task: false })
+        }
+        "completion/complete" => find.reference(params).await,
+        _ => Err(NotFound::Unknown(RpcError::new(rpc::METHOD_NOT_FOUND, "Method not found"))),
+    }
+}
+
+fn missing(member: &str) -> NotFound {
+    NotFound::Unknown(RpcError::new(rpc::INVALID_PARAMS, format!("params.{member} is missing")))
+}
+
+/// What is said of a resource that is nobody's (2026-07-28, basic/index#error-codes).
+pub(super) fn no_resource(uri: &str) -> RpcError {
+    let mut error = RpcError::new(rpc::INVALID_PARAMS, "Resource not found");
+    let mut data = Object::default();
+    data.set_string("uri", uri);
+    error.data = Some(data);
+    error
+}
+
+struct Finder<'m, 'w> {
+    merged: &'m Arc<Merged>,
+    ways: &'w Ways,
+    bounds: Bounds,
+}
+
+impl<'m> Finder<'m, '_> {
+    async fn named(&self, kind: Kind, params: &Object) -> Result<Found<'m>, NotFound> {
+        let name = params.string("name").ok_or_else(|| missing("name"))?;
+        let unknown = || {
+            let what = if kind == Kind::Tools { "tool" } else { "prompt" };
+            NotFound::Unknown(RpcError::new(rpc::INVALID_PARAMS, format!("Unknown {what}: {name}")))
+        };
+        if !may_list(self.ways, kind, &name) {
+            return Err(unknown());
+        }
+        let mut silent = false;
+        for member in self.merged.candidates(&name) {
+            let Some(part) = parts::one(self.merged, self.ways, member, self.bounds).await else {
+                silent = true;
+                continue;
+            };
+            let view = part.view(self.merged, self.ways).await;
+            let Some(item) = view.list(kind).get(&name) else { continue };
+            let mut params = params.clone();
+            params.set_string("name", &item.key);
+            let tool = (kind == Kind::Tools).then(|| Arc::clone(&item.name));
+            let (headers, needs_task) = (item.headers.clone(), item.needs_task);
+            return Ok(Found { params, headers, tool, needs_task, part });
+        }
+        // It may be a name of the one that says nothing.
+        if silent { Err(unavailable()) } else { Err(unknown()) }
+    }
+
+    /// Who has the resource of that URI: whoever lists it, mentioned it to this caller, or has a template of it.
+    async fn resource(&self, uri: &str) -> Result<Part<'m>, NotFound> {
+        if !may_list(self.ways, Kind::Resources, uri) {
+            return Err(NotFound::Unknown(no_resource(uri)));
+        }
+        let mut there: Vec<(Part<'m>, Arc<View>)> = Vec::new();
+        let mut silent = false;
+        for member in &self.merged.members {
+            match parts::one(self.merged, self.ways, member, self.bounds).await {
+                Some(part) => {
+                    let view = part.view(self.merged, self.ways).await;
+                    there.push((part, view));
+                }
+                None => silent = true,
+            }
+        }
+        let mentioned = self.ways.shared.bridge.mentions.whose(&self.ways.door_owner(), uri);
+        let at = there
+            .iter()
+            .position(|(_, view)| view.list(Kind::Resources).get(uri).is_some())
+            .or_else(|| there.iter().position(|(part, _)| Some(&part.member.id) == mentioned.as_ref()))
+            .or_else(|| there.iter().position(|(_, view)| has_template(view, uri)))
+            .or_else(|| only_one(&there).filter(|_| !silent));
+        match at {
+            Some(at) => Ok(there.swap_remove(at).0),
+            None if silent => Err(unavailable()),
+            None => Err(NotFound::Unknown(no_resource(uri))),
+        }
+    }
+
+    async fn reference(&self, params: &Object) -> Result<Found<'m>, NotFound> {
+        let bad = || NotFound::Unknown(RpcError::new(rpc::INVALID_PARAMS, "params.ref is malformed"));
+        match Reference::of(params).map_err(|_| bad())? {
+            Reference::Prompt(name) => {
+                let mut named = Object::default();
+                named.set_string("name", &name);
+                let found = self.named(Kind::Prompts, &named).await?;
+                let own = found.params.string("name").unwrap_or_default();
+                let params = completion::with_prompt(params, &own).map_err(|_| bad())?;
+                Ok(Found { params, ..found })
+            }
+            Reference::Resource(uri) => {
+                let part = self.template(&uri).await?;
+                Ok(Found { part, params: params.clone(), headers: None, tool: None, needs_task: false })
+            }
+        }
+    }
+
+    async fn template(&self, uri: &str) -> Result<Part<'m>, NotFound> {
+        for member in &self.merged.members {
+            let Some(part) = parts::one(self.merged, self.ways, member, self.bounds).await else { continue };
+            let view = part.view(self.merged, self.ways).await;
+            if view.list(Kind::Templates).get(uri).is_some() && may_list(self.ways, Kind::Templates, uri) {
+                return Ok(part);
+            }
+        }
+        self.resource(uri).await
+    }
+}
+
+fn has_template(view: &View, uri: &str) -> bool {
+    view.list(Kind::Templates).items.iter().any(|item| item.matches(uri))
+}
+
+/// The only one that has resources at all.
+fn only_one(there: &[(Part<'_>, Arc<View>)]) -> Option<usize> {
+    let has = |part: &Part<'_>| {
+        part.content.account.as_ref().is_some_and(|a| a.capabilities.object("resources").is_some())
+    };
+    let mut with = there.iter().enumerate().filter(|(_, (part, _))| has(part)).map(|(at, _)| at);
+    with.next().filter(|_| with.next().is_none())
+}
+
+fn unavailable() -> NotFound {
+    NotFound::Refused(out_of_reach())
+}
+
+/// What is said when there is nobody to ask.
+pub(super) fn out_of_reach() -> Refusal {
+    Refusal::UpstreamError { status: StatusCode::SERVICE_UNAVAILABLE }
+}

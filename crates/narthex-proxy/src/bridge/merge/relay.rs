@@ -1,0 +1,253 @@
+//! A call of a 2026-07-28 client at a server of 2026-07-28: what both say stays as it is, but for names, handles and
+//! what is looked into.
+
+use super::dress::Dress;
+use super::parts::signed;
+use crate::bridge::front::modern::Request;
+use crate::bridge::front::{Aside, Out};
+use crate::bridge::link::{Link, report};
+use crate::bridge::modern;
+use crate::bridge::reader::malformed;
+use crate::forward::ForwardError;
+use crate::refusal::Refusal;
+use crate::stage::inspect::SESSION_LIFETIME;
+use crate::stage::route::is_replayable_method;
+use http::StatusCode;
+use narthex_mcp::bridge::ask::Asked;
+use narthex_mcp::bridge::message::{self, Incoming, RpcError};
+use narthex_mcp::bridge::schema::{ParamHeaders, Schemas};
+use narthex_mcp::bridge::{Object, params, result, task};
+use narthex_mcp::{request_state, rpc, seal};
+use std::time::SystemTime;
+
+/// The token of progress: it is alone on its stream.
+const TOKEN: &str = r#""p""#;
+/// Before the upstream's own state in that of ours.
+const STATE: &str = "narthex:of:";
+
+/// A call to be passed on.
+pub(super) struct Relay<'r> {
+    pub(super) request: &'r Request,
+    /// `params` in the upstream's own words.
+    pub(super) params: Object,
+    pub(super) headers: Option<ParamHeaders>,
+    pub(super) link: Link,
+    pub(super) dress: &'r Dress,
+    /// Who the route is to clients, if not its upstream.
+    pub(super) info: Option<Object>,
+    /// The handle of the task that the request is about.
+    pub(super) task: Option<String>,
+}
+
+/// The upstream's state within a client's.
+///
+/// # Errors
+/// It is none of this upstream's.
+pub(super) fn own_state(state: &str, upstream: &str) -> Result<String, Refusal> {
+    let own = state.strip_prefix(STATE).and_then(|rest| rest.split_once('\n'));
+    let own = own.filter(|(of, _)| *of == upstream).map(|(_, own)| own.to_owned());
+    own.ok_or(Refusal::RequestState(seal::HandleError::Foreign))
+}
+
+impl Relay<'_> {
+    /// Makes the call, and passes on what comes of it.
+    ///
+    /// # Errors
+    /// The upstream failed; nothing has been sent to the client.
+    pub(super) async fn run(mut self, state: Option<&str>, out: &mut Out<'_>) -> Result<(), Refusal> {
+        let client_token = params::progress_token(&self.params);
+        self.prepare(state, client_token.is_some())?;
+        let mut slot = self.link.enter()?;
+        let method = self.request.method.as_str();
+        let known = self.schemas();
+        let replayable = is_replayable_method(method);
+        let sent = tokio::select! {
+            biased;
+            sent = modern::post(&mut self.link, 1, method, &self.params, known.as_ref(), replayable) => sent,
+            // Closing the stream cancels (2026-07-28, basic/patterns/cancellation).
+            _ = out.session.read_body_or_idle(true) => {
+                out.leave();
+                return Ok(());
+            }
+        };
+        report(&mut slot, &sent);
+        let mut heard = sent?;
+        loop {
+            let Some(incoming) = next(&mut heard.reader, out).await? else { return Ok(()) };
+            match incoming {
+                Ok(Incoming::Notification { method, params }) => {
+                    self.note(&method, params, client_token.as_deref(), out).await?;
+                }
+                Ok(Incoming::Result { result, .. }) => return self.finish(result, out).await,
+                Ok(Incoming::Error { error, .. }) => {
+                    let body = message::error(&self.request.id, &error);
+                    return out.last(heard.status, None, body).await;
+                }
+                // Servers of this revision ask in results only.
+                Ok(Incoming::Request { .. }) => {
+                    return self.broke(malformed("a request on a response stream"), out).await;
+                }
+                Err(refusal) => return self.broke(refusal, out).await,
+            }
+            if out.gone {
+                return Ok(());
+            }
+        }
+    }
+
+    fn prepare(&mut self, state: Option<&str>, wants_progress: bool) -> Result<(), Refusal> {
+        match state {
+            Some(state) => {
+                let own = own_state(state, self.link.upstream().id.as_str())?;
+                self.params.set_string("requestState", &own);
+            }
+            None => drop(self.params.remove("requestState")),
+        }
+        if wants_progress && let Some(mut meta) = self.params.object("_meta") {
+            meta.set_json("progressToken", TOKEN);
+            self.params.set_object("_meta", &meta);
+        }
+        params::set_trace(&mut self.params, self.link.traceparent());
+        Ok(())
+    }
+
+    fn schemas(&self) -> Option<Schemas> {
+        let (headers, name) = (self.headers.clone()?, self.params.string("name")?);
+        Some(Schemas { mirrored: [(name, headers)].into(), ..Schemas::default() })
+    }
+
+    async fn note(
+        &self,
+        method: &str,
+        mut params: Object,
+        client_token: Option<&str>,
+        out: &mut Out<'_>,
+    ) -> Result<(), Refusal> {
+        if method == "notifications/progress" {
+            let ours = params.get("progressToken") == Some(TOKEN);
+            let Some(token) = client_token.filter(|_| ours) else { return Ok(()) };
+            params.set_json("progressToken", token);
+        }
+        self.dress.note(method, &mut params);
+        out.event(None, &message::notification(method, &params)).await
+    }
+
+    async fn broke(&self, refusal: Refusal, out: &mut Out<'_>) -> Result<(), Refusal> {
+        if !out.is_stream() {
+            return Err(refusal);
+        }
+        out.note_failure(&refusal);
+        let error = RpcError::new(rpc::INTERNAL_ERROR, "The MCP server failed to answer");
+        out.last(StatusCode::OK, None, message::error(&self.request.id, &error)).await
+    }
+
+    async fn finish(&self, result: Object, out: &mut Out<'_>) -> Result<(), Refusal> {
+        let made = match result.string("resultType").as_deref() {
+            Some("input_required") if request_state::may_ask(&self.request.method) => {
+                self.asks(&result, out)?
+            }
+            Some("task") if self.request.method == "tools/call" => self.created(result, out),
+            None | Some("complete") => self.done(result),
+            Some(_) => Err(result::BadResult::Type.to_error()),
+        };
+        let body = match made {
+            Ok(mut result) => {
+                self.sign(&mut result);
+                message::result(&self.request.id, &result)
+            }
+            Err(error) => message::error(&self.request.id, &error),
+        };
+        out.last(StatusCode::OK, None, body).await
+    }
+
+    fn done(&self, result: Object) -> Result<Object, RpcError> {
+        let mut result = self.dress.result(&self.request.method, result)?;
+        result.set_string("resultType", "complete");
+        if let Some(handle) = self.task.as_ref().filter(|_| result.get("taskId").is_some()) {
+            result.set_string("taskId", handle);
+        }
+        Ok(result)
+    }
+
+    /// What the client is asked, with a state that only it can bring back.
+    fn asks(&self, result: &Object, out: &Out<'_>) -> Result<Result<Object, RpcError>, Refusal> {
+        let Ok(mut asked) = Asked::parse(result) else {
+            return Ok(Err(result::BadResult::Type.to_error()));
+        };
+        let declared = &self.request.declared;
+        // A server MUST NOT ask for what was not declared (basic/patterns/mrtr).
+        if let Some((_, ask)) = asked.asks.iter().find(|(_, ask)| !declared.may_ask(&ask.method, &ask.params))
+        {
+            let what = format!("the server needs {}, which the client does not offer", ask.method);
+            return Ok(Err(RpcError::new(rpc::INTERNAL_ERROR, what)));
+        }
+        self.dress.asks(&mut asked.asks);
+        if let Some(own) = &asked.state {
+            let state = format!("{STATE}{}\n{own}", self.link.upstream().id);
+            let name = self.request.named().unwrap_or_default();
+            let what = request_state::Asked { method: &self.request.method, name: &name };
+            let sealer = &out.visit.snapshot.sealer;
+            let sealed = request_state::seal(sealer, &self.link.binding(), what, &state, SystemTime::now());
+            asked.state = Some(sealed.map_err(|_| Refusal::Internal("cannot seal a state"))?);
+        }
+        let mut made = asked.to_result();
+        if let Some(meta) = result.object("_meta") {
+            made.set_object("_meta", &meta);
+        }
+        Ok(Ok(made))
+    }
+
+    fn created(&self, mut result: Object, out: &Out<'_>) -> Result<Object, RpcError> {
+        if !task::is_declared(&self.request.declared.capabilities) {
+            // A server MUST NOT start a task for a client that does not know them (SEP-2663).
+            return Err(result::BadResult::Type.to_error());
+        }
+        let internal = || RpcError::new(rpc::INTERNAL_ERROR, "the server's task cannot be kept");
+        let id = result.string("taskId").ok_or_else(internal)?;
+        let tool = self.request.named().unwrap_or_default();
+        let handle = task::Handle { id, tool };
+        let expires = out.visit.now + SESSION_LIFETIME;
+        let sealer = &out.visit.snapshot.sealer;
+        let sealed = task::seal(sealer, &self.link.binding(), &handle, expires).map_err(|_| internal())?;
+        result.set_string("taskId", &sealed);
+        Ok(result)
+    }
+
+    fn sign(&self, result: &mut Object) {
+        let Some(info) = &self.info else { return };
+        let mut meta = result.object("_meta").unwrap_or_default();
+        for (key, value) in signed(Some(info)).iter() {
+            meta.set_json(key, value);
+        }
+        result.set_object("_meta", &meta);
+    }
+}
+
+/// The next message; the outer `None`: the client does not want it any more.
+async fn next(
+    reader: &mut crate::bridge::reader::Reader,
+    out: &mut Out<'_>,
+) -> Result<Option<Result<Incoming, Refusal>>, Refusal> {
+    let mut next = std::pin::pin!(reader.next());
+    loop {
+        tokio::select! {
+            biased;
+            incoming = &mut next => {
+                let ended = || malformed("the answer ended before its result");
+                return Ok(Some(incoming.and_then(|incoming| incoming.ok_or_else(ended))));
+            }
+            aside = out.aside(false) => match aside {
+                Aside::Quiet => out.comment().await?,
+                Aside::Gone => {
+                    out.leave();
+                    return Ok(None);
+                }
+                Aside::Expired | Aside::Stopping => {
+                    out.cut("ended");
+                    let late = Refusal::Forward(ForwardError::Timeout);
+                    return if out.is_stream() { Ok(None) } else { Err(late) };
+                }
+            },
+        }
+    }
+}

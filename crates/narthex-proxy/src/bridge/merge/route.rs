@@ -1,0 +1,127 @@
+//! A merged route: its upstreams, and how what they have is shown.
+
+use super::view::Shape;
+use crate::snapshot::RouteEntry;
+use narthex_config::model::{Route, Target, UpstreamId};
+use narthex_credentials::CredentialSource;
+use narthex_mcp::federation::Naming;
+use narthex_upstreams::{Catalogue as Names, Group};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a merged route is made of.
+pub(crate) struct Merged {
+    /// In the order of the configuration; at least one.
+    pub(super) members: Vec<Member>,
+    /// By the prefix of their names.
+    by_prefix: HashMap<Box<str>, usize>,
+    pub(super) shape: Shape,
+    /// Whether it has several upstreams, so that the route is a server of its own to clients.
+    pub(super) is_federation: bool,
+    pub(super) instructions: Option<String>,
+    /// Most items of one page.
+    pub(super) page_size: usize,
+    /// The names that metrics may have.
+    pub(crate) names: Names,
+}
+
+/// One upstream of a merged route.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) id: UpstreamId,
+    pub(super) prefix: Box<str>,
+    pub(super) group: Arc<Group>,
+    pub(super) credentials: Arc<CredentialSource>,
+    /// The ways to its endpoints, in the group's order; at least one.
+    entries: Vec<Arc<RouteEntry>>,
+}
+
+impl Merged {
+    pub(crate) fn new(route: &Route, members: Vec<Member>) -> Result<Self, String> {
+        let naming = match &route.target {
+            Target::One(_) => Naming::new("__", false, false),
+            Target::Merged(merged) => Naming::new(&merged.names.separator, merged.names.prefixing, false),
+        };
+        let naming = naming.map_err(|e| e.to_string())?;
+        let by_prefix =
+            members.iter().enumerate().map(|(index, member)| (member.prefix.clone(), index)).collect();
+        Ok(Self {
+            by_prefix,
+            shape: Shape::new(naming, &route.expose),
+            is_federation: matches!(route.target, Target::Merged(_)),
+            instructions: route.instructions.clone(),
+            page_size: route.page_size,
+            names: Names::default(),
+            members,
+        })
+    }
+
+    /// The upstream of that name.
+    pub(super) fn members_of(&self, id: &UpstreamId) -> Option<Member> {
+        self.members.iter().find(|member| member.id == *id).cloned()
+    }
+
+    /// The place of an upstream in the order.
+    pub(super) fn index_of(&self, upstream: &str) -> Option<usize> {
+        self.members.iter().position(|member| member.id.as_str() == upstream)
+    }
+
+    /// The members that a shown name may be of, the likeliest first: with prefixes there is one.
+    pub(super) fn candidates<'m>(&'m self, name: &str) -> impl Iterator<Item = &'m Member> + use<'m> {
+        let name = self.shape.unrenamed(name);
+        let separator = self.shape.naming_separator();
+        let prefixed = separator.and_then(|separator| {
+            let mut ends = name.match_indices(separator).map(|(at, _)| at);
+            ends.find_map(|at| self.by_prefix.get(name.get(..at)?))
+        });
+        let all = if separator.is_some() { 0 } else { self.members.len() };
+        prefixed.into_iter().filter_map(|at| self.members.get(*at)).chain(self.members.iter().take(all))
+    }
+}
+
+impl Member {
+    pub(crate) fn new(
+        prefix: &str,
+        group: &Arc<Group>,
+        credentials: Arc<CredentialSource>,
+        entries: Vec<Arc<RouteEntry>>,
+    ) -> Self {
+        Self { id: group.id.clone(), prefix: prefix.into(), group: Arc::clone(group), credentials, entries }
+    }
+
+    pub(crate) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+
+    pub(crate) fn credentials(&self) -> &Arc<CredentialSource> {
+        &self.credentials
+    }
+
+    /// Whether what it shows may be another for each caller.
+    pub(super) fn is_per_caller(&self) -> bool {
+        self.credentials.needs_subject_token() || self.group.first().is_process_per_caller()
+    }
+
+    /// The endpoint for a request that belongs to no session.
+    pub(super) fn endpoint(&self, now: Instant) -> &Arc<RouteEntry> {
+        let _ = now;
+        self.entry(0)
+    }
+
+    /// The endpoint for the sessions of `whose`: always the same, as long as it is there.
+    pub(super) fn endpoint_of(&self, whose: &str, now: Instant) -> &Arc<RouteEntry> {
+        let _ = (whose, now);
+        self.entry(0)
+    }
+
+    fn entry(&self, at: usize) -> &Arc<RouteEntry> {
+        // There is at least one, and never fewer than the group has endpoints.
+        self.entries.get(at).unwrap_or(&self.entries[0])
+    }
+
+    /// How long a client's list waits for its part.
+    pub(super) fn patience(&self) -> Duration {
+        self.group.first().settings().catalogue.timeout
+    }
+}

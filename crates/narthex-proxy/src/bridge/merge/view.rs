@@ -1,0 +1,242 @@
+//! What a route shows of an upstream's lists: other names, other descriptions, and nothing that is not to be seen.
+
+use super::catalogue::Catalogue;
+use super::content::{Content, Item, List};
+use super::route::{Member, Merged};
+use dashmap::DashMap;
+use narthex_config::model::{Expose, RouteId};
+use narthex_mcp::bridge::schema::{self, ParamHeaders};
+use narthex_mcp::federation::cursor::Kind;
+use narthex_mcp::federation::{Naming, UriTemplate, item};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+/// Items that are made ready before others get a turn.
+const AT_ONCE: usize = 64;
+
+/// How items are shown, whatever upstream they are of.
+#[derive(Debug)]
+pub(super) struct Shape {
+    naming: Naming,
+    separator: Option<String>,
+    rename: HashMap<String, String>,
+    /// The names before, by the names that they were given.
+    renamed: HashMap<String, String>,
+    describe: HashMap<String, String>,
+}
+
+impl Shape {
+    pub(super) fn new(naming: Naming, expose: &Expose) -> Self {
+        let separator = naming.is_prefixing().then(|| naming.separator().to_owned());
+        let renamed = expose.rename.iter().map(|(before, after)| (after.clone(), before.clone())).collect();
+        Self {
+            naming,
+            separator,
+            rename: expose.rename.clone().into_iter().collect(),
+            renamed,
+            describe: expose.describe.clone().into_iter().collect(),
+        }
+    }
+
+    /// What stands between prefix and name, if there are prefixes.
+    pub(super) fn naming_separator(&self) -> Option<&str> {
+        self.separator.as_deref()
+    }
+
+    /// The name that a shown one stands for, before it was given another.
+    pub(super) fn unrenamed<'n>(&'n self, name: &'n str) -> &'n str {
+        self.renamed.get(name).map_or(name, String::as_str)
+    }
+
+    fn shown(&self, prefix: &str, name: &str, kind: Kind) -> String {
+        let shown = self.naming.shown(prefix, name);
+        match self.rename.get(&*shown).filter(|_| kind == Kind::Tools) {
+            Some(renamed) => renamed.clone(),
+            None => shown.into_owned(),
+        }
+    }
+}
+
+/// One list as it is shown.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    pub(super) items: Vec<ShownItem>,
+    index: HashMap<Arc<str>, usize>,
+}
+
+/// One item as it is shown.
+#[derive(Debug)]
+pub(super) struct ShownItem {
+    /// The name, URI or template that clients know.
+    pub(super) name: Arc<str>,
+    /// The upstream's own.
+    pub(super) key: Arc<str>,
+    /// JSON text for clients of 2026-07-28; `None`: it is not for them.
+    modern: Option<Box<str>>,
+    /// JSON text for older clients, where it is another; the inner `None`: it is not for them.
+    legacy: Option<Option<Box<str>>>,
+    /// Arguments that are mirrored in header fields.
+    pub(super) headers: Option<ParamHeaders>,
+    /// The tool only runs as a task (2025-11-25).
+    pub(super) needs_task: bool,
+    template: Option<UriTemplate>,
+}
+
+impl ShownItem {
+    /// Its JSON text for clients of an era.
+    pub(super) fn text(&self, modern: bool) -> Option<&str> {
+        let legacy = self.legacy.as_ref().filter(|_| !modern);
+        legacy.map_or(self.modern.as_deref(), |legacy| legacy.as_deref())
+    }
+
+    /// Whether it is a template of that URI.
+    pub(super) fn matches(&self, uri: &str) -> bool {
+        self.template.as_ref().is_some_and(|template| template.matches(uri))
+    }
+}
+
+impl Shown {
+    pub(super) fn get(&self, name: &str) -> Option<&ShownItem> {
+        self.items.get(*self.index.get(name)?)
+    }
+
+    pub(super) fn position(&self, after: impl Fn(&str) -> bool) -> Option<usize> {
+        self.items.iter().position(|item| after(&item.key))
+    }
+
+    fn push(&mut self, item: ShownItem) {
+        // A name that is taken stays with whom it was first.
+        if !self.index.contains_key(&item.name) {
+            self.index.insert(Arc::clone(&item.name), self.items.len());
+            self.items.push(item);
+        }
+    }
+}
+
+/// All of an upstream's lists as they are shown on one route.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    lists: [Shown; 4],
+    /// Nothing of it may be kept for others than the caller.
+    pub(super) public: bool,
+    pub(super) ttl: Option<std::time::Duration>,
+}
+
+impl View {
+    pub(super) fn list(&self, kind: Kind) -> &Shown {
+        match kind {
+            Kind::Tools => &self.lists[0],
+            Kind::Prompts => &self.lists[1],
+            Kind::Resources => &self.lists[2],
+            Kind::Templates => &self.lists[3],
+        }
+    }
+}
+
+/// The views of one catalogue, by route.
+#[derive(Debug, Default)]
+pub(super) struct Views(DashMap<RouteId, Made>);
+
+#[derive(Debug)]
+struct Made {
+    of: Weak<Merged>,
+    generation: u64,
+    view: Arc<View>,
+}
+
+impl Views {
+    /// The view for a route of what is known now; made, if it is not there.
+    pub(super) async fn get(
+        &self,
+        catalogue: &Catalogue,
+        route: &RouteId,
+        merged: &Arc<Merged>,
+        member: &Member,
+    ) -> Arc<View> {
+        let content = catalogue.content();
+        let is_current = |made: &Made| {
+            made.generation == content.generation && std::ptr::eq(made.of.as_ptr(), Arc::as_ptr(merged))
+        };
+        if let Some(made) = self.0.get(route).filter(|made| is_current(made)) {
+            return Arc::clone(&made.view);
+        }
+        let view = Arc::new(make(&content, merged, member).await);
+        let names = view.list(Kind::Tools).items.iter().map(|item| &*item.name);
+        merged.names.learn(names);
+        let made =
+            Made { of: Arc::downgrade(merged), generation: content.generation, view: Arc::clone(&view) };
+        self.0.insert(route.clone(), made);
+        view
+    }
+}
+
+async fn make(content: &Content, merged: &Merged, member: &Member) -> View {
+    let mut view = View { public: true, ..View::default() };
+    for (slot, kind) in Kind::ALL.into_iter().enumerate() {
+        let Some(list) = content.list(kind) else { continue };
+        view.public &= list.public;
+        view.ttl = Some(view.ttl.map_or(list.ttl, |ttl| ttl.min(list.ttl)));
+        if let Some(shown) = view.lists.get_mut(slot) {
+            *shown = show(list, kind, merged, member).await;
+        }
+    }
+    view
+}
+
+async fn show(list: &List, kind: Kind, merged: &Merged, member: &Member) -> Shown {
+    let mut shown = Shown::default();
+    for (number, item) in list.items.iter().enumerate() {
+        if number % AT_ONCE == AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
+        shown.items.reserve(1);
+        let made = match kind {
+            Kind::Tools => tool(item, merged, member),
+            Kind::Prompts => prompt(item, merged, member),
+            Kind::Resources | Kind::Templates => Some(as_it_is(item, kind)),
+        };
+        made.into_iter().for_each(|made| shown.push(made));
+    }
+    shown
+}
+
+fn tool(item: &Item, merged: &Merged, member: &Member) -> Option<ShownItem> {
+    let name = merged.shape.shown(&member.prefix, &item.key, Kind::Tools);
+    let description = merged.shape.describe.get(&name).map(String::as_str);
+    let text = if *name == *item.key && description.is_none() {
+        Cow::Borrowed(&*item.text)
+    } else {
+        Cow::Owned(item::rename(&item.text, &name, description)?)
+    };
+    let found = schema::examine(&text);
+    Some(ShownItem {
+        name: name.into(),
+        key: Arc::clone(&item.key),
+        modern: found.modern.map(|text| text.into()),
+        legacy: found.legacy.map(|legacy| legacy.map(|text| text.into())),
+        headers: found.headers,
+        needs_task: found.needs_task,
+        template: None,
+    })
+}
+
+fn prompt(item: &Item, merged: &Merged, member: &Member) -> Option<ShownItem> {
+    let name = merged.shape.shown(&member.prefix, &item.key, Kind::Prompts);
+    let text =
+        if *name == *item.key { item.text.clone() } else { item::rename(&item.text, &name, None)?.into() };
+    Some(ShownItem { name: name.into(), modern: Some(text), ..as_it_is(item, Kind::Prompts) })
+}
+
+fn as_it_is(item: &Item, kind: Kind) -> ShownItem {
+    let template = (kind == Kind::Templates).then(|| UriTemplate::parse(&item.key).ok()).flatten();
+    ShownItem {
+        name: Arc::clone(&item.key),
+        key: Arc::clone(&item.key),
+        modern: Some(item.text.clone()),
+        legacy: None,
+        headers: None,
+        needs_task: false,
+        template,
+    }
+}

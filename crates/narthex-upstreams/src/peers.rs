@@ -205,7 +205,7 @@ fn load_ca(path: &Path) -> Result<Arc<[WrappedX509]>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use narthex_config::model::{Breaker, CatalogueLimits, Credential, Protocol, Transport};
+    use narthex_config::model::{Breaker, CatalogueLimits, Credential, Health, Protocol, Transport};
     use std::num::NonZeroU32;
 
     fn resolve(url: &str, allow_link_local: bool) -> Result<Arc<HttpPeer>, ResolveError> {
@@ -222,6 +222,7 @@ mod tests {
             max_concurrent: NonZeroU32::MIN,
             breaker: Breaker { failures: NonZeroU32::MIN, cooldown: Duration::from_secs(1) },
             catalogue: CatalogueLimits::default(),
+            health: Health::default(),
             allow_link_local,
             insecure: true,
         };

@@ -180,11 +180,11 @@ fn under_tenants_and_upstreams() -> Vec<Bad> {
         ),
         bad("no time at all", "9/mcp\n", "9/mcp\n    timeout: 0s\n", (14, 14), "cannot be zero"),
         bad(
-            "stdio, not supported yet",
+            "a command with a header",
             "    url: http://127.0.0.1:9/mcp\n",
-            "    command: [npx, server]\n",
-            (13, 14),
-            "not supported yet",
+            "    command: [npx, server]\n    credential: { basic: { username: a, password: { env: A } } }\n",
+            (14, 17),
+            "a `command` gets none",
         ),
     ]
 }
@@ -229,11 +229,11 @@ fn under_routes_and_no_yaml_at_all() -> Vec<Bad> {
             "changes nothing",
         ),
         bad(
-            "merged upstreams, not supported yet",
+            "merged upstreams, one of them unknown",
             "upstream: demo\n",
-            "upstreams: [demo]\n",
-            (17, 16),
-            "not supported yet",
+            "upstreams: [demo, gone]\n",
+            (17, 23),
+            "there is no upstream `gone`",
         ),
         bad("a bracket too few", "[mcp:read]", "[mcp:read", (18, 13), "not valid YAML"),
         bad("tabs", "  demo:\n    path", "\tdemo:\n\t\tpath", (15, 2), "tabs"),

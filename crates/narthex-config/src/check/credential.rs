@@ -1,9 +1,9 @@
 //! `credential:` of an upstream.
 
 use super::Check;
-use crate::grammar;
+use crate::grammar::{self, Secret, Variable};
 use crate::model::{Credential, TokenExchange};
-use crate::yaml::{Field, Span};
+use crate::yaml::{Entry, Field, Span};
 use url::Url;
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -77,8 +77,19 @@ impl Check<'_> {
             grammar::Credential::TokenExchange(grant) => {
                 self.token_exchange(grant, at, insecure).map(Credential::TokenExchange)
             }
-            grammar::Credential::Env(_) => None,
+            grammar::Credential::Env(variables) => self.secret_variables(&variables.0.0, at),
         }
+    }
+
+    fn secret_variables(&self, given: &[Entry<Variable, Secret>], at: Span) -> Option<Credential> {
+        // Names that cannot be read are not among them, and are reported.
+        if given.is_empty() && !self.report.has_errors() {
+            let help = "add `API_TOKEN: { file: /run/secrets/token }`, or say `credential: none`";
+            self.report.warn(at, "this names no environment variable", help);
+        }
+        let secrets: Vec<_> = given.iter().map(|entry| (&entry.key.0, self.secret(&entry.value))).collect();
+        let secrets = secrets.into_iter().map(|(name, secret)| Some((name.clone(), secret?)));
+        secrets.collect::<Option<_>>().map(Credential::Env)
     }
 
     fn header_name(&self, name: &str, at: Span) -> Option<String> {

@@ -4,13 +4,18 @@
 mod auth;
 mod client;
 mod credential;
+mod expose;
 mod files;
 mod http_limits;
 mod limits;
 mod protocol;
+mod reach;
 mod route;
 mod server;
+mod stdio;
+mod target;
 mod tenant;
+mod transport;
 mod upstream;
 pub(crate) mod url;
 
@@ -20,9 +25,13 @@ use crate::diagnostic::Report;
 use crate::grammar::{self, Count, FileRef, Gateway, HumanDuration, Name, Scope, Secret};
 use crate::model::{Config, ScopeName, SecretRef};
 use crate::yaml::{Field, Named, Span, nearest, one_of};
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Longest text that clients are shown, in bytes.
+const MAX_PROSE: usize = 16 << 10;
 
 /// What all checks need.
 pub(crate) struct Check<'a> {
@@ -47,18 +56,37 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
         upstreams: keys(&gateway.upstreams),
         routes: keys(&gateway.routes),
     };
+    let unused = unused(&gateway);
     let server = cx.server(gateway.server);
     let admin = cx.admin(&gateway.admin);
     let trusts_somebody = trusts_somebody(&gateway.auth);
     let auth = cx.auth(gateway.auth, server.as_ref(), &names);
-    let tenants = cx.tenants(gateway.tenants, &names);
+    let tenants = cx.tenants(&gateway.tenants, &names);
     let upstreams = cx.upstreams(gateway.upstreams);
     let public_url = server.as_ref().map(|server| &server.public_url);
     let routes = cx.routes(gateway.routes, public_url, &names, trusts_somebody, &tenants, &upstreams);
+    cx.tenants_reach(&gateway.tenants, &routes);
     if cx.report.has_errors() {
         return None;
     }
+    for (name, at) in unused {
+        cx.report.warn(at, format!("no route uses upstream `{name}`"), "name it in a route, or remove it");
+    }
     Some(Config { server: server?, admin, auth, tenants, upstreams, routes })
+}
+
+/// The upstreams that no route names, and where they are.
+fn unused(gateway: &Gateway) -> Vec<(String, Span)> {
+    let routes = gateway.routes.get().into_iter().flat_map(|named| &named.0);
+    let routes = routes.filter_map(|entry| entry.value.get());
+    let named = routes.flat_map(|route| {
+        let several = route.upstreams.get().into_iter().flatten().filter_map(Field::get);
+        route.upstream.get().into_iter().chain(several)
+    });
+    let used: HashSet<&str> = named.map(|name| name.0.as_str()).collect();
+    let upstreams = gateway.upstreams.get().into_iter().flat_map(|named| &named.0);
+    let unused = upstreams.filter(|entry| !used.contains(entry.key.0.as_str()));
+    unused.map(|entry| (entry.key.0.clone(), entry.at)).collect()
 }
 
 /// Whether there is an issuer, be it one with mistakes.
@@ -147,6 +175,29 @@ impl Check<'_> {
             self.report.error(at, "this duration cannot be zero");
         }
         value
+    }
+
+    /// Reports a value that is over (or under) a bound; `bounds` says both.
+    fn within<T>(&self, field: &Field<T>, good: impl Fn(&T) -> bool, bounds: &str) {
+        if let (Some(at), Some(value)) = (field.span(), field.get())
+            && !good(value)
+        {
+            self.report.error(at, bounds);
+        }
+    }
+
+    /// Text of several lines, at most 16 KiB of it.
+    fn prose(&self, field: &Field<String>) -> Option<String> {
+        let (at, text) = (field.span()?, field.get()?);
+        if text.trim().is_empty() || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            self.report.error(at, "expected text without control characters, and not empty");
+            return None;
+        }
+        if text.len() > MAX_PROSE {
+            self.report.error(at, "this text is over 16 KiB");
+            return None;
+        }
+        Some(text.clone())
     }
 
     fn count(field: &Field<Count>, default: NonZeroU32) -> NonZeroU32 {

@@ -4,14 +4,16 @@ use super::{Check, Names};
 use crate::diagnostic::Finding;
 use crate::grammar::{self, Name};
 use crate::model::{
-    Credential, Expose, PublicUrl, Route, RouteAuth, RouteId, Target, Tenant, TenantId, ToolPattern,
-    ToolRule, Upstream, UpstreamId,
+    Credential, Instances, PublicUrl, Route, RouteAuth, RouteId, Tenant, TenantId, ToolRule, Upstream,
+    UpstreamId,
 };
 use crate::yaml::{Field, Named, Span};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Paths that the gateway answers itself.
 const OWN_PATHS: [&str; 2] = ["/.well-known", "/oauth"];
+const DEFAULT_PAGE: usize = 1000;
+const MAX_PAGE: u32 = 10_000;
 
 impl Check<'_> {
     pub(super) fn routes(
@@ -33,7 +35,8 @@ impl Check<'_> {
             if given.auth.is_absent() {
                 needs_token = needs_token.or(Some(entry.at));
             }
-            let Some(route) = self.route(&id, given, entry.at, public_url, names) else { continue };
+            let Some(route) = self.route(&id, &given, entry.at, public_url, names) else { continue };
+            self.reach(&given, &route);
             self.usable(&route, entry.at, tenants, upstreams);
             routes.insert(id, route);
         }
@@ -49,32 +52,31 @@ impl Check<'_> {
     fn route(
         &self,
         id: &RouteId,
-        given: grammar::Route,
+        given: &grammar::Route,
         at: Span,
         public_url: Option<&PublicUrl>,
         names: &Names,
     ) -> Option<Route> {
         let limits = self.limits(&given.limits);
-        let auth = self.route_auth(&given, at, names);
+        let auth = self.route_auth(given, at, names);
         let tools = given.tools.get().into_iter().flatten();
         let tools = tools.filter_map(|rule| self.tool_rule(rule, auth.as_ref())).collect();
-        if given.upstreams.is_absent() {
-            self.need(&given.upstream, at, "upstream", "name");
-        }
-        let upstream = given.upstream.with_span();
-        let upstream = upstream.filter(|(at, name)| self.refers("upstream", name, *at, &names.upstreams));
+        let target = self.target(given, at, names);
+        let expose = self.expose(&given.expose);
+        let instructions = self.prose(&given.instructions);
+        self.within(&given.page_size, |count| count.0.get() <= MAX_PAGE, "a page has at most 10000 items");
         self.no_scopes_without_token(&given.scopes, auth.as_ref());
-        let path = self.required(given.path, at, "path", "/mcp");
-        let path = path.and_then(|(at, path)| self.route_path(path, at));
-        let (upstream, path) = (upstream?, path?);
+        self.need(&given.path, at, "path", "/mcp");
+        let path = self.route_path(&given.path);
+        let (target, path) = (target?, path?);
         Some(Route {
             id: id.clone(),
             resource: resource(public_url?, &path),
             path,
-            target: Target::One(UpstreamId::from(upstream.1.0.as_str())),
-            expose: Expose::default(),
-            instructions: None,
-            page_size: 1000,
+            target,
+            expose,
+            instructions,
+            page_size: Self::usize(&given.page_size, DEFAULT_PAGE),
             auth: auth?,
             scopes: Self::scopes(&given.scopes),
             tools,
@@ -92,9 +94,10 @@ impl Check<'_> {
         }
     }
 
-    fn route_path(&self, path: String, at: Span) -> Option<String> {
-        match path_mistake(&path) {
-            None => Some(path),
+    fn route_path(&self, field: &Field<String>) -> Option<String> {
+        let (at, path) = (field.span()?, field.get()?);
+        match path_mistake(path) {
+            None => Some(path.clone()),
             Some(mistake) => {
                 self.report.error(at, mistake);
                 None
@@ -135,25 +138,11 @@ impl Check<'_> {
             let help = "give it `scopes`, `limits` or `deny: true`";
             self.report.error_with_help(at, "this rule changes nothing", help);
         }
-        let patterns = self.patterns(&rule.r#match);
-        Some(ToolRule { patterns, scopes: Self::scopes(&rule.scopes), deny, limits })
-    }
-
-    fn patterns(&self, field: &Field<Vec<Field<String>>>) -> Vec<ToolPattern> {
-        if let (Some(at), Some([])) = (field.span(), field.get().map(Vec::as_slice)) {
+        if let (Some(at), Some([])) = (rule.r#match.span(), rule.r#match.get().map(Vec::as_slice)) {
             self.report.error_with_help(at, "this rule matches no tool", "name tools: `[\"create_*\"]`");
         }
-        let listed = field.get().into_iter().flatten();
-        let listed = listed.filter_map(|pattern| Some((pattern.span()?, pattern.get()?)));
-        listed
-            .filter(|(at, pattern)| {
-                if pattern.is_empty() {
-                    self.report.error(*at, "an empty pattern matches no tool");
-                }
-                !pattern.is_empty()
-            })
-            .map(|(_, pattern)| ToolPattern::new(pattern))
-            .collect()
+        let patterns = self.patterns(&rule.r#match);
+        Some(ToolRule { patterns, scopes: Self::scopes(&rule.scopes), deny, limits })
     }
 
     fn no_scopes_without_token(&self, field: &Field<Vec<Field<grammar::Scope>>>, auth: Option<&RouteAuth>) {
@@ -180,13 +169,21 @@ impl Check<'_> {
             let message = format!("no caller may use route `{}`", route.id);
             self.report.warn(at, message, "add it to the `routes` of a tenant");
         }
-        for id in route.target.upstreams() {
-            let exchange = upstreams.get(id).map(|upstream| &upstream.credential);
-            if let (RouteAuth::None { .. }, Some(Credential::TokenExchange(_))) = (&route.auth, exchange) {
+        if route.auth == RouteAuth::Required {
+            return;
+        }
+        for (id, upstream) in route.target.upstreams().iter().filter_map(|id| Some((id, upstreams.get(id)?)))
+        {
+            if matches!(upstream.credential, Credential::TokenExchange(_)) {
                 let message = format!(
                     "with `auth: none` there is no caller's token to exchange, as upstream `{id}` wants"
                 );
                 self.report.error(at, message);
+            }
+            if upstream.transport.stdio().is_some_and(|stdio| stdio.instances == Instances::PerCaller) {
+                let message = format!("with `auth: none` all callers share one process of upstream `{id}`");
+                let help = "they are all one caller; say `instances: shared` if that is meant";
+                self.report.warn(at, message, help);
             }
         }
     }

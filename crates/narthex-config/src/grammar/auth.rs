@@ -1,6 +1,7 @@
 //! `auth:` and the OAuth client that the gateway is elsewhere.
 
-use super::scalar::{Alg, ClientMethod, FileRef, HttpUrl, HumanDuration, Name, Scope, Secret};
+use super::reference::{ClientMethod, FileRef, Secret};
+use super::scalar::{Alg, HttpUrl, HumanDuration, Name, Scope};
 use crate::yaml::{Field, Named};
 use schemars::JsonSchema;
 use serde::Deserialize;

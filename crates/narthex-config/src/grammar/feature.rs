@@ -20,15 +20,6 @@ macro_rules! not_yet {
 }
 
 not_yet! {
-    /// `upstreams.*.command`.
-    Command = "`command` (an upstream that speaks stdio) is not supported yet",
-        "start the server with Streamable HTTP and give its `url`";
-    /// `upstreams.*.credential.env`.
-    EnvCredential = "the credential `env` (for an upstream that speaks stdio) is not supported yet",
-        "use `header`, `basic`, `client_credentials` or `token_exchange`";
-    /// `routes.*.upstreams`.
-    Merged = "`upstreams` (several of them merged on one route) is not supported yet",
-        "give each upstream a route of its own, with `upstream: name`";
     /// `{ vault: … }`.
     Vault = "secrets from `vault` are not supported yet", "use `{ file: path }` or `{ env: NAME }`";
 }

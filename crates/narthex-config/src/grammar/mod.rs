@@ -2,21 +2,27 @@
 //! JSON Schema, which editors show; so they speak to operators.
 
 mod auth;
+mod expose;
 mod feature;
 mod policy;
 mod protocol;
+mod reference;
 mod scalar;
 mod server;
+mod stdio;
 mod upstream;
 
 pub(crate) use auth::{Auth, Introspection, Issuer, OAuthClient, TenantRule};
+pub(crate) use expose::{Expose, Names, Prefix, Selection, Shown};
 pub(crate) use policy::{Limits, Route, Tenant, ToolRule};
 pub(crate) use protocol::{Protocol, Revision};
-pub(crate) use scalar::{
-    Alg, ClientMethod, Count, FileRef, HttpUrl, HumanDuration, Name, Scope, Secret, Size,
-};
+pub(crate) use reference::{ClientMethod, FileRef, Secret};
+pub(crate) use scalar::{Alg, Count, HttpUrl, HumanDuration, Name, Scope, Size, Variable};
 pub(crate) use server::{Admin, HttpLimits, Server, Tls};
-pub(crate) use upstream::{Breaker, ClientCredentials, Credential, TokenExchange, Upstream};
+pub(crate) use stdio::{Instances, ProcessLimits, Restart};
+pub(crate) use upstream::{
+    Breaker, Catalogue, ClientCredentials, Credential, Health, TokenExchange, Upstream,
+};
 
 use crate::yaml::{Field, Named};
 use schemars::JsonSchema;

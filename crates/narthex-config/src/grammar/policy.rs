@@ -1,8 +1,8 @@
 //! `tenants:`, `routes:` and limits.
 
-use super::feature::Merged;
 use super::scalar::{Count, Name, PerWhom, Requests, Scope};
-use crate::yaml::Field;
+use super::{Expose, Names, Shown};
+use crate::yaml::{Field, Named};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -14,6 +14,8 @@ pub(crate) struct Tenant {
     pub(crate) routes: Field<Vec<Field<Name>>>,
     /// Limits over all of the tenant's routes.
     pub(crate) limits: Field<Limits>,
+    /// What its callers are shown of a route, by route. Default: what the route shows.
+    pub(crate) expose: Field<Named<Name, Shown>>,
 }
 
 /// How much may be asked. At least one of `requests` and `concurrent`.
@@ -34,15 +36,29 @@ pub(crate) struct Limits {
 /// One MCP endpoint of the gateway.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["path", "upstream"]))]
+#[schemars(extend(
+    "required" = ["path"],
+    "oneOf" = [{ "required": ["upstream"] }, { "required": ["upstreams"] }],
+    "dependentRequired" = { "names": ["upstreams"] }
+))]
 pub(crate) struct Route {
     /// Path of the endpoint. `server.public_url` and this are the resource identifier that tokens must
     /// name as their audience.
     pub(crate) path: Field<String>,
-    /// The upstream that answers.
+    /// The upstream that answers. Exactly one of `upstream` and `upstreams`.
     pub(crate) upstream: Field<Name>,
-    #[schemars(skip)]
-    pub(crate) upstreams: Field<Merged>,
+    /// The upstreams that answer together, as one server.
+    #[schemars(extend("minItems" = 1, "maxItems" = 256, "uniqueItems" = true))]
+    pub(crate) upstreams: Field<Vec<Field<Name>>>,
+    /// How the tools and prompts of `upstreams` are named.
+    pub(crate) names: Field<Names>,
+    /// Which tools, prompts and resources are shown, and how.
+    pub(crate) expose: Field<Expose>,
+    /// What clients are told of the route, instead of what its servers say of themselves. At most 16 KiB.
+    #[schemars(extend("maxLength" = 16384))]
+    pub(crate) instructions: Field<String>,
+    /// Most items of one page of a list, at most 10000. Default 1000.
+    pub(crate) page_size: Field<Count>,
     /// `none`: no token is needed; `tenant` then says for which tenant calls count.
     pub(crate) auth: Field<NoAuth>,
     /// The tenant of all calls; only with `auth: none`.

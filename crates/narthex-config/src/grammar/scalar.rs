@@ -1,7 +1,5 @@
-//! Values that are written as one word: durations, sizes, rates, URLs, names, references to files and
-//! secrets.
+//! Values that are written as one word: durations, sizes, rates, URLs, names.
 
-use super::feature::Vault;
 use crate::model::{Algorithm, HttpVersion, Per, Rate};
 use crate::yaml::HELP;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -13,36 +11,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use url::Url;
-
-/// A reference to a secret. The secret itself must not be written here.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Secret {
-    /// The content of this file.
-    File(String),
-    /// The value of this environment variable.
-    Env(String),
-    #[schemars(skip)]
-    Vault(Vault),
-}
-
-/// A reference to a file.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FileRef {
-    /// Path of the file, relative to this configuration.
-    File(String),
-}
-
-/// How a client secret is sent (RFC 6749 section 2.3.1).
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ClientMethod {
-    /// In the Authorization header.
-    Basic,
-    /// In the body.
-    Post,
-}
 
 /// A value made from one word.
 trait Word: Sized {
@@ -90,6 +58,8 @@ words! {
     Name(String);
     /// A scope (RFC 6749 §3.3).
     Scope(String);
+    /// The name of an environment variable.
+    Variable(String);
     /// `30s`; may be zero.
     HumanDuration(Duration);
     /// `16MiB`, in bytes.
@@ -289,6 +259,25 @@ impl Word for Name {
 
     fn schema() -> Schema {
         json_schema!({ "type": "string", "pattern": "^[!-~]{1,128}$" })
+    }
+}
+
+impl Word for Variable {
+    const NAME: &'static str = "Variable";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let begins = text.starts_with(|c: char| !c.is_ascii_digit());
+        if begins && text.len() <= 128 && text.chars().all(legal) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!(
+            "not the name of an environment variable{HELP}letters, digits and `_`, the first of them no digit"
+        ))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,127}$" })
     }
 }
 

@@ -1,6 +1,7 @@
 //! `server:` and `admin:`.
 
-use super::scalar::{Count, FileRef, HumanDuration, Listen, Secret, Size};
+use super::reference::{FileRef, Secret};
+use super::scalar::{Count, HumanDuration, Listen, Size};
 use crate::yaml::Field;
 use schemars::JsonSchema;
 use serde::Deserialize;

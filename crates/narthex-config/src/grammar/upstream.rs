@@ -1,22 +1,64 @@
 //! `upstreams:`.
 
 use super::OAuthClient;
-use super::feature::{Command, EnvCredential};
 use super::protocol::Protocol;
-use super::scalar::{Count, FileRef, Http, HttpUrl, HumanDuration, Scope, Secret};
-use crate::yaml::Field;
+use super::reference::{FileRef, Secret};
+use super::scalar::{Count, Http, HttpUrl, HumanDuration, Scope, Size, Variable};
+use super::{Instances, ProcessLimits, Restart};
+use crate::yaml::{Field, Masked, Named};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// One MCP server behind the gateway.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["url"]))]
+#[schemars(extend(
+    "oneOf" = [
+        { "required": ["url"] },
+        { "required": ["urls"] },
+        {
+            "required": ["command"],
+            "not": {
+                "anyOf": [
+                    { "required": ["connect_timeout"] },
+                    { "required": ["keepalive"] },
+                    { "required": ["http"] },
+                    { "required": ["ca"] },
+                    { "required": ["allow_link_local"] },
+                    { "required": ["insecure"] },
+                    { "required": ["health"] }
+                ]
+            }
+        }
+    ],
+    "dependentRequired" = {
+        "cwd": ["command"],
+        "env": ["command"],
+        "instances": ["command"],
+        "limits": ["command"],
+        "restart": ["command"],
+        "health": ["urls"]
+    }
+))]
 pub(crate) struct Upstream {
-    /// Its Streamable HTTP endpoint.
+    /// Its Streamable HTTP endpoint. Exactly one of `url`, `urls` and `command`.
     pub(crate) url: Field<HttpUrl>,
-    #[schemars(skip)]
-    pub(crate) command: Field<Command>,
+    /// Its endpoints, if it has several that are alike.
+    #[schemars(extend("minItems" = 1, "maxItems" = 32, "uniqueItems" = true))]
+    pub(crate) urls: Field<Vec<Field<HttpUrl>>>,
+    /// The program, and its arguments, that speaks MCP over its standard input and output.
+    #[schemars(extend("minItems" = 1))]
+    pub(crate) command: Field<Masked<Vec<Field<String>>>>,
+    /// Working directory of the program. Default: the gateway's.
+    pub(crate) cwd: Field<String>,
+    /// Environment variables of the program that are not secret. It inherits `PATH` and `HOME` only.
+    pub(crate) env: Field<Masked<Named<Variable, String>>>,
+    /// Who shares a process. Default `shared`.
+    pub(crate) instances: Field<Instances>,
+    /// What one process may use.
+    pub(crate) limits: Field<ProcessLimits>,
+    /// How a process that ended is started again.
+    pub(crate) restart: Field<Restart>,
     /// What the gateway presents to it. The caller's own token is never sent. Default `none`.
     pub(crate) credential: Field<Credential>,
     /// Time from sending a request to the first byte of the answer. Default `60s`.
@@ -38,6 +80,10 @@ pub(crate) struct Upstream {
     pub(crate) max_concurrent: Field<Count>,
     /// When to stop asking it.
     pub(crate) breaker: Field<Breaker>,
+    /// How its endpoints are looked after, if there are several.
+    pub(crate) health: Field<Health>,
+    /// How its lists of tools, prompts and resources are kept.
+    pub(crate) catalogue: Field<Catalogue>,
     /// Accept link-local and metadata-service addresses.
     pub(crate) allow_link_local: Field<bool>,
     /// Accept plain `http` for a host that is not loopback.
@@ -54,6 +100,30 @@ pub(crate) struct Breaker {
     pub(crate) cooldown: Field<HumanDuration>,
 }
 
+/// How each of several endpoints is looked after.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Health {
+    /// Time between two checks of one endpoint. Default `10s`.
+    pub(crate) interval: Field<HumanDuration>,
+    /// How long a check waits for its answer. Default `2s`.
+    pub(crate) timeout: Field<HumanDuration>,
+}
+
+/// How lists of tools, prompts and resources are kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Catalogue {
+    /// How long a list is used that does not say so itself; at least `1s`. Default `60s`.
+    pub(crate) ttl: Field<HumanDuration>,
+    /// How long a client's list waits for this server's part of it. Default `5s`.
+    pub(crate) timeout: Field<HumanDuration>,
+    /// Most items of one list; at most 100000. Default 10000.
+    pub(crate) items: Field<Count>,
+    /// Most bytes of one list; at most `256MiB`. Default `16MiB`.
+    pub(crate) bytes: Field<Size>,
+}
+
 /// How the gateway authenticates to an upstream.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -68,8 +138,8 @@ pub(crate) enum Credential {
     ClientCredentials(ClientCredentials),
     /// A token for the caller, exchanged for the caller's own (RFC 8693).
     TokenExchange(TokenExchange),
-    #[schemars(skip)]
-    Env(EnvCredential),
+    /// Environment variables of a program; with `command` only.
+    Env(Masked<Named<Variable, Secret>>),
 }
 
 /// A fixed header.

@@ -1,13 +1,16 @@
 use super::*;
 use crate::model::{
-    Credential, HttpLimits, KeySource, LegacyRevision, OAuthClientAuth, Per, Protocol, Rate, RouteAuth,
-    SecretRef, TenantRule, ToolPattern,
+    Credential, HttpLimits, Instances, KeySource, LegacyRevision, OAuthClientAuth, Per, ProcessLimits,
+    Protocol, Rate, RouteAuth, SecretRef, Target, TenantRule, ToolPattern,
 };
 use std::time::Duration;
 
 mod hostile;
+mod merged;
 mod mistakes;
 mod secrets;
+mod stdio;
+mod warnings;
 
 const EVERY_KEY: &str = include_str!("../../tests/fixtures/every-key.yaml");
 
@@ -56,7 +59,9 @@ fn every_key_of_the_contract_loads_as_written() {
     server_as_written(&config);
     auth_as_written(&config);
     upstreams_as_written(&config);
+    other_upstreams_as_written(&config);
     routes_as_written(&config);
+    merged_route_as_written(&config);
 }
 
 fn server_as_written(config: &Config) {
@@ -133,6 +138,56 @@ fn upstreams_as_written(config: &Config) {
     assert_eq!(config.upstreams["open"].timeout, Duration::from_secs(60), "the default");
 }
 
+fn other_upstreams_as_written(config: &Config) {
+    let files = &config.upstreams["files"];
+    let stdio = files.transport.stdio().unwrap();
+    assert_eq!((stdio.program.as_str(), stdio.arguments.len()), ("npx", 3));
+    assert_eq!(stdio.cwd.as_deref(), Some(Path::new("conf/files")));
+    assert_eq!(stdio.env["LANG"], "C.UTF-8");
+    assert_eq!(stdio.instances, Instances::PerCaller);
+    let limits = ProcessLimits {
+        memory: 512 << 20,
+        cpu: Some(Duration::from_secs(600)),
+        files: 256.try_into().unwrap(),
+        message: 4 << 20,
+    };
+    assert_eq!(stdio.limits, limits);
+    assert_eq!((stdio.restart.min.as_millis(), stdio.restart.max.as_secs()), (250, 60));
+    let secrets = [("API_TOKEN".into(), SecretRef::File("conf/files.token".into()))];
+    assert_eq!(files.credential, Credential::Env(secrets.into()));
+    let replicas = &config.upstreams["replicas"];
+    let endpoints: Vec<&str> = replicas.transport.endpoints().unwrap().iter().map(url::Url::as_str).collect();
+    assert_eq!(endpoints, ["https://a.example.com/mcp", "https://b.example.com/mcp"]);
+    assert_eq!((replicas.health.interval.as_secs(), replicas.health.timeout.as_secs()), (5, 1));
+    let catalogue = &replicas.catalogue;
+    assert_eq!((catalogue.ttl.as_secs(), catalogue.timeout.as_secs()), (120, 3));
+    assert_eq!((catalogue.items, catalogue.bytes), (500, 1 << 20));
+}
+
+fn merged_route_as_written(config: &Config) {
+    let all = &config.routes["all"];
+    let Target::Merged(merged) = &all.target else { panic!("several upstreams") };
+    assert_eq!(merged.upstreams, ["replicas".into(), "files".into()]);
+    assert!(merged.names.prefixing);
+    assert_eq!(merged.names.separator, ".");
+    assert_eq!(merged.names.prefix(&"replicas".into()), "web");
+    assert_eq!(merged.names.prefix(&"files".into()), "files");
+    let shown = &all.expose.shown;
+    assert!(shown.tools.has("web.search") && shown.tools.has("find") && !shown.tools.has("web.rm"));
+    assert!(!shown.tools.has("other"), "it is not included");
+    assert!(shown.prompts.has("web.help") && !shown.prompts.has("files.help"));
+    assert!(!shown.resources.has("file:///etc/passwd") && shown.resources.has("https://x"));
+    assert_eq!(all.expose.rename["files.search_files"], "find");
+    assert_eq!(all.expose.describe["find"], "Finds files by name.");
+    assert_eq!((all.instructions.as_deref(), all.page_size), (Some("Search first.\nThen read.\n"), 50));
+    let tenant = &config.tenants["acme"].expose["all"];
+    assert!(tenant.tools.has("web.search") && !tenant.tools.has("find"));
+    assert!(tenant.prompts.is_everything() && !tenant.resources.has("https://x"));
+    let docs = &config.routes["docs"];
+    assert_eq!(docs.target, Target::One("docs".into()));
+    assert_eq!((docs.instructions.as_ref(), docs.page_size), (None, 1000), "the defaults");
+}
+
 fn routes_as_written(config: &Config) {
     let github = &config.routes["github"];
     assert_eq!(github.resource, "https://gateway.example.com/mcp-gw/github");
@@ -185,6 +240,7 @@ fn every_file_that_is_referred_to_is_listed_for_the_watcher() {
         "/run/secrets/seal",
         "conf/ca.pem",
         "conf/client.pem",
+        "conf/files.token",
         "conf/legacy.password",
         "conf/partner.jwks",
         "conf/tls/ca.pem",

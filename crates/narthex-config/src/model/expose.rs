@@ -56,6 +56,14 @@ pub struct Names {
     pub aliases: BTreeMap<UpstreamId, String>,
 }
 
+impl Names {
+    /// What the names of this upstream's tools and prompts begin with, before the separator.
+    #[must_use]
+    pub fn prefix<'a>(&'a self, upstream: &'a UpstreamId) -> &'a str {
+        self.aliases.get(upstream).map_or(upstream.as_str(), String::as_str)
+    }
+}
+
 /// `expose:` of a route.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Expose {

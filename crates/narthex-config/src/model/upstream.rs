@@ -32,6 +32,8 @@ pub struct Upstream {
     pub max_concurrent: NonZeroU32,
     /// `breaker:` when to stop asking a failing server.
     pub breaker: Breaker,
+    /// `health:` how its endpoints are looked after, if there are several.
+    pub health: Health,
     /// `catalogue:` how its lists of tools, prompts and resources are kept on merged routes.
     pub catalogue: CatalogueLimits,
     /// `allow_link_local: true`: link-local and metadata-service addresses are accepted.
@@ -109,6 +111,22 @@ impl Default for CatalogueLimits {
     /// What holds where `catalogue:` says nothing.
     fn default() -> Self {
         Self { ttl: Duration::from_secs(60), timeout: Duration::from_secs(5), items: 10_000, bytes: 16 << 20 }
+    }
+}
+
+/// `health:` of an upstream with several endpoints.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Health {
+    /// `interval:` between two checks of one endpoint. Default 10 s.
+    pub interval: Duration,
+    /// `timeout:` how long a check waits for its answer. Default 2 s.
+    pub timeout: Duration,
+}
+
+impl Default for Health {
+    /// What holds where `health:` says nothing.
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(10), timeout: Duration::from_secs(2) }
     }
 }
 

@@ -202,6 +202,10 @@ impl<'de> Deserializer<'de> for NodeDe<'de> {
     ) -> Result<V::Value, Failure> {
         match name {
             marker::FIELD => visitor.visit_map(Located::new(self)),
+            marker::MASKED => {
+                self.node.mask(self.report);
+                visitor.visit_newtype_struct(self)
+            }
             marker::UNSUPPORTED => {
                 self.node.mask(self.report);
                 visitor.visit_unit()

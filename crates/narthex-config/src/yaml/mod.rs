@@ -5,17 +5,21 @@ mod access;
 mod de;
 mod failure;
 mod field;
+mod masked;
 mod tree;
 
 pub(crate) use de::read;
 pub(crate) use failure::{HELP, nearest, one_of};
 pub(crate) use field::{Entry, Field, Named};
+pub(crate) use masked::Masked;
 pub(crate) use tree::{Span, parse};
 
 /// What serde calls types that get special treatment by the deserializer of this module.
 pub(crate) mod marker {
     /// [`super::Field`].
     pub(crate) const FIELD: &str = "$field";
+    /// [`super::Masked`].
+    pub(crate) const MASKED: &str = "$masked";
     /// A feature that the contract names but this version lacks; its content is never shown.
     pub(crate) const UNSUPPORTED: &str = "$unsupported";
     /// A secret reference; a literal in its place is refused and never shown.
@@ -26,8 +30,7 @@ pub(crate) mod marker {
         [SECRET, "Credential", "Header", "Basic", "ClientCredentials", "TokenExchange", "OAuthClient"];
 
     /// Keys that are known only to say that this version does not have them yet; never offered.
-    const NOT_YET: [(&str, &str); 4] =
-        [(SECRET, "vault"), ("Credential", "env"), ("Upstream", "command"), ("Route", "upstreams")];
+    const NOT_YET: [(&str, &str); 1] = [(SECRET, "vault")];
 
     /// The keys of type `name` that an error message may offer.
     pub(super) fn offered(name: &str, keys: &'static [&'static str]) -> Vec<&'static str> {

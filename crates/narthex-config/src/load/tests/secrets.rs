@@ -69,6 +69,18 @@ fn no_mistake_makes_a_literal_secret_appear() {
         "api_token: hunter2",
         "ca: { file: x, token: hunter2 }",
         "command: [server, --token, hunter2]",
+        "command: [server, --token, hunter2, '']",
+        "command: server --token hunter2",
+        "command: { server: hunter2 }",
+        "comand: [server, --token, hunter2]",
+        "env: { A: hunter2 }",
+        "env: { A: hunter2, 1B: x }",
+        "env: hunter2",
+        "env: [hunter2]",
+        "credential: { env: hunter2 }",
+        "credential: { env: [hunter2] }",
+        "credential: { env: { A B: hunter2 } }",
+        "credential: { env: { A: { text: hunter2 } } }",
         "timeout: 3x # and\n    credential: &a { header: { name: x, value: &b hunter2 } }\n    ca: *b",
     ];
     for place in places {

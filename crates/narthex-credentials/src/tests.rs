@@ -9,8 +9,8 @@ mod strategies;
 use crate::secret::Secrets;
 use crate::{CredentialError, CredentialSource, Credentials, UpstreamCredential};
 use narthex_config::model::{
-    Breaker, CatalogueLimits, Credential, HttpVersion, OAuthClient, OAuthClientAuth, Protocol, SecretRef,
-    TokenExchange, Transport, Upstream, UpstreamId,
+    Breaker, CatalogueLimits, Credential, Health, HttpVersion, OAuthClient, OAuthClientAuth, Protocol,
+    SecretRef, TokenExchange, Transport, Upstream, UpstreamId,
 };
 use narthex_identity::Caller;
 use narthex_telemetry::Events;
@@ -66,6 +66,7 @@ fn upstream(credential: Credential) -> Upstream {
     Upstream {
         transport: Transport::Http("https://mcp.example.com/mcp".parse::<url::Url>().unwrap().into()),
         catalogue: CatalogueLimits::default(),
+        health: Health::default(),
         credential,
         timeout: Duration::from_secs(60),
         connect_timeout: Duration::from_secs(5),

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::grammar::{self, Name};
-use crate::model::{Breaker, CatalogueLimits, Transport, Upstream, UpstreamId};
+use crate::model::{Breaker, CatalogueLimits, Health, Transport, Upstream, UpstreamId};
 use crate::yaml::{Field, Named, Span};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -54,6 +54,7 @@ impl Check<'_> {
             max_concurrent: Self::count(&given.max_concurrent, DEFAULT_CONCURRENT),
             breaker,
             catalogue: CatalogueLimits::default(),
+            health: Health::default(),
             allow_link_local,
             insecure,
         })

@@ -25,7 +25,7 @@ pub use secret::SecretRef;
 pub use server::{Admin, HttpLimits, PublicUrl, Server, Tls};
 pub use stdio::{Instances, ProcessLimits, Restart, Stdio};
 pub use upstream::{
-    Breaker, CatalogueLimits, Credential, Endpoints, HttpVersion, TokenExchange, Transport, Upstream,
+    Breaker, CatalogueLimits, Credential, Endpoints, Health, HttpVersion, TokenExchange, Transport, Upstream,
 };
 
 use std::collections::BTreeMap;

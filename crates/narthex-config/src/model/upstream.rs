@@ -34,6 +34,8 @@ pub struct Upstream {
     pub breaker: Breaker,
     /// `catalogue:` how its lists of tools, prompts and resources are kept on merged routes.
     pub catalogue: CatalogueLimits,
+    /// `health:` how often its endpoints are looked after, if there are several.
+    pub health: Health,
     /// `allow_link_local: true`: link-local and metadata-service addresses are accepted.
     pub allow_link_local: bool,
     /// `insecure: true`: plain `http` to a host that is not loopback is accepted.
@@ -109,6 +111,22 @@ impl Default for CatalogueLimits {
     /// What holds where `catalogue:` says nothing.
     fn default() -> Self {
         Self { ttl: Duration::from_secs(60), timeout: Duration::from_secs(5), items: 10_000, bytes: 16 << 20 }
+    }
+}
+
+/// `health:` of an upstream: checks of its endpoints, if there are several.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Health {
+    /// `interval:` from one check of an endpoint to the next. Default 10 s.
+    pub interval: Duration,
+    /// `timeout:` for all of a check: connecting, asking, the header of the answer. Default 2 s.
+    pub timeout: Duration,
+}
+
+impl Default for Health {
+    /// What holds where `health:` says nothing.
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(10), timeout: Duration::from_secs(2) }
     }
 }
 

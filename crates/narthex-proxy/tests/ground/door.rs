@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use narthex_config::model::{
-    Admin, Auth, Breaker, CatalogueLimits, Config, Credential, HttpLimits, HttpVersion, Protocol, PublicUrl,
-    Server, Transport, Upstream as Settings, UpstreamId,
+    Admin, Auth, Breaker, CatalogueLimits, Config, Credential, Health, HttpLimits, HttpVersion, Protocol,
+    PublicUrl, Server, Transport, Upstream as Settings, UpstreamId,
 };
 use narthex_proxy::body::{self, BodyBudget, BodyError};
 use narthex_proxy::forward::{self, Answer, Early, ForwardError, Outbound, Relay, RelayEnd};
@@ -131,6 +131,7 @@ pub(super) fn settings(url: &str) -> Settings {
     Settings {
         transport: Transport::Http(url.parse::<url::Url>().expect("a URL").into()),
         catalogue: CatalogueLimits::default(),
+        health: Health::default(),
         credential: Credential::None,
         timeout: Duration::from_secs(15),
         connect_timeout: Duration::from_secs(5),

@@ -178,6 +178,47 @@ mod tests {
     }
 
     #[test]
+    fn each_endpoint_of_an_upstream_gets_its_credential_and_nobody_else() {
+        let url = |url: &str| url.parse::<Url>().unwrap();
+        let others = vec![url("https://b.example.com:8443/mcp"), url("http://127.0.0.1:9001/other?x=1")];
+        let endpoints = Endpoints { first: url("https://a.example.com/mcp"), others };
+        let header = (AUTHORIZATION, HeaderValue::from_static("canary"));
+        let credential = UpstreamCredential::fixed(Origin::of(&Transport::Http(endpoints)), Some(header));
+        for origin in [
+            "https://a.example.com",
+            "https://a.example.com:443",
+            "https://b.example.com:8443",
+            "http://127.0.0.1:9001",
+        ] {
+            let (_, value) = credential.header_for(origin).unwrap().unwrap();
+            assert_eq!(value, "canary", "{origin}");
+        }
+        for origin in [
+            // One endpoint's host with another's port or scheme.
+            "https://a.example.com:8443",
+            "https://b.example.com",
+            "https://b.example.com:443",
+            "https://b.example.com:9001",
+            "http://a.example.com",
+            "http://a.example.com:443",
+            "https://127.0.0.1:9001",
+            "http://127.0.0.1",
+            "http://127.0.0.1:8443",
+            // Their neighbours.
+            "https://c.example.com",
+            "https://example.com",
+            "https://a.example.com:4433",
+            "https://a.example.com https://b.example.com:8443",
+            "http://127.0.0.1:9001/other",
+            "",
+        ] {
+            let error = credential.header_for(origin).unwrap_err();
+            assert_eq!(error.reason(), "wrong_origin", "{origin}");
+            assert!(!format!("{error} {error:?} {credential:?}").contains("canary"));
+        }
+    }
+
+    #[test]
     fn a_credential_prints_as_stars() {
         let credential = credential("https://mcp.example.com/mcp");
         let shown = format!("{credential:?} {credential:#?}");

@@ -20,6 +20,10 @@ pub const TOOL_CALLS: &str = "narthex_tool_calls_total";
 pub const UPSTREAM_UP: &str = "narthex_upstream_up";
 /// 1 while an upstream's circuit breaker is open, by `upstream`.
 pub const UPSTREAM_BREAKER_OPEN: &str = "narthex_upstream_breaker_open";
+/// 1 while an endpoint of an upstream that has several answers, 0 while it does not, by `upstream` and `endpoint`.
+pub const UPSTREAM_ENDPOINT_UP: &str = "narthex_upstream_endpoint_up";
+/// Requests in flight to an endpoint of an upstream that has several, by `upstream` and `endpoint`.
+pub const UPSTREAM_ENDPOINT_IN_FLIGHT: &str = "narthex_upstream_endpoint_in_flight";
 /// Requests sent to an upstream a second time, by `upstream`.
 pub const UPSTREAM_RETRIES: &str = "narthex_upstream_retries_total";
 /// Credentials renewed because an upstream answered 401, by `upstream`.

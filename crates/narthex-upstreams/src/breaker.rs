@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// When to look again while a probe is under way.
+const PROBING: Duration = Duration::from_secs(1);
+
 /// Counts failures in a row and refuses calls while open. All of it is atomics: no lock.
 #[derive(Debug)]
 pub struct Breaker {
@@ -47,9 +50,21 @@ impl Breaker {
             return Err(Duration::from_millis(open_until - elapsed));
         }
         if self.probing.swap(true, Ordering::AcqRel) {
-            return Err(Duration::from_secs(1));
+            return Err(PROBING);
         }
         Ok(Passage { breaker: Arc::clone(self), probe: true, settled: false })
+    }
+
+    /// How long [`Breaker::enter`] goes on refusing: no time while closed, or when a probe may go.
+    #[must_use]
+    pub fn wait(&self, now: Instant) -> Duration {
+        match self.open_until.load(Ordering::Acquire) {
+            0 => Duration::ZERO,
+            until => match until.saturating_sub(self.elapsed(now)) {
+                0 if self.probing.load(Ordering::Acquire) => PROBING,
+                left => Duration::from_millis(left),
+            },
+        }
     }
 
     /// Whether calls are being refused.
@@ -172,6 +187,21 @@ mod tests {
         probe.succeeded();
         drop(probe);
         assert!(!b.is_open());
+    }
+
+    #[test]
+    fn the_wait_is_what_a_refused_call_is_told() {
+        let now = Instant::now();
+        let b = breaker(now);
+        assert_eq!(b.wait(now), Duration::ZERO);
+        (0..3).for_each(|_| fail(&b, now));
+        let later = now + Duration::from_secs(4);
+        assert_eq!(b.wait(later), b.enter(later).unwrap_err());
+        assert_eq!(b.wait(now + COOLDOWN), Duration::ZERO, "a probe may go");
+        let probe = b.enter(now + COOLDOWN).unwrap();
+        assert_eq!(b.wait(now + COOLDOWN), b.enter(now + COOLDOWN).unwrap_err(), "but only one");
+        drop(probe);
+        assert_eq!(b.wait(now + COOLDOWN), Duration::ZERO);
     }
 
     #[test]

@@ -81,6 +81,34 @@ impl Connections {
         }
     }
 
+    /// A new connection to one of `peers`, that shares nothing with those of [`Connections::open`] and is never
+    /// pooled: it is closed when it is dropped. The addresses have `within` for themselves, in equal parts.
+    pub(crate) async fn open_apart(
+        &self,
+        peers: &Arc<Peers>,
+        now: Instant,
+        within: Duration,
+    ) -> Result<Connection, ConnectError> {
+        let mut peer = match peers.current(now) {
+            Some(peer) => peer,
+            None => peers.resolve(now).await?,
+        };
+        let mut attempts = u32::try_from(peers.count()).unwrap_or(u32::MAX).max(1);
+        let each = within / attempts;
+        loop {
+            let own = Arc::new(apart(&peer, each));
+            let error = match self.connector.get_http_session(own.as_ref()).await {
+                Ok((session, reused)) => return Ok(Connection { session, reused, spoiled: true, peer: own }),
+                Err(error) => error,
+            };
+            attempts -= 1;
+            match peers.after(&peer).filter(|_| attempts > 0) {
+                Some(next) => peer = next,
+                None => return Err(ConnectError::Connect(error.to_string())),
+            }
+        }
+    }
+
     /// Gives back a connection whose answer was read to its end; it is pooled if it may be.
     pub async fn release(&self, connection: Connection, keep: Duration) {
         if connection.spoiled {
@@ -138,6 +166,18 @@ impl Connection {
     pub fn spoil(&mut self) {
         self.spoiled = true;
     }
+}
+
+/// `peer` with a pool of its own, in which nothing is ever left.
+fn apart(peer: &HttpPeer, within: Duration) -> HttpPeer {
+    let mut own = peer.clone();
+    own.group_key = !peer.group_key;
+    // pingora keeps an HTTP/2 connection for as long as it may have further streams.
+    own.options.max_h2_streams = 1;
+    own.options.h2_ping_interval = None;
+    own.options.connection_timeout = Some(within);
+    own.options.total_connection_timeout = Some(within);
+    own
 }
 
 impl std::fmt::Debug for Connections {

@@ -5,7 +5,11 @@ mod catalogue;
 mod connection;
 pub mod egress;
 mod era;
+#[cfg(test)]
+mod fixtures;
 mod group;
+mod hash;
+mod health;
 mod peers;
 mod upstream;
 
@@ -14,5 +18,6 @@ pub use catalogue::Catalogue;
 pub use connection::{ConnectError, Connection, Connections};
 pub use era::Eras;
 pub use group::Group;
+pub use health::Check;
 pub use peers::ResolveError;
 pub use upstream::{BuildError, Busy, Slot, Upstream, Upstreams};

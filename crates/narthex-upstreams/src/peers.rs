@@ -205,27 +205,10 @@ fn load_ca(path: &Path) -> Result<Arc<[WrappedX509]>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use narthex_config::model::{Breaker, CatalogueLimits, Credential, Health, Protocol, Transport};
-    use std::num::NonZeroU32;
+    use crate::fixtures::settings;
 
     fn resolve(url: &str, allow_link_local: bool) -> Result<Arc<HttpPeer>, ResolveError> {
-        let settings = Settings {
-            transport: Transport::Http(url.parse::<url::Url>().unwrap().into()),
-            credential: Credential::None,
-            timeout: Duration::from_secs(1),
-            connect_timeout: Duration::from_secs(1),
-            stream_idle_timeout: Duration::from_secs(1),
-            keepalive: Duration::from_secs(1),
-            http: HttpVersion::Auto,
-            protocol: Protocol::Auto,
-            ca: None,
-            max_concurrent: NonZeroU32::MIN,
-            breaker: Breaker { failures: NonZeroU32::MIN, cooldown: Duration::from_secs(1) },
-            catalogue: CatalogueLimits::default(),
-            health: Health::default(),
-            allow_link_local,
-            insecure: true,
-        };
+        let settings = Settings { allow_link_local, ..settings(&[url]) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(Peers::new(&settings, 1).unwrap().resolve(Instant::now()))
     }

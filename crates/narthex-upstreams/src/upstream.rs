@@ -5,6 +5,8 @@ use crate::catalogue::Catalogue;
 use crate::connection::{ConnectError, Connection, Connections};
 use crate::era::Eras;
 use crate::group::Group;
+use crate::hash::stable;
+use crate::health::{Check, Health};
 use crate::peers::Peers;
 use http::HeaderValue;
 use narthex_config::Config;
@@ -29,6 +31,8 @@ pub struct Upstream {
     pub host: HeaderValue,
     /// Path and query of its MCP endpoint.
     pub path: String,
+    /// Where it is, without the query: its name in metrics, among the upstream's other endpoints.
+    pub label: Box<str>,
     /// From sending a request to the header of its answer.
     pub timeout: Duration,
     /// Longest silence within an answer.
@@ -43,6 +47,9 @@ pub struct Upstream {
     ca: Option<Vec<u8>>,
     peers: Option<Arc<Peers>>,
     breaker: Arc<Breaker>,
+    health: Health,
+    /// Its place in rendezvous hashing.
+    number: u64,
     in_flight: Arc<AtomicUsize>,
 }
 
@@ -97,7 +104,11 @@ impl Upstream {
             Transport::Http(_) => Some(Arc::new(Peers::new(settings, group).map_err(fail)?)),
             Transport::Stdio(_) => None,
         };
+        let path = place.path.split('?').next().unwrap_or_default();
         Ok(Self {
+            label: format!("{}{path}", place.origin).into(),
+            number: stable(format!("{}{}", place.origin, place.path).as_bytes()),
+            health: Health::new(now),
             origin: place.origin,
             host: place.host,
             path: place.path,
@@ -138,6 +149,18 @@ impl Upstream {
         connections.open(peers, now).await
     }
 
+    /// A connection for one health check: a new one, that is to be dropped after it. Its addresses have
+    /// `within` for themselves, in equal parts.
+    pub(crate) async fn connect_apart(
+        &self,
+        connections: &Connections,
+        now: Instant,
+        within: Duration,
+    ) -> Result<Connection, ConnectError> {
+        let peers = self.peers.as_ref().ok_or(ConnectError::ChildProcess)?;
+        connections.open_apart(peers, now, within).await
+    }
+
     /// How it is started, if it is a child process.
     #[must_use]
     pub fn stdio(&self) -> Option<&Stdio> {
@@ -174,10 +197,37 @@ impl Upstream {
         self.settings.protocol == Protocol::HttpSse
     }
 
-    /// Whether the breaker is closed.
+    /// Whether it is taken for up: the breaker is closed, and health checks have not found it down. Only
+    /// endpoints that have others beside them are checked.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        !self.breaker.is_open()
+        !self.is_refusing() && !self.health.is_down()
+    }
+
+    /// Whether the breaker is open.
+    #[must_use]
+    pub fn is_refusing(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// Whether calls may go to it: it was not found down, and the breaker lets one pass, be it as a probe.
+    #[must_use]
+    pub fn is_healthy(&self, now: Instant) -> bool {
+        !self.standing(now).0
+    }
+
+    /// Whether it is to be left out, and how long its breaker goes on refusing: the lowest is the best.
+    pub(crate) fn standing(&self, now: Instant) -> (bool, Duration) {
+        let wait = self.breaker.wait(now);
+        (self.health.is_down() || !wait.is_zero(), wait)
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Requests in flight now.
@@ -255,12 +305,18 @@ impl Upstreams {
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Group>> {
         self.by_id.values()
     }
+
+    /// The health checks that are due now, to be asked for about every second and run beside each other.
+    /// `random` spreads the next ones.
+    pub fn checks_due(&self, now: Instant, random: u64) -> impl Iterator<Item = Check> {
+        self.iter().flat_map(move |group| group.checks_due(now, random))
+    }
 }
 
 impl Upstream {
     pub(crate) fn same_as(&self, settings: &Settings) -> bool {
-        self.ca == ca_bytes(settings)
-            && self.settings == Settings { credential: Credential::None, ..settings.clone() }
+        self.settings == Settings { credential: Credential::None, ..settings.clone() }
+            && self.ca == ca_bytes(settings)
     }
 }
 

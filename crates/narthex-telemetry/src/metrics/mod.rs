@@ -38,6 +38,8 @@ pub struct Metrics {
     streams: GaugeFamily<1>,
     upstream_up: IntGaugeVec,
     breaker_open: IntGaugeVec,
+    endpoint_up: IntGaugeVec,
+    endpoint_in_flight: IntGaugeVec,
     retries: IntCounterVec,
     renewals: IntCounterVec,
     reload_ok: IntGauge,
@@ -188,6 +190,21 @@ impl Metrics {
         // An error only says that there was no such series.
         let _ = self.upstream_up.remove_label_values(&[upstream]);
         let _ = self.breaker_open.remove_label_values(&[upstream]);
+    }
+
+    /// How an endpoint of an upstream that has several is doing. `endpoint` names it among the others.
+    pub fn endpoint(&self, upstream: &str, endpoint: &str, up: bool, in_flight: usize) {
+        let labels = [upstream, endpoint];
+        self.endpoint_up.with_label_values(&labels).set(i64::from(up));
+        let in_flight = i64::try_from(in_flight).unwrap_or(i64::MAX);
+        self.endpoint_in_flight.with_label_values(&labels).set(in_flight);
+    }
+
+    /// An endpoint is no longer one of several: its gauges end.
+    pub fn endpoint_removed(&self, upstream: &str, endpoint: &str) {
+        // An error only says that there was no such series.
+        let _ = self.endpoint_up.remove_label_values(&[upstream, endpoint]);
+        let _ = self.endpoint_in_flight.remove_label_values(&[upstream, endpoint]);
     }
 
     /// A request was sent to an upstream again.

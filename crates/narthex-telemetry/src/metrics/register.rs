@@ -60,6 +60,16 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
             "1 while an upstream's circuit breaker is open.",
             &["upstream"],
         )?,
+        endpoint_up: of.gauges(
+            names::UPSTREAM_ENDPOINT_UP,
+            "1 while an endpoint of an upstream that has several answers.",
+            &["upstream", "endpoint"],
+        )?,
+        endpoint_in_flight: of.gauges(
+            names::UPSTREAM_ENDPOINT_IN_FLIGHT,
+            "Requests in flight to an endpoint of an upstream that has several.",
+            &["upstream", "endpoint"],
+        )?,
         retries: of.counters(
             names::UPSTREAM_RETRIES,
             "Requests sent to an upstream a second time.",

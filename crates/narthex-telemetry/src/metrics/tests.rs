@@ -30,6 +30,7 @@ fn everything() -> Metrics {
     metrics.rate_limited("acme", "tenant");
     metrics.upstream_up("gh", true);
     metrics.breaker_open("gh", false);
+    metrics.endpoint("gh", "http://10.0.0.1:9001/mcp", true, 3);
     metrics.upstream_retried("gh");
     metrics.credential_renewed("gh");
     metrics.config_loaded(true, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
@@ -112,6 +113,18 @@ fn an_upstream_no_longer_configured_leaves_the_gauges() {
     metrics.upstream_up("gone", true);
     metrics.upstream_removed("gone");
     assert!(!metrics.encode().unwrap().contains("gone"));
+}
+
+#[test]
+fn an_endpoint_no_longer_configured_leaves_the_gauges_and_the_others_stay() {
+    let metrics = metrics();
+    metrics.endpoint("m", "http://gone/mcp", true, 1);
+    metrics.endpoint("m", "http://kept/mcp", false, 2);
+    metrics.endpoint_removed("m", "http://gone/mcp");
+    let text = metrics.encode().unwrap();
+    assert!(!text.contains("gone"));
+    has(&text, r#"narthex_upstream_endpoint_up{endpoint="http://kept/mcp",upstream="m"} 0"#);
+    has(&text, r#"narthex_upstream_endpoint_in_flight{endpoint="http://kept/mcp",upstream="m"} 2"#);
 }
 
 #[test]

@@ -182,7 +182,8 @@ impl Snapshot {
             let credentials = self.credentials.upstream(id).ok_or_else(|| missing(route, "credential"))?;
             let ways = group.iter().map(|endpoint| entry(endpoint, &credentials).map(Arc::new));
             let ways = ways.collect::<Result<Vec<_>, BuildError>>()?;
-            members.push(Member::new(route.target.prefix_of(id), group, credentials, ways));
+            let member = Member::new(route.target.prefix_of(id), group, credentials, ways);
+            members.push(member.ok_or_else(|| missing(route, "endpoint"))?);
         }
         let first = members.first().ok_or_else(|| missing(route, "upstream"))?;
         let mut door = entry(first.group().first(), first.credentials())?;

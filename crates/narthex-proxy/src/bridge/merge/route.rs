@@ -5,9 +5,10 @@ use crate::snapshot::RouteEntry;
 use narthex_config::model::{Route, Target, UpstreamId};
 use narthex_credentials::CredentialSource;
 use narthex_mcp::federation::Naming;
-use narthex_upstreams::{Catalogue as Names, Group};
+use narthex_upstreams::{Catalogue as Names, Group, Upstream};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a merged route is made of.
@@ -33,8 +34,12 @@ pub(crate) struct Member {
     pub(super) prefix: Box<str>,
     pub(super) group: Arc<Group>,
     pub(super) credentials: Arc<CredentialSource>,
-    /// The ways to its endpoints, in the group's order; at least one.
+    /// The ways to its endpoints.
     entries: Vec<Arc<RouteEntry>>,
+    /// The way to the first of them.
+    first: Arc<RouteEntry>,
+    /// Has endpoints that are equally good take turns.
+    turns: Arc<AtomicU64>,
 }
 
 impl Merged {
@@ -86,8 +91,16 @@ impl Member {
         group: &Arc<Group>,
         credentials: Arc<CredentialSource>,
         entries: Vec<Arc<RouteEntry>>,
-    ) -> Self {
-        Self { id: group.id.clone(), prefix: prefix.into(), group: Arc::clone(group), credentials, entries }
+    ) -> Option<Self> {
+        Some(Self {
+            id: group.id.clone(),
+            prefix: prefix.into(),
+            group: Arc::clone(group),
+            credentials,
+            first: Arc::clone(entries.first()?),
+            entries,
+            turns: Arc::default(),
+        })
     }
 
     pub(crate) fn group(&self) -> &Arc<Group> {
@@ -105,19 +118,17 @@ impl Member {
 
     /// The endpoint for a request that belongs to no session.
     pub(super) fn endpoint(&self, now: Instant) -> &Arc<RouteEntry> {
-        let _ = now;
-        self.entry(0)
+        self.entry(self.group.pick(now, self.turns.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// The endpoint for the sessions of `whose`: always the same, as long as it is there.
     pub(super) fn endpoint_of(&self, whose: &str, now: Instant) -> &Arc<RouteEntry> {
-        let _ = (whose, now);
-        self.entry(0)
+        self.entry(self.group.stick(whose.as_bytes(), now))
     }
 
-    fn entry(&self, at: usize) -> &Arc<RouteEntry> {
-        // There is at least one, and never fewer than the group has endpoints.
-        self.entries.get(at).unwrap_or(&self.entries[0])
+    fn entry(&self, endpoint: &Arc<Upstream>) -> &Arc<RouteEntry> {
+        let way = self.entries.iter().find(|entry| Arc::ptr_eq(&entry.upstream, endpoint));
+        way.unwrap_or(&self.first)
     }
 
     /// How long a client's list waits for its part.

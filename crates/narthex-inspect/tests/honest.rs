@@ -1,5 +1,7 @@
 //! Definitions as honest servers write them. None is suspicious, none is changed, nothing is found in any.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 use narthex_inspect::{Action, Inspector, Settings};
 use serde_json::json;
 

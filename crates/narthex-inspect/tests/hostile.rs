@@ -1,6 +1,8 @@
 //! A hundred and more hostile texts, each with its name and what becomes of it, under the default settings unless
 //! the table says otherwise.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 #[path = "hostile/data.rs"]
 mod data;
 #[path = "hostile/definitions.rs"]

@@ -1,5 +1,7 @@
 //! What holds for every text.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 use narthex_inspect::{Action, Inspector, Pattern, Settings, Verdict};
 use proptest::prelude::*;
 use serde_json::{Value, json};

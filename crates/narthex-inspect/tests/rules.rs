@@ -1,5 +1,7 @@
 //! Limits, precedence, places, and the rest of what the documentation says.
 
+#![allow(clippy::unwrap_used, reason = "all of it is tests")]
+
 use narthex_inspect::{Action, BadPattern, Finding, Inspector, Pattern, Settings, Verdict};
 use serde_json::json;
 

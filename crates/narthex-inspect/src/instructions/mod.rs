@@ -10,6 +10,7 @@ mod table;
 use crate::BadPattern;
 use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
+use std::borrow::Cow;
 use table::{Spec, TABLE};
 
 const SIZE_LIMIT: usize = 4 << 20;
@@ -44,7 +45,7 @@ impl Instructions {
     /// Which sorts of instructions are in `text`, from which hidden text has been removed.
     pub(crate) fn find(&self, text: &str) -> Vec<&'static str> {
         let encoded = is_encoded(text);
-        let text = normal::normal(text);
+        let text = normal::normal(&words(text));
         let mut present = vec![false; self.patterns.len()];
         for trigger in self.triggers.find_overlapping_iter(&text) {
             present[self.owners[trigger.pattern().as_usize()]] = true;
@@ -58,6 +59,23 @@ impl Instructions {
         details.dedup();
         details
     }
+}
+
+/// A name as the words that it spells, and other text as it is.
+fn words(text: &str) -> Cow<'_, str> {
+    const NAME: usize = 128;
+    let in_name = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
+    if text.len() > NAME || !text.chars().all(in_name) {
+        return Cow::Borrowed(text);
+    }
+    let mut words = String::with_capacity(text.len() + 8);
+    for char in text.chars() {
+        if char.is_ascii_uppercase() && words.ends_with(|last: char| last.is_ascii_lowercase()) {
+            words.push(' ');
+        }
+        words.push(if char.is_ascii_alphanumeric() { char } else { ' ' });
+    }
+    Cow::Owned(words)
 }
 
 /// Whether `text` has a run of base64 or hexadecimal digits, in one line or in full ones. Icons are not meant.

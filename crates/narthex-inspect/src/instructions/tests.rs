@@ -1,16 +1,34 @@
 use super::*;
 
+#[path = "../../tests/hostile/definitions.rs"]
+#[allow(dead_code, reason = "one of its tables is not about instructions")]
+mod definitions;
+
 #[test]
-fn every_pattern_has_a_trigger_in_every_match() {
-    // The regular expressions on their own and behind their triggers must agree on all that the tables of the
-    // integration tests say; here, on each pattern's own triggers.
+fn triggers_keep_no_pattern_from_what_it_would_find() {
     let instructions = Instructions::new().unwrap();
-    assert_eq!(instructions.patterns.len(), TABLE.len());
-    for spec in TABLE {
-        assert!(!spec.triggers.is_empty(), "{}", spec.regex);
-        for trigger in spec.triggers {
-            assert_eq!(*trigger, normal::normal(trigger), "a trigger that text in one spelling never has");
-        }
+    for (name, text, _) in definitions::DEFINITIONS {
+        let spelt = normal::normal(&words(text));
+        let without: Vec<_> =
+            instructions.patterns.iter().filter(|pattern| pattern.is_in(spelt.as_bytes())).collect();
+        let mut details: Vec<_> = without.iter().map(|pattern| pattern.detail).collect();
+        details.extend(is_encoded(text).then_some("encoded"));
+        details.dedup();
+        assert_eq!(instructions.find(text), details, "{name}");
+    }
+}
+
+#[test]
+fn every_pattern_finds_something_and_has_triggers_in_one_spelling() {
+    let instructions = Instructions::new().unwrap();
+    for (pattern, spec) in instructions.patterns.iter().zip(TABLE) {
+        let found = |text: &str| pattern.is_in(normal::normal(&words(text)).as_bytes());
+        assert!(definitions::DEFINITIONS.iter().any(|case| found(case.1)), "{}", spec.regex);
+        assert!(
+            spec.triggers.iter().all(|trigger| *trigger == normal::normal(trigger)),
+            "{:?}",
+            spec.triggers
+        );
     }
 }
 

@@ -126,6 +126,8 @@ struct Pass<'i, 'a> {
     keys: bool,
     findings: Findings,
     suspicious: bool,
+    /// Bytes in which instructions were looked for.
+    read: usize,
 }
 
 impl<'i, 'a> Pass<'i, 'a> {
@@ -141,6 +143,7 @@ impl<'i, 'a> Pass<'i, 'a> {
             keys: false,
             findings: Findings::default(),
             suspicious: false,
+            read: 0,
         }
     }
 

@@ -8,15 +8,21 @@ use serde_json::json;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Nanoseconds for each KiB of `json`.
+/// Nanoseconds of CPU time for each KiB of `json`.
 fn cost(json: &str, mut inspect: impl FnMut(&str)) -> f64 {
-    let begin = Instant::now();
+    let (begin, used) = (Instant::now(), cpu_time());
     let mut rounds = 0;
     while begin.elapsed() < Duration::from_millis(300) {
         inspect(black_box(json));
         rounds += 1;
     }
-    begin.elapsed().as_nanos() as f64 / f64::from(rounds) / (json.len() as f64 / 1024.0)
+    (cpu_time() - used) as f64 / f64::from(rounds) / (json.len() as f64 / 1024.0)
+}
+
+/// Nanoseconds that this thread has had of a CPU, on Linux.
+fn cpu_time() -> u64 {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    times.split(' ').next().unwrap().parse().unwrap()
 }
 
 #[test]
@@ -59,5 +65,46 @@ fn nanoseconds_per_kib() {
             black_box(inspectors[0].definition(json));
         });
         println!("{name:24}{default:>10.0}{all:>10.0}{none:>10.0}{definition:>12.0}");
+    }
+}
+
+#[test]
+#[ignore = "it prints numbers and tests nothing"]
+fn nanoseconds_per_kib_at_worst() {
+    let all = Settings { personal: Action::Redact, secrets: Action::Redact, ..Settings::default() };
+    let inspector = Inspector::new(&all).unwrap();
+    let words = "always must first before when read send include pass all your the user without never do not tell mention \
+        override ignore previous system file .ssh mcp.json _history conversation api key token to https:// via bcc tool \
+        called is sent show pretend already reveal instructions permission secret content";
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let mut seed = 1_u64;
+    let mut word = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        words[(seed >> 33) as usize % words.len()]
+    };
+    let mixed: Vec<&str> = (0..8000).map(|_| word()).collect();
+    let texts = [
+        ("words that matter", mixed.join(" ")),
+        (
+            "excused again and again",
+            format!("{} never {}", "x ".repeat(9000), "without the user's knowledge ".repeat(1500)),
+        ),
+        ("keys without an end", "-----BEGIN PRIVATE KEY----- eyJaaaaaaaaaaaaa.".repeat(1300)),
+        ("addresses without an end", "a@a.a@".repeat(10_000)),
+        ("URLs without an end", "x://a:b".repeat(9000)),
+        ("introducers", "\u{9d}a".repeat(20_000)),
+        ("tags", "\u{E0041}".repeat(15_000)),
+        ("digits", "4 1-1 ".repeat(10_000)),
+        ("ligatures", "\u{FDFA}".repeat(20_000)),
+    ];
+    for (name, text) in &texts {
+        let json = json!({"description": text}).to_string();
+        let result = cost(&json, |json| {
+            black_box(inspector.result(json));
+        });
+        let definition = cost(&json, |json| {
+            black_box(inspector.definition(json));
+        });
+        println!("{name:24}{result:>10.0}{definition:>12.0}");
     }
 }

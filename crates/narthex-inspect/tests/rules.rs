@@ -129,6 +129,16 @@ fn descriptions_over_the_limit_are_suspicious() {
 }
 
 #[test]
+fn definitions_that_nobody_can_read_are_suspicious() {
+    let inspector = inspector(&Settings::default());
+    let word = "word ".repeat(3000);
+    let many = |count: usize| json!({"inputSchema": {"enum": vec![word.as_str(); count]}}).to_string();
+    assert!(!inspector.definition(&many(60)).suspicious);
+    let long = inspector.definition(&many(80));
+    assert!(long.suspicious && long.findings.iter().all(|found| &*found.kind == "too_long"));
+}
+
+#[test]
 fn files_are_not_matched_and_what_only_looks_like_one_is() {
     let inspector = inspector(&Settings { secrets: Action::Refuse, ..Settings::default() });
     // Base64 can have this anywhere.

@@ -6,11 +6,14 @@ use crate::finding::Kind;
 use crate::hidden::{self, Hidden};
 use crate::json::{Decoded, Token, quote};
 use crate::patterns::{Match, Text, covered, mark};
+use std::sync::Arc;
 
 /// Base64 that is longer than this, as the value of `data` or `blob`, is not matched with patterns.
 const BINARY: usize = 256;
 /// How often a string is looked into while something is taken out of it.
 const ROUNDS: usize = 4;
+/// Bytes of a definition in which instructions are looked for; one that has more is suspicious.
+const READ: usize = 1 << 20;
 /// Whose values are read as descriptions.
 const DESCRIPTIONS: [&str; 3] = ["description", "title", "instructions"];
 
@@ -57,20 +60,29 @@ impl<'a> Pass<'_, 'a> {
         let named = self.key().is_some_and(|key| DESCRIPTIONS.contains(&key));
         let described = !token.is_key && (named || self.strings.place().is_root());
         if described && seen.len() > self.inspector.max_description {
-            self.suspicious = true;
-            let kind = Kind { name: &self.inspector.too_long_name, detail: "", action: Action::Report };
-            self.findings.add(kind, 1, self.strings.place());
+            self.suspect(token, &self.inspector.too_long_name, "");
         }
         let Some(instructions) = &self.inspector.instructions else {
             return;
         };
         self.suspicious |= hidden.smuggles();
-        for detail in instructions.find(seen) {
-            self.suspicious = true;
-            self.found_in(token);
-            let kind = Kind { name: &self.inspector.instructions_name, detail, action: Action::Report };
-            self.findings.add(kind, 1, self.strings.place());
+        if seen.starts_with("data:image/") {
+            return;
         }
+        let within = beginning(seen, READ - self.read);
+        self.read += within.len();
+        if within.len() < seen.len() {
+            self.suspect(token, &self.inspector.too_long_name, "");
+        }
+        for detail in instructions.find(within) {
+            self.suspect(token, &self.inspector.instructions_name, detail);
+        }
+    }
+
+    fn suspect(&mut self, token: Token<'_>, name: &Arc<str>, detail: &'static str) {
+        self.suspicious = true;
+        self.found_in(token);
+        self.findings.add(Kind { name, detail, action: Action::Report }, 1, self.strings.place());
     }
 
     /// Reports what the patterns find; returns the string without what is to be taken out, if there is anything.
@@ -134,6 +146,15 @@ impl<'a> Pass<'_, 'a> {
     fn key(&self) -> Option<&'a str> {
         self.strings.place().key()
     }
+}
+
+/// The beginning of `text`, of `most` bytes at most.
+fn beginning(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// Whether a value is the content of a file, as `image`, `audio` and `resource` blocks have it.

@@ -14,6 +14,8 @@ use std::borrow::Cow;
 use table::{Spec, TABLE};
 
 const SIZE_LIMIT: usize = 4 << 20;
+/// Bytes before a match at most in which it may be excused.
+const SENTENCE: usize = 240;
 
 /// The patterns, compiled.
 #[derive(Debug)]
@@ -114,8 +116,9 @@ impl Compiled {
         };
         self.regex.find_iter(text).any(|found| {
             let ends = |byte: &u8| matches!(byte, b'.' | b'!' | b'?' | b';');
-            let sentence = text[..found.start()].iter().rposition(ends).map_or(0, |end| end + 1);
-            !excuse.is_match(&text[sentence..found.end()])
+            let near = &text[..found.start()][found.start().saturating_sub(SENTENCE)..];
+            let sentence = near.len() - near.iter().rposition(ends).map_or(0, |end| end + 1);
+            !excuse.is_match(&text[found.start() - sentence..found.end()])
         })
     }
 }

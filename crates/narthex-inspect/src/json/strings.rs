@@ -94,6 +94,7 @@ impl<'a> Strings<'a> {
         }
     }
 
+    #[inline]
     fn value(&mut self, byte: u8) -> Result<Option<Token<'a>>, Fault> {
         self.next = Next::After;
         match byte {
@@ -126,6 +127,7 @@ impl<'a> Strings<'a> {
         self.place.steps.pop().map(drop).ok_or(Fault::Malformed)
     }
 
+    #[inline]
     fn after_value(&mut self, byte: u8) -> Result<(), Fault> {
         let step = self.place.steps.last_mut().ok_or(Fault::Malformed)?;
         match (step.object, byte) {
@@ -141,6 +143,7 @@ impl<'a> Strings<'a> {
         Ok(())
     }
 
+    #[inline]
     fn key(&mut self) -> Result<Token<'a>, Fault> {
         let token = self.string(true)?;
         self.skip_space();
@@ -152,6 +155,7 @@ impl<'a> Strings<'a> {
         Ok(token)
     }
 
+    #[inline]
     fn string(&mut self, is_key: bool) -> Result<Token<'a>, Fault> {
         self.expect(b'"')?;
         let start = self.at;

@@ -113,3 +113,20 @@ impl Patterns {
         self.rules.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_literals_are_few_enough_for_the_vector_search() {
+        let settings = Settings { personal: Action::Report, ..Settings::default() };
+        let patterns = Patterns::new(&settings).unwrap();
+        assert!(patterns.owners.len() <= 64, "{}", patterns.owners.len());
+        let literals = || secrets::TABLE.iter().flat_map(|spec| spec.literals);
+        assert!(
+            literals().all(|literal| literal.len() > 2 && !literal.contains(['"', '\\', '\n', '\r', '\t']))
+        );
+        assert!(secrets::TABLE.iter().all(|spec| !spec.literals.is_empty()));
+    }
+}

@@ -13,31 +13,37 @@ use super::rule::{Byte, Rule, Spec};
 use crate::{Action, BadPattern};
 use std::ops::Range;
 
-const fn spec(name: &'static str, byte: Byte, regex: &'static str) -> Spec {
-    Spec { name, literals: &[], byte, regex, check: check::all, whole: None }
+const fn spec(name: &'static str, byte: Byte, shortest: usize, regex: &'static str) -> Spec {
+    Spec { name, literals: &[], byte, shortest, regex, check: check::all, whole: None }
 }
 
 pub(super) const TABLE: &[Spec] = &[
     spec(
         "email",
         Byte::This(b'@'),
+        6,
         r"[A-Za-z0-9._%+-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}(?-u:\b)",
     ),
     Spec {
         check: payment_card,
-        ..spec("payment_card", Byte::Digit, r"(?-u:\b)[2-6](?:[ -]?[0-9]){12,22}(?-u:\b)")
+        ..spec("payment_card", Byte::Digit, 13, r"(?-u:\b)[2-6](?:[ -]?[0-9]){12,22}(?-u:\b)")
     },
     Spec {
         check: iban,
-        ..spec("iban", Byte::Digit, r"(?-u:\b)[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,34}(?-u:\b)")
+        ..spec("iban", Byte::Digit, 15, r"(?-u:\b)[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,34}(?-u:\b)")
     },
     Spec {
         check: us_ssn,
-        ..spec("us_ssn", Byte::This(b'-'), r"(?-u:\b)[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}(?-u:\b)")
+        ..spec("us_ssn", Byte::This(b'-'), 11, r"(?-u:\b)[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}(?-u:\b)")
     },
     Spec {
         check: phone,
-        ..spec("phone", Byte::This(b'+'), r"(?:^|[^0-9A-Za-z+])(\+[1-9](?:[ .()-]{0,2}[0-9]){7,20})(?-u:\b)")
+        ..spec(
+            "phone",
+            Byte::This(b'+'),
+            9,
+            r"(?:^|[^0-9A-Za-z+])(\+[1-9](?:[ .()-]{0,2}[0-9]){7,20})(?-u:\b)",
+        )
     },
 ];
 

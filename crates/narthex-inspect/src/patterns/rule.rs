@@ -13,11 +13,13 @@ const SIZE_LIMIT: usize = 1 << 20;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spec {
     pub(super) name: &'static str,
-    /// One of them is in every match. Without quotes, backslashes, slashes and white space, which may be written
-    /// with escapes. If there are none, the expression is tried on every string that has [`Self::byte`].
+    /// One of them is in every match. Without what is written as itself or with a plain escape: quotes, backslashes,
+    /// tabs, line breaks. If there are none, the expression is tried on every string that has [`Self::byte`].
     pub(super) literals: &'static [&'static str],
     /// A byte that is in every match, too.
     pub(super) byte: Byte,
+    /// Bytes that every match has at least.
+    pub(super) shortest: usize,
     /// If it has a group 1, that group is what was found.
     pub(super) regex: &'static str,
     /// What part of what the expression found is to be taken, `None` for nothing.
@@ -45,6 +47,7 @@ pub(super) struct Rule {
     pub(super) personal: bool,
     regex: Regex,
     byte: Byte,
+    shortest: usize,
     check: fn(&str) -> Option<Range<usize>>,
     whole: Option<(&'static str, usize)>,
 }
@@ -52,17 +55,28 @@ pub(super) struct Rule {
 impl Rule {
     pub(super) fn built_in(spec: &Spec, action: Action, personal: bool) -> Result<Self, BadPattern> {
         let regex = compile(spec.regex).map_err(|_| BadPattern::BuiltIn { name: spec.name })?;
-        let Spec { name, literals, byte, check, whole, .. } = *spec;
-        Ok(Self { name: name.into(), action, literals, personal, regex, byte, check, whole })
+        let Spec { name, literals, byte, shortest, check, whole, .. } = *spec;
+        Ok(Self { name: name.into(), action, literals, personal, regex, byte, shortest, check, whole })
     }
 
     pub(super) fn own(name: &str, action: Action, regex: Regex) -> Self {
         let (byte, check) = (Byte::Any, super::check::all as fn(&str) -> _);
-        Self { name: name.into(), action, literals: &[], personal: false, regex, byte, check, whole: None }
+        Self {
+            name: name.into(),
+            action,
+            literals: &[],
+            personal: false,
+            regex,
+            byte,
+            shortest: 1,
+            check,
+            whole: None,
+        }
     }
 
     pub(super) fn may_match(&self, text: &str) -> bool {
-        match self.byte {
+        let long = text.len() >= self.shortest;
+        long && match self.byte {
             Byte::Any => true,
             Byte::This(byte) => memchr::memchr(byte, text.as_bytes()).is_some(),
             Byte::Digit => text.bytes().any(|byte| byte.is_ascii_digit()),

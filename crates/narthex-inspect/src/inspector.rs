@@ -153,6 +153,7 @@ impl<'i, 'a> Pass<'i, 'a> {
         }
         loop {
             match self.strings.next() {
+                Ok(Some(token)) if self.is_plain(token) => {}
                 Ok(Some(token)) => self.string(token),
                 Ok(None) => break,
                 Err(Fault::Malformed) => return self.refuse("malformed"),
@@ -177,11 +178,13 @@ impl<'i, 'a> Pass<'i, 'a> {
     }
 
     /// Whether nothing can be found in a string, so that it need not be looked into.
+    #[inline]
     fn is_plain(&self, token: Token<'_>) -> bool {
         self.of == Text::Data && !self.matchable && !self.may_hide(token)
     }
 
     /// Whether a string may have other characters than those of ASCII that are seen.
+    #[inline]
     fn may_hide(&self, token: Token<'_>) -> bool {
         token.veiled || (self.odd && token.raw.bytes().any(|byte| byte >= 0x7F))
     }

@@ -54,7 +54,10 @@ fn nanoseconds_per_kib() {
             json!({"data": "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo".repeat(30_000)}).to_string(),
         ),
     ];
-    println!("{:24}{:>10}{:>10}{:>10}{:>12}", "ns/KiB", "default", "all", "none", "definition");
+    println!(
+        "{:24}{:>10}{:>10}{:>10}{:>12}{:>12}",
+        "ns/KiB", "default", "all", "none", "definition", "serde_json"
+    );
     for (name, json) in &texts {
         let [default, all, none] = inspectors.each_ref().map(|inspector| {
             cost(json, |json| {
@@ -64,7 +67,10 @@ fn nanoseconds_per_kib() {
         let definition = cost(json, |json| {
             black_box(inspectors[0].definition(json));
         });
-        println!("{name:24}{default:>10.0}{all:>10.0}{none:>10.0}{definition:>12.0}");
+        let skipped = cost(json, |json| {
+            black_box(serde_json::from_str::<&serde_json::value::RawValue>(json).unwrap());
+        });
+        println!("{name:24}{default:>10.0}{all:>10.0}{none:>10.0}{definition:>12.0}{skipped:>12.0}");
     }
 }
 

@@ -20,9 +20,6 @@ const DESCRIPTIONS: [&str; 3] = ["description", "title", "instructions"];
 impl<'a> Pass<'_, 'a> {
     /// Looks into a string, and replaces it if it is to change.
     pub(super) fn string(&mut self, token: Token<'a>) {
-        if self.is_plain(token) {
-            return;
-        }
         let decoded = Decoded::new(token);
         let hidden = if self.may_hide(token) { Hidden::find(&decoded.text) } else { Hidden::default() };
         let seen = hidden.strip(&decoded.text);

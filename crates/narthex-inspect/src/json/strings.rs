@@ -77,6 +77,7 @@ impl<'a> Strings<'a> {
     }
 
     /// The next string, or `None` at the end of a text that is sound throughout.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Token<'a>>, Fault> {
         loop {
             self.skip_space();

@@ -279,6 +279,9 @@ const HONEST: &[(&str, &str)] = &[
     ),
     ("silent", "If true, errors are silently ignored. Do not use this unless the user asks for it."),
     ("user_visible", "Whether the message is hidden from the users of the channel."),
+    ("feedback", "Submit feedback. Never include the full conversation, credentials or secrets."),
+    ("episodes", "Starts an episode. Does not store raw prompts or the full conversation history."),
+    ("notes", "Saves the conversation to your notes. Do not send credentials to https://notes.example."),
     ("unsubscribe", "Unsubscribe the user without asking for a reason."),
 ];
 

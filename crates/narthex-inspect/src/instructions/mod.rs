@@ -11,11 +11,11 @@ use crate::BadPattern;
 use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 use std::borrow::Cow;
-use table::{Spec, TABLE};
+use table::Spec;
 
 const SIZE_LIMIT: usize = 4 << 20;
 /// Bytes before a match at most in which it may be excused.
-const SENTENCE: usize = 240;
+const SENTENCE: usize = 120;
 
 /// The patterns, compiled.
 #[derive(Debug)]
@@ -36,9 +36,9 @@ struct Compiled {
 impl Instructions {
     pub(crate) fn new() -> Result<Self, BadPattern> {
         let bad = |_| BadPattern::BuiltIn { name: "instructions" };
-        let patterns: Vec<_> = TABLE.iter().map(Compiled::new).collect::<Result<_, _>>().map_err(bad)?;
+        let patterns: Vec<_> = table::all().map(Compiled::new).collect::<Result<_, _>>().map_err(bad)?;
         let triggers =
-            TABLE.iter().enumerate().flat_map(|(at, spec)| spec.triggers.iter().map(move |word| (at, *word)));
+            table::all().enumerate().flat_map(|(at, spec)| spec.triggers.iter().map(move |word| (at, *word)));
         let (owners, words): (Vec<_>, Vec<_>) = triggers.unzip();
         let triggers = AhoCorasick::new(&words).map_err(|_| BadPattern::BuiltIn { name: "instructions" })?;
         Ok(Self { triggers, owners, patterns })

@@ -11,7 +11,7 @@
 //! | `google_api_key` | Google API key: `AIza` and 35 characters |
 //! | `google_oauth_secret` | Google OAuth client secret: `GOCSPX-` and 28 characters |
 //! | `anthropic_key` | Anthropic: `sk-ant-` |
-//! | `openai_key` | OpenAI: `sk-proj-`, `sk-svcacct-`, `sk-admin-`, and `sk-` with 48 characters; OpenRouter: `sk-or-` |
+//! | `openai_key` | OpenAI: `sk-proj-`, `sk-svcacct-`, `sk-admin-`, and `sk-` with 32 characters or more; OpenRouter: `sk-or-` |
 //! | `stripe_key` | Stripe, live: `sk_live_`, `rk_live_` |
 //! | `npm_token` | npm: `npm_` and 36 characters |
 //! | `pypi_token` | PyPI: `pypi-AgEI` |
@@ -73,7 +73,7 @@ pub(super) const TABLE: &[Spec] = &[
     key(
         "openai_key",
         &["sk-"],
-        r"(?-u:\b)(sk-(?:(?:proj|svcacct|admin|None|or)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{48,}))",
+        r"(?-u:\b)(sk-(?:(?:proj|svcacct|admin|None|or)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{32,}))",
     ),
     key("stripe_key", &["sk_live_", "rk_live_"], r"[sr]k_live_[A-Za-z0-9]{16,}"),
     key("npm_token", &["npm_"], r"npm_[A-Za-z0-9]{36}"),

@@ -139,6 +139,24 @@ fn definitions_that_nobody_can_read_are_suspicious() {
 }
 
 #[test]
+fn what_makes_a_definition_suspicious_is_always_said() {
+    let inspector = inspector(&Settings { hidden_text: Action::Off, ..Settings::default() });
+    let json = json!({"description": "Adds.\u{E0068}\u{E0069}"}).to_string();
+    let definition = inspector.definition(&json);
+    assert!(definition.suspicious && definition.text.is_none());
+    assert_eq!(summary(&definition.findings), [("instructions", Action::Report, 1, "/description")]);
+    assert_eq!(definition.findings[0].detail, "smuggled");
+}
+
+#[test]
+fn an_inspector_can_be_shared() {
+    let inspector = inspector(&Settings::default());
+    std::thread::scope(|scope| {
+        (0..4).for_each(|_| drop(scope.spawn(|| assert_eq!(inspector.result("[]").verdict, Verdict::Pass))));
+    });
+}
+
+#[test]
 fn files_are_not_matched_and_what_only_looks_like_one_is() {
     let inspector = inspector(&Settings { secrets: Action::Refuse, ..Settings::default() });
     // Base64 can have this anywhere.

@@ -62,7 +62,9 @@ impl<'a> Pass<'_, 'a> {
         let Some(instructions) = &self.inspector.instructions else {
             return;
         };
-        self.suspicious |= hidden.smuggles();
+        if hidden.smuggles() {
+            self.suspect(token, &self.inspector.instructions_name, "smuggled");
+        }
         if seen.starts_with("data:image/") {
             return;
         }

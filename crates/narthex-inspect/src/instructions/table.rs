@@ -11,6 +11,7 @@
 //! | `prompt_leak` | to give away the system prompt |
 //! | `image_link` | an image whose address carries data |
 //! | `command` | to run a script from the net first |
+//! | `smuggled` | hidden text that carries bytes (not from this table) |
 //! | `encoded` | 200 or more characters of base64 or hexadecimal digits in a run (not from this table) |
 //!
 //! Texts are in lower case, without quotation marks and apostrophes (`dont`, `users`).

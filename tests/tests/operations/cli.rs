@@ -79,6 +79,15 @@ fn a_good_file_is_ok_and_checking_it_starts_and_writes_nothing() {
 }
 
 #[test]
+fn what_is_probably_not_meant_is_said_of_a_good_file() {
+    let yaml = embedded(1, 2).replace("routes:\n  demo", "  idle:\n    command: [server]\nroutes:\n  demo");
+    let dir = dir_with(&yaml);
+    let checked = narthex(dir.path(), &["check"]);
+    assert_eq!((checked.code, checked.stdout.as_str()), (Some(0), "gateway.yaml: ok\n"), "{checked:?}");
+    assert!(checked.stderr.starts_with("warning: no route uses upstream `idle`\n"), "{checked:?}");
+}
+
+#[test]
 fn the_configurations_of_this_repository_are_good() {
     let root = repository::root();
     for file in ["gateway.yaml", "crates/narthex-config/tests/fixtures/every-key.yaml"] {

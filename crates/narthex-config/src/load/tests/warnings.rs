@@ -23,6 +23,16 @@ fn merged(keys: &str) -> String {
 }
 
 #[test]
+fn the_examples_of_the_page_load_without_a_warning() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let examples: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.len() >= 6, "{examples:?}");
+    examples.into_iter().for_each(is_silent);
+}
+
+#[test]
 fn an_upstream_that_no_route_uses_is_a_warning() {
     let text = with("routes:\n", "  docs: { url: https://docs/ }\nroutes:\n");
     let (message, line, _) = warned(&text);

@@ -9,8 +9,8 @@ mod strategies;
 use crate::secret::Secrets;
 use crate::{CredentialError, CredentialSource, Credentials, UpstreamCredential};
 use narthex_config::model::{
-    Breaker, Credential, HttpVersion, OAuthClient, OAuthClientAuth, Protocol, SecretRef, TokenExchange,
-    Upstream, UpstreamId,
+    Breaker, Credential, HttpVersion, OAuthClient, OAuthClientAuth, PinMode, Protocol, SecretRef,
+    TokenExchange, Upstream, UpstreamId,
 };
 use narthex_identity::Caller;
 use narthex_telemetry::Events;
@@ -72,6 +72,7 @@ fn upstream(credential: Credential) -> Upstream {
         keepalive: Duration::from_secs(4),
         http: HttpVersion::Auto,
         protocol: Protocol::Auto,
+        pins: PinMode::Off,
         ca: None,
         max_concurrent: NonZeroU32::MIN,
         breaker: Breaker { failures: NonZeroU32::MIN, cooldown: Duration::from_secs(10) },

@@ -204,7 +204,7 @@ fn load_ca(path: &Path) -> Result<Arc<[WrappedX509]>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use narthex_config::model::{Breaker, Credential, Protocol};
+    use narthex_config::model::{Breaker, Credential, PinMode, Protocol};
     use std::num::NonZeroU32;
 
     fn resolve(url: &str, allow_link_local: bool) -> Result<Arc<HttpPeer>, ResolveError> {
@@ -217,6 +217,7 @@ mod tests {
             keepalive: Duration::from_secs(1),
             http: HttpVersion::Auto,
             protocol: Protocol::Auto,
+            pins: PinMode::Off,
             ca: None,
             max_concurrent: NonZeroU32::MIN,
             breaker: Breaker { failures: NonZeroU32::MIN, cooldown: Duration::from_secs(1) },

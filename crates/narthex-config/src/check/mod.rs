@@ -7,6 +7,7 @@ mod credential;
 mod files;
 mod http_limits;
 mod limits;
+mod pins;
 mod protocol;
 mod route;
 mod server;
@@ -52,13 +53,14 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
     let trusts_somebody = trusts_somebody(&gateway.auth);
     let auth = cx.auth(gateway.auth, server.as_ref(), &names);
     let tenants = cx.tenants(gateway.tenants, &names);
-    let upstreams = cx.upstreams(gateway.upstreams);
+    let pins = cx.pins(gateway.pins);
+    let upstreams = cx.upstreams(gateway.upstreams, pins.mode);
     let public_url = server.as_ref().map(|server| &server.public_url);
     let routes = cx.routes(gateway.routes, public_url, &names, trusts_somebody, &tenants, &upstreams);
     if cx.report.has_errors() {
         return None;
     }
-    Some(Config { server: server?, admin, auth, tenants, upstreams, routes })
+    Some(Config { server: server?, admin, auth, tenants, pins, upstreams, routes })
 }
 
 /// Whether there is an issuer, be it one with mistakes.

@@ -3,7 +3,7 @@
 use super::OAuthClient;
 use super::feature::{Command, EnvCredential};
 use super::protocol::Protocol;
-use super::scalar::{Count, FileRef, Http, HttpUrl, HumanDuration, Scope, Secret};
+use super::scalar::{Count, FileRef, Http, HttpUrl, HumanDuration, PinsMode, Scope, Secret};
 use crate::yaml::Field;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -32,6 +32,8 @@ pub(crate) struct Upstream {
     /// MCP revisions it speaks: `auto` asks it (`server/discover`) and remembers; else a revision or a
     /// list of them. `2024-11-05` (HTTP+SSE) stands alone. Default `auto`.
     pub(crate) protocol: Field<Protocol>,
+    /// What is trusted of its tools beside the approved definitions. Default: `pins.mode`.
+    pub(crate) pins: Field<PinsMode>,
     /// PEM file of the authorities its certificate must chain to, instead of the system's.
     pub(crate) ca: Field<FileRef>,
     /// Requests in flight at one time. Over it: 503. Default 1024.

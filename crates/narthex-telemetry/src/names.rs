@@ -20,6 +20,8 @@ pub const TOOL_CALLS: &str = "narthex_tool_calls_total";
 pub const UPSTREAM_UP: &str = "narthex_upstream_up";
 /// 1 while an upstream's circuit breaker is open, by `upstream`.
 pub const UPSTREAM_BREAKER_OPEN: &str = "narthex_upstream_breaker_open";
+/// Definitions of tools that wait until somebody approves them, by `upstream`.
+pub const QUARANTINED_TOOLS: &str = "narthex_quarantined_tools";
 /// Requests sent to an upstream a second time, by `upstream`.
 pub const UPSTREAM_RETRIES: &str = "narthex_upstream_retries_total";
 /// Credentials renewed because an upstream answered 401, by `upstream`.

@@ -38,6 +38,7 @@ pub struct Metrics {
     streams: GaugeFamily<1>,
     upstream_up: IntGaugeVec,
     breaker_open: IntGaugeVec,
+    quarantined: IntGaugeVec,
     retries: IntCounterVec,
     renewals: IntCounterVec,
     reload_ok: IntGauge,
@@ -188,6 +189,12 @@ impl Metrics {
         // An error only says that there was no such series.
         let _ = self.upstream_up.remove_label_values(&[upstream]);
         let _ = self.breaker_open.remove_label_values(&[upstream]);
+        let _ = self.quarantined.remove_label_values(&[upstream]);
+    }
+
+    /// So many definitions of an upstream's tools wait for approval now.
+    pub fn quarantined_tools(&self, upstream: &str, count: usize) {
+        self.quarantined.with_label_values(&[upstream]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// A request was sent to an upstream again.

@@ -60,6 +60,11 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
             "1 while an upstream's circuit breaker is open.",
             &["upstream"],
         )?,
+        quarantined: of.gauges(
+            names::QUARANTINED_TOOLS,
+            "Definitions of tools that wait until somebody approves them.",
+            &["upstream"],
+        )?,
         retries: of.counters(
             names::UPSTREAM_RETRIES,
             "Requests sent to an upstream a second time.",

@@ -8,9 +8,10 @@ use crate::definition::Definition;
 use crate::error::{ApproveError, PinsError};
 use crate::file::{self, Approved};
 use crate::judge::{Candidate, Standing, Why, rule};
-use crate::quarantine::{self, Quarantine, waits};
+use crate::quarantine::{self, Quarantine, Record, waits};
 use parking_lot::{Mutex, RwLock};
 use persist::Persistence;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -78,9 +79,20 @@ impl Pins {
     /// # Errors
     /// A file cannot be read or makes no sense.
     pub fn open(file: &Path, state_dir: &Path) -> Result<Self, PinsError> {
-        let quarantine_file = state_dir.join(QUARANTINE_FILE);
+        let pins = Self::preview(file, state_dir)?;
+        let quarantine = quarantine::read(&state_dir.join(QUARANTINE_FILE))?;
+        pins.state.write().quarantine = quarantine;
+        Ok(pins)
+    }
+
+    /// As [`Self::open`], but without what waited: whoever only checks the pins may be another user than the
+    /// one whose the state is.
+    ///
+    /// # Errors
+    /// The file cannot be read or makes no sense.
+    pub fn preview(file: &Path, state_dir: &Path) -> Result<Self, PinsError> {
+        let (quarantine_file, quarantine) = (state_dir.join(QUARANTINE_FILE), Quarantine::default());
         let approved = file::read(file)?;
-        let quarantine = quarantine::read(&quarantine_file)?;
         let exists = approved.is_some();
         let approved = approved.unwrap_or_default();
         let file = file.to_owned();
@@ -156,7 +168,7 @@ impl Pins {
     #[must_use]
     pub fn quarantined(&self) -> Vec<Quarantined> {
         let state = self.state.read();
-        let waiting = state.quarantine.iter().map(|(upstream, record)| Quarantined {
+        let waiting = state.still_waiting().map(|(upstream, record)| Quarantined {
             upstream: upstream.to_owned(),
             tool: record.definition.name.clone(),
             why: record.why,
@@ -166,8 +178,18 @@ impl Pins {
             seen: UNIX_EPOCH + Duration::from_secs(record.seen()),
             suspicion: record.suspicion.clone(),
         });
-        // The file may approve what the records still have: they are written at another time.
-        waiting.filter(|q| q.approved.as_ref().is_none_or(|a| a.digest() != q.found.digest())).collect()
+        waiting.collect()
+    }
+
+    /// How many definitions wait, for each upstream of which some do.
+    #[must_use]
+    pub fn quarantined_counts(&self) -> BTreeMap<String, usize> {
+        let state = self.state.read();
+        let mut counts = BTreeMap::new();
+        for (upstream, _) in state.still_waiting() {
+            *counts.entry(upstream.to_owned()).or_default() += 1;
+        }
+        counts
     }
 
     /// What is approved, by upstream and tool.
@@ -294,6 +316,14 @@ impl Pins {
 impl State {
     fn approved_of(&self, upstream: &str, tool: &str) -> Option<&Definition> {
         self.approved.get(upstream).and_then(|tools| tools.get(tool))
+    }
+
+    /// The file may approve what the records still have: they are written at another time.
+    fn still_waiting(&self) -> impl Iterator<Item = (&str, &Record)> {
+        self.quarantine.iter().filter(|(upstream, record)| {
+            let pin = self.approved_of(upstream, &record.definition.name);
+            pin.is_none_or(|pin| pin.digest() != record.definition.digest())
+        })
     }
 
     fn waiting<'a>(

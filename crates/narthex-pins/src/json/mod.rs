@@ -18,8 +18,8 @@ pub(crate) enum Value {
     /// As it is written.
     Number(Box<str>),
     String(String),
-    Array(Vec<Value>),
-    Object(BTreeMap<String, Value>),
+    Array(Vec<Self>),
+    Object(BTreeMap<String, Self>),
 }
 
 impl Value {

@@ -13,6 +13,8 @@ mod operations {
     mod hostile_labels;
     mod hostile_log;
     mod metrics_page;
+    mod pins;
+    mod pins_admin;
     mod prometheus;
     mod ready;
     mod reload;

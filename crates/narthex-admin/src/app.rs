@@ -1,5 +1,6 @@
 //! What is served, and how.
 
+use crate::pins::{self, PinDesk};
 use async_trait::async_trait;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -11,9 +12,8 @@ use std::time::Duration;
 
 /// The Prometheus text format (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 const METRICS_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Time that a client may take to accept a piece of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,16 +29,24 @@ pub trait Readiness: Send + Sync {
 /// - `GET /metrics`: all metrics.
 /// - `GET /healthz`: 200 as long as the process serves; depends on nothing else.
 /// - `GET /readyz`: 200, or 503 with the reasons.
+/// - `GET /pins`, `GET /pins/{upstream}/{tool}`, `POST /pins/approve`: see [`PinDesk`].
 pub struct Admin {
     metrics: Arc<Metrics>,
     readiness: Arc<dyn Readiness>,
+    pins: Option<Arc<dyn PinDesk>>,
 }
 
 impl Admin {
     /// Serves `metrics` and what `readiness` says.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, readiness: Arc<dyn Readiness>) -> Self {
-        Self { metrics, readiness }
+        Self { metrics, readiness, pins: None }
+    }
+
+    /// Serves `/pins`, too.
+    #[must_use]
+    pub fn with_pins(self, desk: Arc<dyn PinDesk>) -> Self {
+        Self { pins: Some(desk), ..self }
     }
 
     /// The answer to a request, whatever its header and body say.
@@ -47,17 +55,12 @@ impl Admin {
             "/metrics" => Self::metrics,
             "/healthz" => Self::health,
             "/readyz" => Self::ready,
-            _ => return reply(StatusCode::NOT_FOUND, TEXT, b"not found\n".to_vec()),
+            _ => return not_found(),
         };
         match *method {
             Method::GET => page(self),
             Method::HEAD => without_body(page(self)),
-            _ => {
-                let mut refused =
-                    reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"method not allowed\n".to_vec());
-                refused.headers_mut().insert(ALLOW, ALLOWED_METHODS);
-                refused
-            }
+            _ => not_allowed("GET, HEAD"),
         }
     }
 
@@ -90,9 +93,12 @@ impl ServeHttp for Admin {
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         let has_body = !session.is_body_empty();
         let header = session.req_header();
-        let mut answer = self.answer(&header.method, header.uri.path());
-        if has_body {
-            // Nothing here takes a body. It stays unread, so the connection cannot be used again.
+        let (mut answer, was_read) = match &self.pins {
+            Some(desk) if pins::is_ours(header.uri.path()) => pins::answer(desk, session).await,
+            _ => (self.answer(&header.method, header.uri.path()), false),
+        };
+        if has_body && !was_read {
+            // It stays unread, so the connection cannot be used again.
             session.set_keepalive(None);
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -100,7 +106,17 @@ impl ServeHttp for Admin {
     }
 }
 
-fn reply(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response<Vec<u8>> {
+pub(crate) fn not_found() -> Response<Vec<u8>> {
+    reply(StatusCode::NOT_FOUND, TEXT, b"not found\n".to_vec())
+}
+
+pub(crate) fn not_allowed(allowed: &'static str) -> Response<Vec<u8>> {
+    let mut refused = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"method not allowed\n".to_vec());
+    refused.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    refused
+}
+
+pub(crate) fn reply(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response<Vec<u8>> {
     let length = HeaderValue::from(body.len());
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -113,7 +129,7 @@ fn reply(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Respon
 }
 
 /// The answer to HEAD: the header of the answer to GET (RFC 9110 §9.3.2).
-fn without_body(mut response: Response<Vec<u8>>) -> Response<Vec<u8>> {
+pub(crate) fn without_body(mut response: Response<Vec<u8>>) -> Response<Vec<u8>> {
     response.body_mut().clear();
     response
 }

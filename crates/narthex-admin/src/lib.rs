@@ -1,11 +1,14 @@
-//! The admin listener: metrics and health, for operators and their machines.
+//! The admin listener: metrics, health and pins, for operators and their machines.
 //!
 //! It is meant for a loopback or cluster-internal address and asks nobody who they are. It knows
-//! nothing of the data path and serves nothing that a caller of the gateway has sent.
+//! nothing of the data path and serves nothing that a caller of the gateway has sent; of what upstreams have
+//! sent, the definitions of their tools.
 
 mod app;
+mod pins;
 
 pub use app::{Admin, Readiness};
+pub use pins::{Approval, PinDesk};
 
 use pingora::apps::http_app::HttpServer;
 use pingora::services::listening::Service;

@@ -25,8 +25,9 @@ const MAX_DELAY: Duration = Duration::from_millis(500);
 /// How often the files are looked at without any event.
 const POLL: Duration = Duration::from_secs(10);
 
-/// Bytes of a file that are compared. Certificates and key sets are far smaller.
-const MAX_BYTES: u64 = 16 << 20;
+/// Bytes of a file that are compared: no less than those of the largest pins file that is read.
+/// Certificates and key sets are far smaller.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Symbolic links followed from one file name, as Linux does.
 const MAX_LINKS: usize = 40;

@@ -9,7 +9,7 @@ mod strategies;
 use crate::secret::Secrets;
 use crate::{CredentialError, CredentialSource, Credentials, UpstreamCredential};
 use narthex_config::model::{
-    Breaker, CatalogueLimits, Credential, Health, HttpVersion, OAuthClient, OAuthClientAuth, Protocol,
+    Breaker, CatalogueLimits, Credential, Health, HttpVersion, OAuthClient, OAuthClientAuth, PinMode, Protocol,
     SecretRef, TokenExchange, Transport, Upstream, UpstreamId,
 };
 use narthex_identity::Caller;
@@ -74,6 +74,7 @@ fn upstream(credential: Credential) -> Upstream {
         keepalive: Duration::from_secs(4),
         http: HttpVersion::Auto,
         protocol: Protocol::Auto,
+        pins: PinMode::Off,
         ca: None,
         max_concurrent: NonZeroU32::MIN,
         breaker: Breaker { failures: NonZeroU32::MIN, cooldown: Duration::from_secs(10) },

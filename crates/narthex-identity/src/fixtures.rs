@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use narthex_config::Config;
 use narthex_config::model::{
-    Admin, Algorithm, Auth, HttpLimits, Issuer, KeySource, PublicUrl, Route, RouteAuth, ScopeName, SecretRef,
-    Server, TenantRule,
+    Admin, Algorithm, Auth, HttpLimits, Issuer, KeySource, PinMode, Pins, PublicUrl, Route, RouteAuth,
+    ScopeName, SecretRef, Server, TenantRule,
 };
 use narthex_telemetry::Events;
 use secrecy::SecretString;
@@ -226,6 +226,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
         admin: Admin { listen: ([127, 0, 0, 1], 0).into() },
         auth: Auth { issuers, leeway: Duration::from_secs(30), token_cache: 1000, ..Auth::default() },
         tenants: BTreeMap::new(),
+        pins: Pins { file: "pins.json".into(), mode: PinMode::Off },
         upstreams: BTreeMap::new(),
         routes: BTreeMap::new(),
     }

@@ -23,6 +23,7 @@ pub(crate) fn settings(urls: &[impl AsRef<str>]) -> Upstream {
         keepalive: Duration::from_secs(60),
         http: HttpVersion::Auto,
         protocol: Protocol::Auto,
+        pins: narthex_config::model::PinMode::Off,
         ca: None,
         max_concurrent: NonZeroU32::new(8).unwrap(),
         breaker: Breaker { failures: NonZeroU32::new(FAILURES).unwrap(), cooldown: COOLDOWN },

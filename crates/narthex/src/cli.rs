@@ -22,6 +22,10 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Check a configuration: exit 0 if it can be used, 1 if not, with every error at its line.
     Check(CheckArgs),
+    /// See and decide which definitions of tools are approved. Works on the files, with or without a running
+    /// gateway, which takes a change up within a second.
+    #[command(subcommand)]
+    Pins(PinsCommand),
     /// Print the JSON Schema of gateway.yaml.
     Schema,
     /// Print a development token of the embedded issuer.
@@ -54,6 +58,76 @@ pub(crate) struct CheckArgs {
     /// Do not read secrets, keys and certificates.
     #[arg(long)]
     pub(crate) no_environment: bool,
+}
+
+/// `narthex pins`.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum PinsCommand {
+    /// List what is approved and what is quarantined.
+    List(PinsArgs),
+    /// Show what differs between what is quarantined and what is approved.
+    Diff(PinsDiffArgs),
+    /// Approve a definition that is quarantined, or all of them.
+    Approve(PinsApproveArgs),
+    /// Remove the pin of a tool that is gone, or all pins of an upstream.
+    Forget(PinsForgetArgs),
+    /// Exit 1 if anything is quarantined.
+    Check(PinsArgs),
+}
+
+/// `narthex pins list` and `check`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PinsArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+/// `narthex pins diff`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PinsDiffArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Of this upstream alone.
+    pub(crate) upstream: Option<String>,
+    /// Of this tool alone.
+    pub(crate) tool: Option<String>,
+}
+
+/// `narthex pins approve`.
+#[derive(Args, Clone, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["sha256", "all"]))]
+pub(crate) struct PinsApproveArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// The upstream's name.
+    #[arg(requires = "tool", conflicts_with = "all", value_name = "UPSTREAM")]
+    pub(crate) of: Option<String>,
+    /// The tool's name.
+    #[arg(requires = "sha256")]
+    pub(crate) tool: Option<String>,
+    /// The SHA-256 of the definition, all 64 digits, as `narthex pins diff` shows it.
+    #[arg(long, value_name = "HEX", requires = "tool")]
+    pub(crate) sha256: Option<String>,
+    /// Approve all that is quarantined, but for what looks like an attack.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// With --all: of this upstream alone.
+    #[arg(long, requires = "all")]
+    pub(crate) upstream: Option<String>,
+    /// With --all: do it; without, it is only said what would be approved.
+    #[arg(long, requires = "all")]
+    pub(crate) yes: bool,
+}
+
+/// `narthex pins forget`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PinsForgetArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// The upstream's name. Without a tool, all of its pins: it is then looked at as if for the first time.
+    pub(crate) upstream: String,
+    /// The tool's name.
+    pub(crate) tool: Option<String>,
 }
 
 /// `narthex token`.

@@ -102,10 +102,21 @@ impl Housekeeping {
             self.metrics.upstream_up(upstream.id.as_str(), upstream.is_up());
             self.metrics.breaker_open(upstream.id.as_str(), !upstream.is_up());
         }
+        self.keep_pins();
         self.gateway.sweep();
         self.metrics.buffered_bytes(self.gateway.buffered_bytes());
         // A slow issuer holds nothing else up.
         tokio::spawn(async move { snapshot.identity.refresh_due(SystemTime::now()).await });
+    }
+
+    fn keep_pins(&self) {
+        let pins = &self.reloader.prepared.pins;
+        pins.housekeep(SystemTime::now());
+        let quarantined = pins.quarantined_counts();
+        for upstream in self.gateway.snapshot().upstreams.iter() {
+            let count = quarantined.get(upstream.id.as_str()).copied().unwrap_or(0);
+            self.metrics.quarantined_tools(upstream.id.as_str(), count);
+        }
     }
 
     /// Waits until the last request is answered, then ends the process: pingora itself would sleep
@@ -125,6 +136,7 @@ impl Housekeeping {
             }
         }
         info!("drained");
+        self.reloader.prepared.pins.housekeep(SystemTime::now());
         self.access_log.flush();
         std::process::exit(0);
     }

@@ -2,9 +2,11 @@
 
 mod check;
 mod cli;
+mod desk;
 mod development;
 mod housekeeping;
 mod listening;
+mod pins;
 mod reload;
 mod run;
 mod seal_key;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     match cli.command() {
         cli::Command::Run(run) => run::run(&run),
         cli::Command::Check(check) => check::check(&check),
+        cli::Command::Pins(pins) => pins::pins(&pins),
         cli::Command::Schema => check::schema(),
         cli::Command::Token(token) => token::token(&token),
     }

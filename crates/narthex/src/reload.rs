@@ -75,9 +75,12 @@ impl Reloader {
         crate::run::warn_of(&loaded.warnings);
         let tls = loaded.config.server.tls.clone();
         let start_only = StartOnly::of(&loaded.config);
+        let pins_file = loaded.config.pins.file.clone();
         let current = self.gateway.snapshot();
         let snapshot = self.prepared.build(loaded.config, Some(&current)).map_err(|e| e.to_string())?;
         self.reload_certificates(tls.as_ref())?;
+        // Last of what may fail: with it, its change is in use.
+        self.prepared.pins.use_file(&pins_file).map_err(|e| format!("pins: {e}"))?;
         self.gateway.swap(snapshot);
         self.forget_removed(&current);
         if start_only != self.started_with {

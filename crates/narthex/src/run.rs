@@ -2,6 +2,7 @@
 
 use crate::check::complain;
 use crate::cli::RunArgs as Args;
+use crate::desk::Desk;
 use crate::development;
 use crate::housekeeping::{Housekeeping, Ready};
 use crate::listening::{Announced, Lasting};
@@ -13,6 +14,7 @@ use narthex_config::model::Server as Settings;
 use narthex_config::{Config, Diagnostics, Loaded, Watcher};
 use narthex_credentials::secret::Secrets;
 use narthex_mcp::seal::{SealError, Sealer};
+use narthex_pins::{Pins, PinsError};
 use narthex_proxy::{BuildError, CertificateError, Certificates, Gateway, Parts, ServiceError, Snapshot};
 use narthex_telemetry::{AccessLog, Metrics};
 use pingora::server::configuration::{Opt, ServerConf};
@@ -37,6 +39,8 @@ pub(crate) enum StartError {
     Issuer(#[from] OpenError),
     #[error(transparent)]
     SealKey(#[from] SealKeyError),
+    #[error("pins: {0}")]
+    Pins(#[from] PinsError),
     #[error("server.seal_keys: {0}")]
     Seal(#[from] SealError),
     #[error(transparent)]
@@ -55,18 +59,22 @@ pub(crate) enum StartError {
 pub(crate) struct Prepared {
     metrics: Arc<Metrics>,
     secrets: Arc<Secrets>,
+    /// Which definitions of tools are approved. The same over all reloads.
+    pub(crate) pins: Arc<Pins>,
 }
 
 impl Prepared {
-    fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, secrets: Arc::new(Secrets::default()) }
+    fn new(metrics: Arc<Metrics>, pins: Pins) -> Self {
+        Self { metrics, secrets: Arc::new(Secrets::default()), pins: Arc::new(pins) }
     }
 
     /// Builds everything that `config` asks for and throws it away. Writes nothing: whoever checks may
     /// be another user than the one who serves.
     pub(crate) fn try_out(config: Config) -> Result<(), StartError> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), env!("NARTHEX_REVISION"));
-        let prepared = Self::new(Arc::new(metrics.map_err(|e| StartError::Metrics(e.to_string()))?));
+        let metrics = Arc::new(metrics.map_err(|e| StartError::Metrics(e.to_string()))?);
+        let pins = Pins::preview(&config.pins.file, &config.server.state_dir)?;
+        let prepared = Self::new(metrics, pins);
         if let Some(tls) = &config.server.tls {
             Certificates::load(tls)?;
         }
@@ -143,7 +151,9 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     let metrics = Arc::new(metrics.map_err(|e| StartError::Metrics(e.to_string()))?);
     let access_log =
         Arc::new(AccessLog::stdout(metrics.access_log_dropped()).map_err(StartError::AccessLog)?);
-    let prepared = Prepared::new(Arc::clone(&metrics));
+    let pins = Pins::open(&config.pins.file, &config.server.state_dir)?;
+    let prepared = Prepared::new(Arc::clone(&metrics), pins);
+    let pins = Arc::clone(&prepared.pins);
     let (settings, admin, started_with) =
         (config.server.clone(), config.admin.clone(), StartOnly::of(&config));
     let certificates = settings.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
@@ -175,6 +185,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         ready: Arc::clone(&ready),
     });
     let application = Admin::new(Arc::clone(&metrics), Arc::clone(&ready) as _);
+    let application = application.with_pins(Arc::new(Desk(pins)));
     server.add_service(Lasting {
         service: narthex_admin::service(admin.listen, application),
         phases: server.watch_execution_phase(),

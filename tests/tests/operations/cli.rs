@@ -116,9 +116,13 @@ fn the_version_is_said() {
 
 #[test]
 fn a_command_line_that_makes_no_sense_is_refused() {
-    for args in
-        [&["serve"][..], &["check", "--confg", "x"], &["schema", "x"], &["token", "--lifetime", "soon"]]
-    {
+    for args in [
+        &["serve"][..],
+        &["check", "--confg", "x"],
+        &["schema", "x"],
+        &["token", "--lifetime", "soon"],
+        &["pins"],
+    ] {
         let refused = narthex(Path::new("."), args);
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""), "{args:?}: {refused:?}");
         assert!(!refused.stderr.is_empty(), "{args:?}");

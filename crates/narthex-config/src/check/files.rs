@@ -4,9 +4,10 @@ use crate::model::{Config, Credential, KeySource, OAuthClient, OAuthClientAuth, 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Every file that a change of which changes what the gateway does: certificates, secrets, keys.
+/// Every file that a change of which changes what the gateway does: certificates, secrets, keys, pins.
+/// That of the pins also where there is none yet, and in every mode: what it approves always counts.
 pub(crate) fn files_of(config: &Config) -> Vec<PathBuf> {
-    let mut files = BTreeSet::new();
+    let mut files = BTreeSet::from([config.pins.file.clone()]);
     let mut add = |path: Option<&Path>| files.extend(path.map(Path::to_owned));
     if let Some(tls) = &config.server.tls {
         [Some(tls.cert.as_path()), Some(&tls.key), tls.client_ca.as_deref()].into_iter().for_each(&mut add);

@@ -8,6 +8,7 @@ mod expose;
 mod files;
 mod http_limits;
 mod limits;
+mod pins;
 mod protocol;
 mod reach;
 mod route;
@@ -62,7 +63,8 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
     let trusts_somebody = trusts_somebody(&gateway.auth);
     let auth = cx.auth(gateway.auth, server.as_ref(), &names);
     let tenants = cx.tenants(&gateway.tenants, &names);
-    let upstreams = cx.upstreams(gateway.upstreams);
+    let pins = cx.pins(gateway.pins);
+    let upstreams = cx.upstreams(gateway.upstreams, pins.mode);
     let public_url = server.as_ref().map(|server| &server.public_url);
     let routes = cx.routes(gateway.routes, public_url, &names, trusts_somebody, &tenants, &upstreams);
     cx.tenants_reach(&gateway.tenants, &routes);
@@ -72,7 +74,7 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
     for (name, at) in unused {
         cx.report.warn(at, format!("no route uses upstream `{name}`"), "name it in a route, or remove it");
     }
-    Some(Config { server: server?, admin, auth, tenants, upstreams, routes })
+    Some(Config { server: server?, admin, auth, tenants, pins, upstreams, routes })
 }
 
 /// The upstreams that no route names, and where they are.

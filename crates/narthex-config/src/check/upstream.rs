@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::grammar::{self, Name};
-use crate::model::{Breaker, CatalogueLimits, Credential, Health, Transport, Upstream, UpstreamId};
+use crate::model::{Breaker, CatalogueLimits, Credential, Health, PinMode, Transport, Upstream, UpstreamId};
 use crate::yaml::{Field, Named, Span};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -18,16 +18,17 @@ impl Check<'_> {
     pub(super) fn upstreams(
         &self,
         field: Field<Named<Name, grammar::Upstream>>,
+        pins: PinMode,
     ) -> BTreeMap<UpstreamId, Upstream> {
         let entries = field.into_value().unwrap_or_default().0;
         let checked = entries.into_iter().filter_map(|entry| {
-            let upstream = self.upstream(entry.value.into_value()?, entry.at)?;
+            let upstream = self.upstream(entry.value.into_value()?, entry.at, pins)?;
             Some((UpstreamId::from(entry.key.0.as_str()), upstream))
         });
         checked.collect()
     }
 
-    fn upstream(&self, given: grammar::Upstream, at: Span) -> Option<Upstream> {
+    fn upstream(&self, given: grammar::Upstream, at: Span, pins: PinMode) -> Option<Upstream> {
         let insecure = given.insecure.get().copied().unwrap_or(false);
         let allow_link_local = given.allow_link_local.get().copied().unwrap_or(false);
         let seconds = |field, default| self.nonzero(field, Duration::from_secs(default));
@@ -53,6 +54,7 @@ impl Check<'_> {
             keepalive: Self::duration(&given.keepalive, Duration::from_secs(4)),
             http: given.http.get().map(|http| http.0).unwrap_or_default(),
             protocol,
+            pins: given.pins.get().map_or(pins, |mode| mode.0),
             ca,
             max_concurrent: Self::count(&given.max_concurrent, DEFAULT_CONCURRENT),
             breaker,

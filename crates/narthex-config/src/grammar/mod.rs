@@ -4,6 +4,7 @@
 mod auth;
 mod expose;
 mod feature;
+mod pins;
 mod policy;
 mod protocol;
 mod reference;
@@ -14,6 +15,7 @@ mod upstream;
 
 pub(crate) use auth::{Auth, Introspection, Issuer, OAuthClient, TenantRule};
 pub(crate) use expose::{Expose, Names, Prefix, Selection, Shown};
+pub(crate) use pins::Pins;
 pub(crate) use policy::{Limits, Route, Tenant, ToolRule};
 pub(crate) use protocol::{Protocol, Revision};
 pub(crate) use reference::{ClientMethod, FileRef, Secret};
@@ -41,6 +43,8 @@ pub(crate) struct Gateway {
     pub(crate) auth: Field<Auth>,
     /// The tenants, by name. A caller of any other tenant is refused.
     pub(crate) tenants: Field<Named<Name, Tenant>>,
+    /// Which definitions of tools are trusted. Default: all.
+    pub(crate) pins: Field<Pins>,
     /// The MCP servers behind the gateway, by name.
     pub(crate) upstreams: Field<Named<Name, Upstream>>,
     /// The MCP endpoints that clients connect to, by name.

@@ -1,6 +1,6 @@
 //! Values that are written as one word: durations, sizes, rates, URLs, names.
 
-use crate::model::{Algorithm, HttpVersion, Per, Rate};
+use crate::model::{Algorithm, HttpVersion, Per, PinMode, Rate};
 use crate::yaml::HELP;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -78,6 +78,8 @@ words! {
     Http(HttpVersion);
     /// `tenant`, `subject`, `client` or `tool`.
     PerWhom(Per);
+    /// `trust-on-first-use`, `locked` or `off`.
+    PinsMode(PinMode);
 }
 
 struct WordVisitor<T>(std::marker::PhantomData<T>);
@@ -375,6 +377,21 @@ impl Word for PerWhom {
 
 const PERS: [(&str, Per); 4] =
     [("tenant", Per::Tenant), ("subject", Per::Subject), ("client", Per::Client), ("tool", Per::Tool)];
+
+impl Word for PinsMode {
+    const NAME: &'static str = "PinsMode";
+
+    fn read(text: &str) -> Result<Self, String> {
+        choose(text, PIN_MODES).map(Self)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "enum": PIN_MODES.map(|(name, _)| name) })
+    }
+}
+
+const PIN_MODES: [(&str, PinMode); 3] =
+    [("trust-on-first-use", PinMode::TrustOnFirstUse), ("locked", PinMode::Locked), ("off", PinMode::Off)];
 
 fn choose<T: Copy, const N: usize>(text: &str, words: [(&str, T); N]) -> Result<T, String> {
     let found = words.iter().find(|(name, _)| *name == text);

@@ -3,7 +3,7 @@
 use super::OAuthClient;
 use super::protocol::Protocol;
 use super::reference::{FileRef, Secret};
-use super::scalar::{Count, Http, HttpUrl, HumanDuration, Scope, Size, Variable};
+use super::scalar::{Count, Http, HttpUrl, HumanDuration, PinsMode, Scope, Size, Variable};
 use super::{Instances, ProcessLimits, Restart};
 use crate::yaml::{Field, Masked, Named};
 use schemars::JsonSchema;
@@ -74,6 +74,8 @@ pub(crate) struct Upstream {
     /// MCP revisions it speaks: `auto` asks it (`server/discover`) and remembers; else a revision or a
     /// list of them. `2024-11-05` (HTTP+SSE) stands alone. Default `auto`.
     pub(crate) protocol: Field<Protocol>,
+    /// What is trusted of its tools beside the approved definitions. Default: `pins.mode`.
+    pub(crate) pins: Field<PinsMode>,
     /// PEM file of the authorities its certificate must chain to, instead of the system's.
     pub(crate) ca: Field<FileRef>,
     /// Requests in flight at one time. Over it: 503. Default 1024.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::{
-    Credential, HttpLimits, Instances, KeySource, LegacyRevision, OAuthClientAuth, Per, ProcessLimits,
+    Credential, HttpLimits, Instances, KeySource, LegacyRevision, OAuthClientAuth, Per, PinMode, Pins, ProcessLimits,
     Protocol, Rate, RouteAuth, SecretRef, Target, TenantRule, ToolPattern,
 };
 use std::time::Duration;
@@ -45,7 +45,8 @@ fn the_configuration_of_make_run_loads_without_a_warning() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../gateway.yaml");
     let loaded = load(&path).unwrap_or_else(|found| panic!("{found}"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
-    assert_eq!(loaded.files, [path.parent().unwrap().join(".narthex/demo-key")]);
+    let beside = |file: &str| path.parent().unwrap().join(file);
+    assert_eq!(loaded.files, [beside(".narthex/demo-key"), beside("narthex.pins.json")]);
     assert_eq!(loaded.fingerprint.len(), 64);
     assert!(loaded.config.auth.embedded_development);
     let text = std::fs::read_to_string(&path).unwrap();
@@ -88,6 +89,7 @@ fn server_as_written(config: &Config) {
     let timeouts = [limits.header_timeout, limits.body_timeout, limits.idle_timeout, limits.write_timeout];
     assert_eq!(timeouts.map(|timeout| timeout.as_millis()), [5_000, 20_000, 120_000, 1_500]);
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9191");
+    assert_eq!(config.pins.file, Path::new("conf/reviewed/pins.json"));
 }
 
 fn auth_as_written(config: &Config) {
@@ -125,6 +127,7 @@ fn upstreams_as_written(config: &Config) {
     assert_eq!(config.upstreams["docs"].protocol, Protocol::Auto);
     assert_eq!(config.upstreams["legacy"].protocol, Protocol::HttpSse);
     assert!(github.allow_link_local && !github.insecure);
+    assert_eq!((github.pins, config.upstreams["docs"].pins), (PinMode::Locked, PinMode::TrustOnFirstUse));
     let header = Credential::Header { name: "x-api-key".into(), value: SecretRef::Env("DOCS_KEY".into()) };
     assert_eq!(config.upstreams["docs"].credential, header);
     let basic = Credential::Basic {
@@ -243,6 +246,7 @@ fn every_file_that_is_referred_to_is_listed_for_the_watcher() {
         "conf/files.token",
         "conf/legacy.password",
         "conf/partner.jwks",
+        "conf/reviewed/pins.json",
         "conf/tls/ca.pem",
         "conf/tls/cert.pem",
     ];
@@ -276,4 +280,28 @@ fn the_smallest_configuration_gets_all_defaults() {
     assert_eq!(config.server.limits, HttpLimits::default());
     assert_eq!(config.auth.leeway, Duration::from_secs(30));
     assert_eq!(config.auth.token_cache, 100_000);
+    assert_eq!(config.pins, Pins { file: "conf/narthex.pins.json".into(), mode: PinMode::Off });
+}
+
+#[test]
+fn an_upstream_is_pinned_as_it_says_or_as_all_are() {
+    use PinMode::{Locked, Off, TrustOnFirstUse};
+    let url = "    url: http://127.0.0.1:9001/mcp\n";
+    for (all, own, mode) in [
+        ("", "", Off),
+        ("", "locked", Locked),
+        ("pins: {}\n", "", TrustOnFirstUse),
+        ("pins: {}\n", "off", Off),
+        ("pins: { file: p.json }\n", "", TrustOnFirstUse),
+        ("pins: { mode: locked }\n", "", Locked),
+        ("pins: { mode: locked }\n", "trust-on-first-use", TrustOnFirstUse),
+        ("pins: { mode: off }\n", "", Off),
+        ("pins: { mode: 'off' }\n", "locked", Locked),
+    ] {
+        let own = if own.is_empty() { String::new() } else { format!("    pins: {own}\n") };
+        let (config, warnings) =
+            parsed(&format!("{all}{}", GOOD.replace(url, &format!("{url}{own}")))).unwrap();
+        assert_eq!(config.upstreams["demo"].pins, mode, "{all:?} {own:?}");
+        assert!(warnings.is_empty(), "{warnings}");
+    }
 }

@@ -7,6 +7,7 @@
 mod auth;
 mod expose;
 mod id;
+mod pins;
 mod policy;
 mod protocol;
 mod route;
@@ -18,6 +19,7 @@ mod upstream;
 pub use auth::{Algorithm, Auth, Introspection, Issuer, KeySource, OAuthClient, OAuthClientAuth, TenantRule};
 pub use expose::{Expose, Merged, Names, Selection, Shown, Target};
 pub use id::{RouteId, ScopeName, TenantId, UpstreamId};
+pub use pins::{PinMode, Pins};
 pub use policy::{Limits, Per, Rate, Tenant, ToolPattern, ToolRule};
 pub use protocol::{LegacyRevision, Protocol};
 pub use route::{Route, RouteAuth};
@@ -41,6 +43,8 @@ pub struct Config {
     pub auth: Auth,
     /// The tenants that exist; a caller of any other tenant is refused.
     pub tenants: BTreeMap<TenantId, Tenant>,
+    /// Which definitions of tools are trusted.
+    pub pins: Pins,
     /// The MCP servers behind the gateway.
     pub upstreams: BTreeMap<UpstreamId, Upstream>,
     /// The paths that clients connect to.

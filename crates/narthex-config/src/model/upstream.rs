@@ -1,6 +1,6 @@
 //! Upstream MCP servers and the credentials made for them.
 
-use super::{OAuthClient, Protocol, ScopeName, SecretRef, Stdio};
+use super::{OAuthClient, PinMode, Protocol, ScopeName, SecretRef, Stdio};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -26,6 +26,8 @@ pub struct Upstream {
     pub http: HttpVersion,
     /// `protocol:` which revisions of MCP it speaks. Default: found out.
     pub protocol: Protocol,
+    /// `pins:` what is trusted of its tools. Default: `pins.mode`.
+    pub pins: PinMode,
     /// `ca:` PEM file of the authorities its certificate must chain to, instead of the system's.
     pub ca: Option<PathBuf>,
     /// `max_concurrent:` requests in flight at one time. Default 1024. Over it: 503.

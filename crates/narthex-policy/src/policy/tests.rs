@@ -1,7 +1,7 @@
 use super::*;
 use crate::{Call, Denial, Limited, Permit};
 use narthex_config::model::{
-    Admin, Auth, Expose, HttpLimits, Per, PublicUrl, Rate, ScopeName, Selection, Server, Shown, Target,
+    Admin, Auth, Expose, HttpLimits, Per, PinMode, Pins, PublicUrl, Rate, ScopeName, Selection, Server, Shown, Target,
     Tenant, UpstreamId,
 };
 use narthex_identity::Caller;
@@ -77,6 +77,7 @@ fn config() -> Config {
         tenants: [("acme", tenant(&["github", "docs"])), ("globex", tenant(&["docs"]))]
             .map(|(id, tenant)| (TenantId::from(id), tenant))
             .into(),
+        pins: Pins { file: "pins.json".into(), mode: PinMode::Off },
         upstreams: BTreeMap::new(),
         routes: routes.map(|route| (route.id.clone(), route)).into(),
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use narthex_config::model::{
-    Admin, Auth, Breaker, CatalogueLimits, Config, Credential, Health, HttpLimits, HttpVersion, Protocol,
+    Admin, Auth, Breaker, CatalogueLimits, Config, Credential, Health, HttpLimits, HttpVersion, PinMode, Pins, Protocol,
     PublicUrl, Server, Transport, Upstream as Settings, UpstreamId,
 };
 use narthex_proxy::body::{self, BodyBudget, BodyError};
@@ -139,6 +139,7 @@ pub(super) fn settings(url: &str) -> Settings {
         keepalive: Duration::from_secs(30),
         http: HttpVersion::Auto,
         protocol: Protocol::Auto,
+        pins: PinMode::Off,
         ca: None,
         max_concurrent: NonZeroU32::new(1024).expect("not 0"),
         breaker: Breaker {
@@ -157,6 +158,7 @@ fn build(settings: Settings) -> Arc<Upstream> {
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 0)) },
         auth: Auth::default(),
         tenants: BTreeMap::new(),
+        pins: Pins { file: "pins.json".into(), mode: PinMode::Off },
         upstreams: BTreeMap::from([(id.clone(), settings)]),
         routes: BTreeMap::new(),
     };

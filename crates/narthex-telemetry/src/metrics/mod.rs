@@ -40,6 +40,7 @@ pub struct Metrics {
     breaker_open: IntGaugeVec,
     endpoint_up: IntGaugeVec,
     endpoint_in_flight: IntGaugeVec,
+    quarantined: IntGaugeVec,
     retries: IntCounterVec,
     renewals: IntCounterVec,
     reload_ok: IntGauge,
@@ -190,6 +191,12 @@ impl Metrics {
         // An error only says that there was no such series.
         let _ = self.upstream_up.remove_label_values(&[upstream]);
         let _ = self.breaker_open.remove_label_values(&[upstream]);
+        let _ = self.quarantined.remove_label_values(&[upstream]);
+    }
+
+    /// So many definitions of an upstream's tools wait for approval now.
+    pub fn quarantined_tools(&self, upstream: &str, count: usize) {
+        self.quarantined.with_label_values(&[upstream]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// How an endpoint of an upstream that has several is doing. `endpoint` names it among the others.

@@ -70,6 +70,11 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
             "Requests in flight to an endpoint of an upstream that has several.",
             &["upstream", "endpoint"],
         )?,
+        quarantined: of.gauges(
+            names::QUARANTINED_TOOLS,
+            "Definitions of tools that wait until somebody approves them.",
+            &["upstream"],
+        )?,
         retries: of.counters(
             names::UPSTREAM_RETRIES,
             "Requests sent to an upstream a second time.",

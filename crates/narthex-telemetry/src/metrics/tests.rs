@@ -31,6 +31,7 @@ fn everything() -> Metrics {
     metrics.upstream_up("gh", true);
     metrics.breaker_open("gh", false);
     metrics.endpoint("gh", "http://10.0.0.1:9001/mcp", true, 3);
+    metrics.quarantined_tools("gh", 2);
     metrics.upstream_retried("gh");
     metrics.credential_renewed("gh");
     metrics.config_loaded(true, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
@@ -111,6 +112,7 @@ fn a_failed_reload_keeps_the_time_of_the_last_good_one() {
 fn an_upstream_no_longer_configured_leaves_the_gauges() {
     let metrics = metrics();
     metrics.upstream_up("gone", true);
+    metrics.quarantined_tools("gone", 1);
     metrics.upstream_removed("gone");
     assert!(!metrics.encode().unwrap().contains("gone"));
 }

@@ -213,6 +213,25 @@ fn a_mistake_in_what_an_upstream_speaks_is_refused() {
 }
 
 #[test]
+fn a_mistake_about_pins_is_refused() {
+    let pins = |value: &str| format!("{GOOD}pins: {value}\n");
+    each_is_refused(&[
+        (pins("{ mode: lock }"), "expected `trust-on-first-use`, `locked` or `off`"),
+        (pins("{ mode: Off }"), "expected `trust-on-first-use`, `locked` or `off`"),
+        (pins("{ mode: false }"), "true or false"),
+        (pins("{ mode: [locked] }"), "found a list"),
+        (pins("{ file: '' }"), "not empty"),
+        (pins("{ file: { file: pins.json } }"), "found a mapping"),
+        (pins("{ flie: pins.json }"), "did you mean `file`?"),
+        (pins("locked"), "found text"),
+        (pins(""), "no value"),
+        (upstream("pins: on"), "expected `trust-on-first-use`, `locked` or `off`"),
+        (upstream("pins: { mode: locked }"), "found a mapping"),
+        (upstream("pins: ~"), "no value"),
+    ]);
+}
+
+#[test]
 fn a_credential_cannot_take_a_header_that_is_the_gateways() {
     let names = [
         "Host",

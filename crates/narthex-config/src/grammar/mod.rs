@@ -4,6 +4,7 @@
 mod auth;
 mod expose;
 mod feature;
+mod inspect;
 mod policy;
 mod protocol;
 mod reference;
@@ -14,6 +15,7 @@ mod upstream;
 
 pub(crate) use auth::{Auth, Introspection, Issuer, OAuthClient, TenantRule};
 pub(crate) use expose::{Expose, Names, Prefix, Selection, Shown};
+pub(crate) use inspect::{Handling, HiddenText, Inspect, Instructions, Pattern};
 pub(crate) use policy::{Limits, Route, Tenant, ToolRule};
 pub(crate) use protocol::{Protocol, Revision};
 pub(crate) use reference::{ClientMethod, FileRef, Secret};

@@ -9,8 +9,8 @@ mod strategies;
 use crate::secret::Secrets;
 use crate::{CredentialError, CredentialSource, Credentials, UpstreamCredential};
 use narthex_config::model::{
-    Breaker, CatalogueLimits, Credential, Health, HttpVersion, OAuthClient, OAuthClientAuth, PinMode, Protocol,
-    SecretRef, TokenExchange, Transport, Upstream, UpstreamId,
+    Breaker, CatalogueLimits, Credential, Health, HttpVersion, OAuthClient, OAuthClientAuth, PinMode,
+    Protocol, SecretRef, TokenExchange, Transport, Upstream, UpstreamId,
 };
 use narthex_identity::Caller;
 use narthex_telemetry::Events;

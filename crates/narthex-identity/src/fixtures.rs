@@ -241,6 +241,7 @@ pub(crate) fn route(path: &str, scopes: &[&str]) -> Route {
         expose: narthex_config::model::Expose::default(),
         instructions: None,
         page_size: 1000,
+        inspect: narthex_config::model::Inspect::default(),
         auth: RouteAuth::Required,
         scopes: scopes.iter().map(|scope| ScopeName::from(*scope)).collect(),
         tools: Vec::new(),

@@ -13,6 +13,7 @@ use narthex_credentials::{CredentialSource, Credentials};
 use narthex_identity::{Caller, Identity, ResourceMetadata, SecretSource};
 use narthex_mcp::ScanLimits;
 use narthex_mcp::seal::Sealer;
+use narthex_pins::Pins;
 use narthex_policy::{Policy, RoutePolicy};
 use narthex_telemetry::{Metrics, RouteMetrics};
 use narthex_upstreams::{Upstream, Upstreams};
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub credentials: Arc<Credentials>,
     /// The MCP servers.
     pub upstreams: Arc<Upstreams>,
+    /// Which definitions of tools are trusted.
+    pub pins: Arc<Pins>,
 }
 
 /// A route with all that a request to it needs, resolved.
@@ -81,7 +84,9 @@ pub struct Parts<'a> {
     /// Reads secret references.
     pub secrets: Arc<dyn SecretSource>,
     /// Where rare events are counted.
-    pub metrics: &'a Metrics,
+    pub metrics: &'a Arc<Metrics>,
+    /// Which definitions of tools are trusted.
+    pub pins: Arc<Pins>,
     /// Seals handles given to clients.
     pub sealer: Arc<Sealer>,
     /// Further public documents.
@@ -138,14 +143,21 @@ impl Snapshot {
             policy: Arc::new(policy),
             credentials: Arc::new(credentials),
             upstreams: Arc::new(upstreams),
+            pins: Arc::clone(&parts.pins),
         };
         for route in config.routes.values() {
-            snapshot.add_route(config, route, parts.metrics)?;
+            snapshot.add_route(config, route, parts.metrics, &parts.pins)?;
         }
         Ok(snapshot)
     }
 
-    fn add_route(&mut self, config: &Config, route: &Route, metrics: &Metrics) -> Result<(), BuildError> {
+    fn add_route(
+        &mut self,
+        config: &Config,
+        route: &Route,
+        metrics: &Arc<Metrics>,
+        pins: &Arc<Pins>,
+    ) -> Result<(), BuildError> {
         let anonymous = match &route.auth {
             RouteAuth::Required => None,
             RouteAuth::None { tenant } => Some(Arc::new(Caller::anonymous(tenant.clone()))),
@@ -188,7 +200,8 @@ impl Snapshot {
         let first = members.first().ok_or_else(|| missing(route, "upstream"))?;
         let mut door = entry(first.group().first(), first.credentials())?;
         if is_merged(config, route, &members) {
-            let merged = Merged::new(route, members).map_err(|e| BuildError::Route(route.id.clone(), e))?;
+            let merged = Merged::new(route, members, Arc::clone(pins), Arc::clone(metrics));
+            let merged = merged.map_err(|e| BuildError::Route(route.id.clone(), e))?;
             door.merged = Some(Arc::new(merged));
         }
         let entry = Arc::new(door);
@@ -217,6 +230,8 @@ fn is_merged(config: &Config, route: &Route, members: &[Member]) -> bool {
         || hides(shown)
         || of_tenants.any(hides)
         || route.instructions.is_some()
+        || route.inspect.given
+        || members.iter().any(Member::is_pinned)
         || members.iter().any(|member| member.group().has_several())
 }
 

@@ -24,6 +24,8 @@ pub const UPSTREAM_BREAKER_OPEN: &str = "narthex_upstream_breaker_open";
 pub const UPSTREAM_ENDPOINT_UP: &str = "narthex_upstream_endpoint_up";
 /// Requests in flight to an endpoint of an upstream that has several, by `upstream` and `endpoint`.
 pub const UPSTREAM_ENDPOINT_IN_FLIGHT: &str = "narthex_upstream_endpoint_in_flight";
+/// What content inspection found, by `route`, `upstream`, `kind` and `action`.
+pub const INSPECTION_FINDINGS: &str = "narthex_inspection_findings_total";
 /// Definitions of tools that wait until somebody approves them, by `upstream`.
 pub const QUARANTINED_TOOLS: &str = "narthex_quarantined_tools";
 /// Requests sent to an upstream a second time, by `upstream`.

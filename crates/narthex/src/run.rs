@@ -104,7 +104,17 @@ impl Prepared {
         }
         let sealer = Arc::new(Sealer::new(seal_keys)?);
         let secrets = Arc::clone(&self.secrets);
-        Ok(Snapshot::build(&config, Parts { previous, secrets, metrics: &self.metrics, sealer, documents })?)
+        Ok(Snapshot::build(
+            &config,
+            Parts {
+                previous,
+                secrets,
+                metrics: &self.metrics,
+                pins: Arc::clone(&self.pins),
+                sealer,
+                documents,
+            },
+        )?)
     }
 }
 

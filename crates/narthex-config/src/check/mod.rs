@@ -7,6 +7,7 @@ mod credential;
 mod expose;
 mod files;
 mod http_limits;
+mod inspect;
 mod limits;
 mod pins;
 mod protocol;

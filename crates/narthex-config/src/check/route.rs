@@ -64,6 +64,7 @@ impl Check<'_> {
         let target = self.target(given, at, names);
         let expose = self.expose(&given.expose);
         let instructions = self.prose(&given.instructions);
+        let inspect = self.inspect(&given.inspect);
         self.within(&given.page_size, |count| count.0.get() <= MAX_PAGE, "a page has at most 10000 items");
         self.no_scopes_without_token(&given.scopes, auth.as_ref());
         self.need(&given.path, at, "path", "/mcp");
@@ -77,6 +78,7 @@ impl Check<'_> {
             expose,
             instructions,
             page_size: Self::usize(&given.page_size, DEFAULT_PAGE),
+            inspect,
             auth: auth?,
             scopes: Self::scopes(&given.scopes),
             tools,

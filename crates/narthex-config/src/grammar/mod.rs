@@ -4,6 +4,7 @@
 mod auth;
 mod expose;
 mod feature;
+mod inspect;
 mod pins;
 mod policy;
 mod protocol;
@@ -15,6 +16,7 @@ mod upstream;
 
 pub(crate) use auth::{Auth, Introspection, Issuer, OAuthClient, TenantRule};
 pub(crate) use expose::{Expose, Names, Prefix, Selection, Shown};
+pub(crate) use inspect::{Handling, HiddenText, Inspect, Instructions, Pattern};
 pub(crate) use pins::Pins;
 pub(crate) use policy::{Limits, Route, Tenant, ToolRule};
 pub(crate) use protocol::{Protocol, Revision};

@@ -1,7 +1,7 @@
 //! `tenants:`, `routes:` and limits.
 
 use super::scalar::{Count, Name, PerWhom, Requests, Scope};
-use super::{Expose, Names, Shown};
+use super::{Expose, Inspect, Names, Shown};
 use crate::yaml::{Field, Named};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -59,6 +59,8 @@ pub(crate) struct Route {
     pub(crate) instructions: Field<String>,
     /// Most items of one page of a list, at most 10000. Default 1000.
     pub(crate) page_size: Field<Count>,
+    /// What is looked for in results and arguments, and what is done about it.
+    pub(crate) inspect: Field<Inspect>,
     /// `none`: no token is needed; `tenant` then says for which tenant calls count.
     pub(crate) auth: Field<NoAuth>,
     /// The tenant of all calls; only with `auth: none`.

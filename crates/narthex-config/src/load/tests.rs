@@ -1,11 +1,12 @@
 use super::*;
 use crate::model::{
-    Credential, HttpLimits, Instances, KeySource, LegacyRevision, OAuthClientAuth, Per, PinMode, Pins, ProcessLimits,
-    Protocol, Rate, RouteAuth, SecretRef, Target, TenantRule, ToolPattern,
+    Credential, HttpLimits, Instances, KeySource, LegacyRevision, OAuthClientAuth, Per, PinMode, Pins,
+    ProcessLimits, Protocol, Rate, RouteAuth, SecretRef, Target, TenantRule, ToolPattern,
 };
 use std::time::Duration;
 
 mod hostile;
+mod inspect;
 mod merged;
 mod mistakes;
 mod secrets;
@@ -182,6 +183,10 @@ fn merged_route_as_written(config: &Config) {
     assert!(!shown.resources.has("file:///etc/passwd") && shown.resources.has("https://x"));
     assert_eq!(all.expose.rename["files.search_files"], "find");
     assert_eq!(all.expose.describe["find"], "Finds files by name.");
+    assert!(all.inspect.given && all.inspect.results.max_description == 8 << 10);
+    assert_eq!(all.inspect.results.patterns[0].name, "ticket");
+    assert_eq!(all.inspect.results.max_result, 4 << 20);
+    assert_eq!(all.inspect.arguments.secrets, narthex_inspect::Action::Refuse);
     assert_eq!((all.instructions.as_deref(), all.page_size), (Some("Search first.\nThen read.\n"), 50));
     let tenant = &config.tenants["acme"].expose["all"];
     assert!(tenant.tools.has("web.search") && !tenant.tools.has("find"));

@@ -7,6 +7,7 @@
 mod auth;
 mod expose;
 mod id;
+mod inspect;
 mod pins;
 mod policy;
 mod protocol;
@@ -19,6 +20,7 @@ mod upstream;
 pub use auth::{Algorithm, Auth, Introspection, Issuer, KeySource, OAuthClient, OAuthClientAuth, TenantRule};
 pub use expose::{Expose, Merged, Names, Selection, Shown, Target};
 pub use id::{RouteId, ScopeName, TenantId, UpstreamId};
+pub use inspect::Inspect;
 pub use pins::{PinMode, Pins};
 pub use policy::{Limits, Per, Rate, Tenant, ToolPattern, ToolRule};
 pub use protocol::{LegacyRevision, Protocol};

@@ -1,6 +1,6 @@
 //! Routes: the paths that clients connect to.
 
-use super::{Expose, Limits, RouteId, ScopeName, Target, TenantId, ToolRule};
+use super::{Expose, Inspect, Limits, RouteId, ScopeName, Target, TenantId, ToolRule};
 use std::collections::BTreeSet;
 
 /// One MCP endpoint of the gateway.
@@ -20,6 +20,8 @@ pub struct Route {
     pub instructions: Option<String>,
     /// `page_size:` most items of one page of a list. Default 1000.
     pub page_size: usize,
+    /// `inspect:` what is looked for in results and arguments.
+    pub inspect: Inspect,
     /// `auth:` whether a token is needed. It is, unless the route says `auth: none`.
     pub auth: RouteAuth,
     /// `scopes:` needed for anything on the route.

@@ -1,8 +1,8 @@
 use super::*;
 use crate::{Call, Denial, Limited, Permit};
 use narthex_config::model::{
-    Admin, Auth, Expose, HttpLimits, Per, PinMode, Pins, PublicUrl, Rate, ScopeName, Selection, Server, Shown, Target,
-    Tenant, UpstreamId,
+    Admin, Auth, Expose, HttpLimits, Inspect, Per, PinMode, Pins, PublicUrl, Rate, ScopeName, Selection,
+    Server, Shown, Target, Tenant, UpstreamId,
 };
 use narthex_identity::Caller;
 use std::collections::BTreeMap;
@@ -50,6 +50,7 @@ fn route(id: &str, needed: &[&str], tools: Vec<ToolRule>) -> Route {
         expose: Expose::default(),
         instructions: None,
         page_size: 1000,
+        inspect: Inspect::default(),
         auth: RouteAuth::Required,
         scopes: scopes(needed),
         tools,

@@ -116,6 +116,7 @@ impl Memory {
         let bounds = enter::Bounds::of(&snapshot.limits);
         self.catalogues.sweep(bounds.session_idle, |upstream| snapshot.upstreams.has(upstream));
         self.mentions.sweep();
+        self.catalogues.trust(snapshot.pins.generation());
         self.suspended.sweep(now);
         self.sessions.sweep(now, bounds.session_idle);
         self.live.sweep(now, bounds.session_idle);

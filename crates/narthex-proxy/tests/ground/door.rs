@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use narthex_config::model::{
-    Admin, Auth, Breaker, CatalogueLimits, Config, Credential, Health, HttpLimits, HttpVersion, PinMode, Pins, Protocol,
-    PublicUrl, Server, Transport, Upstream as Settings, UpstreamId,
+    Admin, Auth, Breaker, CatalogueLimits, Config, Credential, Health, HttpLimits, HttpVersion, PinMode,
+    Pins, Protocol, PublicUrl, Server, Transport, Upstream as Settings, UpstreamId,
 };
 use narthex_proxy::body::{self, BodyBudget, BodyError};
 use narthex_proxy::forward::{self, Answer, Early, ForwardError, Outbound, Relay, RelayEnd};

@@ -41,6 +41,7 @@ pub struct Metrics {
     endpoint_up: IntGaugeVec,
     endpoint_in_flight: IntGaugeVec,
     quarantined: IntGaugeVec,
+    inspected: IntCounterVec,
     retries: IntCounterVec,
     renewals: IntCounterVec,
     reload_ok: IntGauge,
@@ -165,6 +166,11 @@ impl Metrics {
     /// 2026-07-28.
     pub fn bridged(&self, route: &str, modern: bool) {
         self.bridged.with_label_values(&[route, if modern { "modern" } else { "legacy" }]).inc();
+    }
+
+    /// Content inspection found something of that kind in what passed between `route` and `upstream`.
+    pub fn inspected(&self, route: &str, upstream: &str, kind: &str, action: &str) {
+        self.inspected.with_label_values(&[route, upstream, kind, action]).inc();
     }
 
     /// What the bridge keeps now: calls that wait for their client, sessions of older clients, sessions at

@@ -70,6 +70,11 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
             "Requests in flight to an endpoint of an upstream that has several.",
             &["upstream", "endpoint"],
         )?,
+        inspected: of.counters(
+            names::INSPECTION_FINDINGS,
+            "What content inspection found in definitions, arguments and results.",
+            &["route", "upstream", "kind", "action"],
+        )?,
         quarantined: of.gauges(
             names::QUARANTINED_TOOLS,
             "Definitions of tools that wait until somebody approves them.",

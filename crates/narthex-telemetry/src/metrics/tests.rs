@@ -32,6 +32,7 @@ fn everything() -> Metrics {
     metrics.breaker_open("gh", false);
     metrics.endpoint("gh", "http://10.0.0.1:9001/mcp", true, 3);
     metrics.quarantined_tools("gh", 2);
+    metrics.inspected("main", "gh", "ansi_escape", "redact");
     metrics.upstream_retried("gh");
     metrics.credential_renewed("gh");
     metrics.config_loaded(true, UNIX_EPOCH + Duration::from_secs(1_700_000_000));

@@ -474,7 +474,10 @@ impl Front {
                 }
             };
             let step = match &self.dress {
-                Some(dress) => dress.step(method, step),
+                Some(dress) => match dress.step(method, step).await {
+                    Some(step) => step,
+                    None => continue,
+                },
                 None => step,
             };
             match step {

@@ -254,7 +254,13 @@ impl Front {
         loop {
             let Some(step) = self.step(&mut call, out).await? else { return Ok(()) };
             let step = match &self.dress {
-                Some(dress) => step.map(|step| dress.step(&self.request.method, step)),
+                Some(dress) => match step {
+                    Ok(step) => match dress.step(&self.request.method, step).await {
+                        Some(step) => Ok(step),
+                        None => continue,
+                    },
+                    refused => refused,
+                },
                 None => step,
             };
             match step {

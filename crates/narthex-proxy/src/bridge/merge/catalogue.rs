@@ -30,6 +30,8 @@ const BACKLOG: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Catalogues {
     all: DashMap<String, Arc<Catalogue>>,
+    /// The pins' generation that listeners know of.
+    trust: AtomicU64,
 }
 
 /// What one upstream lists for those who share a credential.
@@ -99,6 +101,15 @@ impl Catalogues {
         let keeping = keeper::keep(Arc::downgrade(&begun), merged.members_of(&begun.upstream), bounds);
         *begun.keeper.lock() = Some(tokio::spawn(keeping).abort_handle());
         begun
+    }
+
+    /// Tells listeners that tools may have come or gone, if somebody has approved any since.
+    pub(crate) fn trust(&self, generation: u64) {
+        if self.trust.swap(generation, Ordering::Relaxed) != generation {
+            for catalogue in &self.all {
+                let _ = catalogue.news.send(Kind::Tools);
+            }
+        }
     }
 
     /// Ends those that nobody has used for so long, those of upstreams that are configured no more, and the

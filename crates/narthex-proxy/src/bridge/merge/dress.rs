@@ -4,7 +4,6 @@ use super::route::{Member, Merged};
 use crate::bridge::link::Ways;
 use crate::bridge::party::Step;
 use crate::gateway::Shared;
-use narthex_config::model::UpstreamId;
 use narthex_mcp::bridge::Object;
 use narthex_mcp::bridge::ask::Ask;
 use narthex_mcp::bridge::message::RpcError;
@@ -16,7 +15,7 @@ use std::sync::Arc;
 pub(crate) struct Dress {
     shared: Arc<Shared>,
     merged: Arc<Merged>,
-    upstream: UpstreamId,
+    member: Member,
     owner: String,
     /// The tool runs as a task only.
     pub(crate) needs_task: bool,
@@ -32,57 +31,82 @@ impl Dress {
         Self {
             shared: Arc::clone(&ways.shared),
             merged: Arc::clone(merged),
-            upstream: member.id.clone(),
+            member: member.clone(),
             owner: ways.door_owner(),
             needs_task: false,
         }
     }
 
-    /// What comes of a call next.
-    pub(crate) fn step(&self, method: &str, step: Step) -> Step {
-        match step {
-            Step::Note(name, mut params) => {
-                self.note(&name, &mut params);
-                Step::Note(name, params)
-            }
-            Step::Asks(mut asks) => {
-                self.asks(&mut asks);
-                Step::Asks(asks)
-            }
-            Step::Done(result) => match self.result(method, result) {
+    /// What comes of a call next; `None`: nothing that is to be passed on.
+    pub(crate) async fn step(&self, method: &str, step: Step) -> Option<Step> {
+        Some(match step {
+            Step::Note(name, params) => Step::Note(name.clone(), self.note(&name, params).await?),
+            Step::Asks(asks) => match self.asks(asks).await {
+                Ok(asks) => Step::Asks(asks),
+                Err(error) => Step::Failed(error),
+            },
+            Step::Done(result) => match self.result(method, result).await {
                 Ok(result) => Step::Done(result),
                 Err(error) => Step::Failed(error),
             },
-            failed @ Step::Failed(_) => failed,
-        }
+            Step::Failed(error) => Step::Failed(self.error(error).await),
+        })
     }
 
-    /// A notification. What is logged says whose it is.
-    pub(super) fn note(&self, method: &str, params: &mut Object) {
+    /// A notification, if it may be passed on. What is logged says whose it is.
+    pub(super) async fn note(&self, method: &str, params: Object) -> Option<Object> {
+        let mut params = self.merged.guard.said(params, &self.member).await.ok()?;
         if self.merged.is_federation && method == "notifications/message" {
-            notice::name_logger(params, self.upstream.as_str());
+            notice::name_logger(&mut params, self.member.id.as_str());
         }
+        Some(params)
     }
 
     /// What the client's user is asked: clients must tell which server asks (2026-07-28, client/elicitation).
-    pub(super) fn asks(&self, asks: &mut [(String, Ask)]) {
-        if self.merged.is_federation {
-            asks.iter_mut().for_each(|(_, ask)| notice::name_in(ask, self.upstream.as_str()));
+    ///
+    /// # Errors
+    /// It is not to be asked.
+    pub(super) async fn asks(&self, asks: Vec<(String, Ask)>) -> Result<Vec<(String, Ask)>, RpcError> {
+        let mut passed = Vec::with_capacity(asks.len());
+        for (key, ask) in asks {
+            let params = self.merged.guard.said(ask.params, &self.member).await?;
+            let mut ask = Ask { method: ask.method, params };
+            if self.merged.is_federation {
+                notice::name_in(&mut ask, self.member.id.as_str());
+            }
+            passed.push((key, ask));
         }
+        Ok(passed)
     }
 
     /// A result.
     ///
     /// # Errors
     /// It is not to be shown.
-    pub(super) fn result(&self, method: &str, result: Object) -> Result<Object, RpcError> {
-        if !matches!(method, "tools/call" | "prompts/get" | "resources/read") {
-            return Ok(result);
-        }
-        if self.merged.is_federation {
+    pub(super) async fn result(&self, method: &str, result: Object) -> Result<Object, RpcError> {
+        let result = self.merged.guard.said(result, &self.member).await?;
+        let links = matches!(method, "tools/call" | "prompts/get" | "resources/read");
+        if links && self.merged.is_federation {
             let mentions = &self.shared.bridge.mentions;
-            links::uris(&result.to_json(), |uri| mentions.note(&self.owner, &self.upstream, uri));
+            links::uris(&result.to_json(), |uri| mentions.note(&self.owner, &self.member.id, uri));
         }
         Ok(result)
+    }
+
+    /// An error: it is read by models, too.
+    pub(super) async fn error(&self, error: RpcError) -> RpcError {
+        let mut said = Object::default();
+        said.set_string("message", &error.message);
+        if let Some(data) = &error.data {
+            said.set_object("data", data);
+        }
+        match self.merged.guard.said(said, &self.member).await {
+            Ok(said) => RpcError {
+                message: said.string("message").unwrap_or_default(),
+                data: said.object("data"),
+                ..error
+            },
+            Err(withheld) => withheld,
+        }
     }
 }

@@ -116,13 +116,17 @@ pub(crate) async fn route(
     };
     out.visit.known_tool = found.tool.clone();
     out.visit.upstream = Some(found.part.member.id.clone());
+    let params = match merged.guard.params(found.params, found.part.member) {
+        Ok(params) => params,
+        Err(error) => return Ok(Routed::Said(Err(error))),
+    };
     let whose = from.lane.as_deref().map_or_else(|| from.whose(), str::to_owned);
     let mut link = from.to(found.part.member.endpoint_of(&whose, Instant::now())).await?;
     link.lane = from.lane.clone();
     let dress = Dress::new(merged, found.part.member, from);
     let schemas = Arc::new(SchemaCache::default());
-    let mirrored = found.headers.zip(found.params.string("name"));
+    let mirrored = found.headers.zip(params.string("name"));
     let mirrored = mirrored.map(|(headers, name)| (name, headers)).into_iter().collect();
     schemas.learn(Some(Arc::new(Schemas { mirrored, ..Schemas::default() })));
-    Ok(Routed::Call(Box::new(Way { link, params: found.params, dress, schemas })))
+    Ok(Routed::Call(Box::new(Way { link, params, dress, schemas })))
 }

@@ -11,6 +11,7 @@ mod content;
 mod dress;
 mod fetch;
 mod find;
+mod guard;
 mod keeper;
 mod list;
 mod mentions;

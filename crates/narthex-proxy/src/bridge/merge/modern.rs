@@ -132,6 +132,10 @@ impl Door {
             let error = RpcError::new(rpc::HEADER_MISMATCH, "an Mcp-Param header differs from the arguments");
             return self.fail(&request, StatusCode::BAD_REQUEST, &error, out).await;
         }
+        let found = match self.merged.guard.params(found.params, found.part.member) {
+            Ok(params) => Found { params, ..found },
+            Err(error) => return self.fail(&request, StatusCode::OK, &error, out).await,
+        };
         let begun = Instant::now();
         let answered = self.pass_on(request, found, state, out).await;
         out.visit.upstream_time = Some(begun.elapsed());

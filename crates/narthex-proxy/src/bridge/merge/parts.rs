@@ -64,11 +64,9 @@ impl<'m> Parts<'m> {
 
     /// What the route says of itself.
     pub(super) fn account(&self, merged: &Merged, revision: Revision) -> Account {
-        let accounts = self
-            .there
-            .iter()
-            .filter_map(|part| Some((part.member.id.as_str(), part.content.account.as_deref()?)));
-        let accounts: Vec<(&str, &Account)> = accounts.collect();
+        let said = self.there.iter().filter_map(|part| part.account(merged));
+        let said: Vec<(&str, Account)> = said.collect();
+        let accounts: Vec<(&str, &Account)> = said.iter().map(|(id, account)| (*id, account)).collect();
         if !merged.is_federation {
             return single(&accounts, merged);
         }
@@ -103,7 +101,18 @@ async fn catalogue(merged: &Merged, ways: &Ways, member: &Member, bounds: Bounds
         .ok()
 }
 
-impl Part<'_> {
+impl<'m> Part<'m> {
+    /// What the upstream says of itself. Instructions that look like an attack are left out.
+    fn account(&self, merged: &Merged) -> Option<(&'m str, Account)> {
+        let mut account = Account::clone(self.content.account.as_deref()?);
+        if let Some(text) = account.instructions.take() {
+            let inspected = merged.guard.definition(&text, self.member);
+            let fit = !inspected.suspicious && !inspected.refused;
+            account.instructions = fit.then(|| inspected.text.unwrap_or(text));
+        }
+        Some((self.member.id.as_str(), account))
+    }
+
     pub(super) async fn view(&self, merged: &Arc<Merged>, ways: &Ways) -> Arc<View> {
         self.catalogue.views.get(&self.catalogue, &ways.door.id, merged, self.member).await
     }

@@ -80,6 +80,7 @@ impl Relay<'_> {
                 }
                 Ok(Incoming::Result { result, .. }) => return self.finish(result, out).await,
                 Ok(Incoming::Error { error, .. }) => {
+                    let error = self.dress.error(error).await;
                     let body = message::error(&self.request.id, &error);
                     return out.last(heard.status, None, body).await;
                 }
@@ -128,7 +129,7 @@ impl Relay<'_> {
             let Some(token) = client_token.filter(|_| ours) else { return Ok(()) };
             params.set_json("progressToken", token);
         }
-        self.dress.note(method, &mut params);
+        let Some(params) = self.dress.note(method, params).await else { return Ok(()) };
         out.event(None, &message::notification(method, &params)).await
     }
 
@@ -144,10 +145,10 @@ impl Relay<'_> {
     async fn finish(&self, result: Object, out: &mut Out<'_>) -> Result<(), Refusal> {
         let made = match result.string("resultType").as_deref() {
             Some("input_required") if request_state::may_ask(&self.request.method) => {
-                self.asks(&result, out)?
+                self.asks(&result, out).await?
             }
             Some("task") if self.request.method == "tools/call" => self.created(result, out),
-            None | Some("complete") => self.done(result),
+            None | Some("complete") => self.done(result).await,
             Some(_) => Err(result::BadResult::Type.to_error()),
         };
         let body = match made {
@@ -160,8 +161,8 @@ impl Relay<'_> {
         out.last(StatusCode::OK, None, body).await
     }
 
-    fn done(&self, result: Object) -> Result<Object, RpcError> {
-        let mut result = self.dress.result(&self.request.method, result)?;
+    async fn done(&self, result: Object) -> Result<Object, RpcError> {
+        let mut result = self.dress.result(&self.request.method, result).await?;
         result.set_string("resultType", "complete");
         if let Some(handle) = self.task.as_ref().filter(|_| result.get("taskId").is_some()) {
             result.set_string("taskId", handle);
@@ -170,7 +171,7 @@ impl Relay<'_> {
     }
 
     /// What the client is asked, with a state that only it can bring back.
-    fn asks(&self, result: &Object, out: &Out<'_>) -> Result<Result<Object, RpcError>, Refusal> {
+    async fn asks(&self, result: &Object, out: &Out<'_>) -> Result<Result<Object, RpcError>, Refusal> {
         let Ok(mut asked) = Asked::parse(result) else {
             return Ok(Err(result::BadResult::Type.to_error()));
         };
@@ -181,7 +182,10 @@ impl Relay<'_> {
             let what = format!("the server needs {}, which the client does not offer", ask.method);
             return Ok(Err(RpcError::new(rpc::INTERNAL_ERROR, what)));
         }
-        self.dress.asks(&mut asked.asks);
+        match self.dress.asks(asked.asks).await {
+            Ok(asks) => asked.asks = asks,
+            Err(error) => return Ok(Err(error)),
+        }
         if let Some(own) = &asked.state {
             let state = format!("{STATE}{}\n{own}", self.link.upstream().id);
             let name = self.request.named().unwrap_or_default();

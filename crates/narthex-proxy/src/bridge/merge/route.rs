@@ -1,10 +1,13 @@
 //! A merged route: its upstreams, and how what they have is shown.
 
+use super::guard::Guard;
 use super::view::Shape;
 use crate::snapshot::RouteEntry;
 use narthex_config::model::{Route, Target, UpstreamId};
 use narthex_credentials::CredentialSource;
 use narthex_mcp::federation::Naming;
+use narthex_pins::{Mode, Pins};
+use narthex_telemetry::Metrics;
 use narthex_upstreams::{Catalogue as Names, Group, Upstream};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +21,8 @@ pub(crate) struct Merged {
     /// By the prefix of their names.
     by_prefix: HashMap<Box<str>, usize>,
     pub(super) shape: Shape,
+    /// What passes.
+    pub(super) guard: Guard,
     /// Whether it has several upstreams, so that the route is a server of its own to clients.
     pub(super) is_federation: bool,
     pub(super) instructions: Option<String>,
@@ -43,7 +48,12 @@ pub(crate) struct Member {
 }
 
 impl Merged {
-    pub(crate) fn new(route: &Route, members: Vec<Member>) -> Result<Self, String> {
+    pub(crate) fn new(
+        route: &Route,
+        members: Vec<Member>,
+        pins: Arc<Pins>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, String> {
         let naming = match &route.target {
             Target::One(_) => Naming::new("__", false, false),
             Target::Merged(merged) => Naming::new(&merged.names.separator, merged.names.prefixing, false),
@@ -54,6 +64,7 @@ impl Merged {
         Ok(Self {
             by_prefix,
             shape: Shape::new(naming, &route.expose),
+            guard: Guard::new(route, pins, metrics)?,
             is_federation: matches!(route.target, Target::Merged(_)),
             instructions: route.instructions.clone(),
             page_size: route.page_size,
@@ -101,6 +112,15 @@ impl Member {
             entries,
             turns: Arc::default(),
         })
+    }
+
+    /// Whether its tools are pinned.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pins() != Mode::Off
+    }
+
+    pub(super) fn pins(&self) -> Mode {
+        self.group.first().settings().pins
     }
 
     pub(crate) fn group(&self) -> &Arc<Group> {

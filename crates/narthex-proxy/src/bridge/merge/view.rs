@@ -142,6 +142,8 @@ pub(super) struct Views(DashMap<RouteId, Made>);
 struct Made {
     of: Weak<Merged>,
     generation: u64,
+    /// Of the pins.
+    trust: u64,
     view: Arc<View>,
 }
 
@@ -155,8 +157,10 @@ impl Views {
         member: &Member,
     ) -> Arc<View> {
         let content = catalogue.content();
+        let trust = merged.guard.generation();
         let is_current = |made: &Made| {
-            made.generation == content.generation && std::ptr::eq(made.of.as_ptr(), Arc::as_ptr(merged))
+            (made.generation, made.trust) == (content.generation, trust)
+                && std::ptr::eq(made.of.as_ptr(), Arc::as_ptr(merged))
         };
         if let Some(made) = self.0.get(route).filter(|made| is_current(made)) {
             return Arc::clone(&made.view);
@@ -164,8 +168,8 @@ impl Views {
         let view = Arc::new(make(&content, merged, member).await);
         let names = view.list(Kind::Tools).items.iter().map(|item| &*item.name);
         merged.names.learn(names);
-        let made =
-            Made { of: Arc::downgrade(merged), generation: content.generation, view: Arc::clone(&view) };
+        let (of, generation) = (Arc::downgrade(merged), content.generation);
+        let made = Made { of, generation, trust, view: Arc::clone(&view) };
         self.0.insert(route.clone(), made);
         view
     }
@@ -186,28 +190,46 @@ async fn make(content: &Content, merged: &Merged, member: &Member) -> View {
 
 async fn show(list: &List, kind: Kind, merged: &Merged, member: &Member) -> Shown {
     let mut shown = Shown::default();
-    for (number, item) in list.items.iter().enumerate() {
-        if number % AT_ONCE == AT_ONCE - 1 {
-            tokio::task::yield_now().await;
+    if kind == Kind::Tools {
+        for (number, (item, inspected)) in merged.guard.tools(list, member).into_iter().enumerate() {
+            pause(number).await;
+            let text = inspected.text.as_deref().unwrap_or(&item.text);
+            tool(item, text, merged, member).into_iter().for_each(|made| shown.push(made));
         }
-        shown.items.reserve(1);
+        return shown;
+    }
+    for (number, item) in list.items.iter().enumerate() {
+        pause(number).await;
+        let inspected = merged.guard.definition(&item.text, member);
+        if inspected.refused {
+            continue;
+        }
+        let text = inspected.text.as_deref().unwrap_or(&item.text);
         let made = match kind {
-            Kind::Tools => tool(item, merged, member),
-            Kind::Prompts => prompt(item, merged, member),
-            Kind::Resources | Kind::Templates => Some(as_it_is(item, kind)),
+            Kind::Tools | Kind::Prompts => prompt(item, text, merged, member),
+            Kind::Resources | Kind::Templates => Some(resource(item, text, kind)),
         };
         made.into_iter().for_each(|made| shown.push(made));
     }
     shown
 }
 
-fn tool(item: &Item, merged: &Merged, member: &Member) -> Option<ShownItem> {
-    let name = merged.shape.shown(&member.prefix, &item.key, Kind::Tools);
+/// Gives others a turn from time to time.
+async fn pause(number: usize) {
+    if number % AT_ONCE == AT_ONCE - 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// `text` is what may be seen of the item.
+fn tool(item: &Item, text: &str, merged: &Merged, member: &Member) -> Option<ShownItem> {
+    let own = item::name_of(text)?;
+    let name = merged.shape.shown(&member.prefix, &own, Kind::Tools);
     let description = merged.shape.describe.get(&name).map(String::as_str);
-    let text = if *name == *item.key && description.is_none() {
-        Cow::Borrowed(&*item.text)
+    let text = if name == own && description.is_none() {
+        Cow::Borrowed(text)
     } else {
-        Cow::Owned(item::rename(&item.text, &name, description)?)
+        Cow::Owned(item::rename(text, &name, description)?)
     };
     let found = schema::examine(&text);
     Some(ShownItem {
@@ -221,19 +243,19 @@ fn tool(item: &Item, merged: &Merged, member: &Member) -> Option<ShownItem> {
     })
 }
 
-fn prompt(item: &Item, merged: &Merged, member: &Member) -> Option<ShownItem> {
-    let name = merged.shape.shown(&member.prefix, &item.key, Kind::Prompts);
-    let text =
-        if *name == *item.key { item.text.clone() } else { item::rename(&item.text, &name, None)?.into() };
-    Some(ShownItem { name: name.into(), modern: Some(text), ..as_it_is(item, Kind::Prompts) })
+fn prompt(item: &Item, text: &str, merged: &Merged, member: &Member) -> Option<ShownItem> {
+    let own = item::name_of(text)?;
+    let name = merged.shape.shown(&member.prefix, &own, Kind::Prompts);
+    let text = if name == own { text.into() } else { item::rename(text, &name, None)?.into() };
+    Some(ShownItem { name: name.into(), modern: Some(text), ..resource(item, "", Kind::Prompts) })
 }
 
-fn as_it_is(item: &Item, kind: Kind) -> ShownItem {
+fn resource(item: &Item, text: &str, kind: Kind) -> ShownItem {
     let template = (kind == Kind::Templates).then(|| UriTemplate::parse(&item.key).ok()).flatten();
     ShownItem {
         name: Arc::clone(&item.key),
         key: Arc::clone(&item.key),
-        modern: Some(item.text.clone()),
+        modern: Some(text.into()),
         legacy: None,
         headers: None,
         needs_task: false,

@@ -29,9 +29,7 @@ impl Target {
     pub fn prefix_of<'t>(&'t self, upstream: &'t UpstreamId) -> &'t str {
         match self {
             Self::One(_) => "",
-            Self::Merged(merged) => {
-                merged.names.aliases.get(upstream).map_or(upstream.as_str(), String::as_str)
-            }
+            Self::Merged(merged) => merged.names.prefix(upstream),
         }
     }
 }

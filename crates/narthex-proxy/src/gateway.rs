@@ -19,10 +19,11 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What outlives every configuration.
 pub(crate) struct Shared {
@@ -84,6 +85,15 @@ impl Gateway {
         let bridge = &self.shared.bridge;
         let (suspended, live) = (bridge.suspended.count(), bridge.live.count());
         self.shared.metrics.bridge(suspended, live, bridge.sessions.count());
+    }
+
+    /// Starts the health checks that are due. To be called about every second, within a runtime.
+    pub fn check_health(&self) {
+        let random = RandomState::new().hash_one("health");
+        for check in self.snapshot.load().upstreams.checks_due(Instant::now(), random) {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move { check.run(&shared.connections).await });
+        }
     }
 
     /// Bytes of request bodies held now.

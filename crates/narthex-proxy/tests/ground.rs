@@ -12,6 +12,7 @@ mod ground {
     mod bounds;
     mod client;
     mod door;
+    mod health;
     mod limits;
     mod stale;
     mod streams;

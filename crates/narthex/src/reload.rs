@@ -92,11 +92,19 @@ impl Reloader {
         Ok(loaded.fingerprint)
     }
 
-    /// Ends the gauges of upstreams that are configured no more, lest they alert for ever.
+    /// Ends the gauges of upstreams and endpoints that are configured no more, lest they alert for ever.
     fn forget_removed(&self, previous: &Snapshot) {
         let current = self.gateway.snapshot();
-        for upstream in previous.upstreams.iter().filter(|old| current.upstreams.get(&old.id).is_none()) {
-            self.metrics.upstream_removed(upstream.id.as_str());
+        for upstream in previous.upstreams.iter() {
+            let kept = current.upstreams.get(&upstream.id);
+            if kept.is_none() {
+                self.metrics.upstream_removed(upstream.id.as_str());
+            }
+            for old in upstream.several() {
+                if !kept.is_some_and(|kept| kept.several().any(|new| new.label == old.label)) {
+                    self.metrics.endpoint_removed(upstream.id.as_str(), &old.label);
+                }
+            }
         }
     }
 

@@ -153,17 +153,22 @@ pub(super) fn settings(url: &str) -> Settings {
 
 fn build(settings: Settings) -> Arc<Upstream> {
     let id = UpstreamId::from("up");
-    let config = Config {
+    let config = config(BTreeMap::from([(id.clone(), settings)]));
+    let upstreams = Upstreams::build(&config, None, Instant::now()).expect("upstreams");
+    Arc::clone(upstreams.get(&id).expect("it is there").first())
+}
+
+/// A configuration of these upstreams and nothing else.
+pub(super) fn config(upstreams: BTreeMap<UpstreamId, Settings>) -> Config {
+    Config {
         server: server(),
         admin: Admin { listen: SocketAddr::from(([127, 0, 0, 1], 0)) },
         auth: Auth::default(),
         tenants: BTreeMap::new(),
         pins: Pins { file: "pins.json".into(), mode: PinMode::Off },
-        upstreams: BTreeMap::from([(id.clone(), settings)]),
+        upstreams,
         routes: BTreeMap::new(),
-    };
-    let upstreams = Upstreams::build(&config, None, Instant::now()).expect("upstreams");
-    Arc::clone(upstreams.get(&id).expect("it is there").first())
+    }
 }
 
 fn server() -> Server {

@@ -76,6 +76,16 @@ fn the_one_with_the_fewest_requests_in_flight_is_picked() {
 }
 
 #[test]
+fn those_with_equally_few_share_evenly_wherever_the_others_are() {
+    let now = Instant::now();
+    let group = group(4, now);
+    let _busy = [at(&group, 0).enter(now).unwrap(), at(&group, 1).enter(now).unwrap()];
+    let counts = shares(&group, now, 40_000);
+    assert_eq!(counts[..2], [0, 0]);
+    assert_even(&counts[2..], 40_000);
+}
+
+#[test]
 fn calls_that_last_end_up_spread_out() {
     let now = Instant::now();
     let group = group(4, now);

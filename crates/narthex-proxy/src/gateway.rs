@@ -70,7 +70,8 @@ impl Gateway {
 
     /// Puts a new snapshot in use, at once and for every request that comes after.
     pub fn swap(&self, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
+        let before = self.snapshot.swap(Arc::new(snapshot));
+        before.give_way_to(&self.snapshot.load());
     }
 
     /// Requests being answered now.

@@ -146,9 +146,25 @@ impl Snapshot {
             pins: Arc::clone(&parts.pins),
         };
         for route in config.routes.values() {
-            snapshot.add_route(config, route, parts.metrics, &parts.pins)?;
+            snapshot.add_route(config, route, parts.metrics, &parts.pins, previous)?;
         }
         Ok(snapshot)
+    }
+
+    /// The route of that name, if it is a merged one.
+    fn merged(&self, route: &Route) -> Option<&Merged> {
+        let entry = self.routes.values().find(|entry| entry.id == route.id)?;
+        entry.merged.as_deref()
+    }
+
+    /// Ends what goes on at merged routes that are others in `next`, or none.
+    pub(crate) fn give_way_to(&self, next: &Self) {
+        let lives: Vec<_> = next.routes.values().filter_map(|entry| entry.merged.as_ref()).collect();
+        for merged in self.routes.values().filter_map(|entry| entry.merged.as_ref()) {
+            if !lives.iter().any(|next| next.life().is(merged.life())) {
+                merged.life().end();
+            }
+        }
     }
 
     fn add_route(
@@ -157,6 +173,7 @@ impl Snapshot {
         route: &Route,
         metrics: &Arc<Metrics>,
         pins: &Arc<Pins>,
+        previous: Option<&Self>,
     ) -> Result<(), BuildError> {
         let anonymous = match &route.auth {
             RouteAuth::Required => None,
@@ -200,7 +217,8 @@ impl Snapshot {
         let first = members.first().ok_or_else(|| missing(route, "upstream"))?;
         let mut door = entry(first.group().first(), first.credentials())?;
         if is_merged(config, route, &members) {
-            let merged = Merged::new(route, members, Arc::clone(pins), Arc::clone(metrics));
+            let before = previous.and_then(|previous| previous.merged(route));
+            let merged = Merged::new(route, members, before, Arc::clone(pins), Arc::clone(metrics));
             let merged = merged.map_err(|e| BuildError::Route(route.id.clone(), e))?;
             door.merged = Some(Arc::new(merged));
         }
@@ -220,7 +238,7 @@ fn missing(route: &Route, what: &str) -> BuildError {
 }
 
 /// Whether the route is more than one upstream as it is.
-fn is_merged(config: &Config, route: &Route, members: &[Member]) -> bool {
+fn is_merged(config: &Config, route: &Route, members: &[Arc<Member>]) -> bool {
     let Expose { shown, rename, describe } = &route.expose;
     let hides = |shown: &Shown| !shown.prompts.is_everything() || !shown.resources.is_everything();
     let mut of_tenants = config.tenants.values().filter_map(|tenant| tenant.expose.get(&route.id));
@@ -231,7 +249,7 @@ fn is_merged(config: &Config, route: &Route, members: &[Member]) -> bool {
         || of_tenants.any(hides)
         || route.instructions.is_some()
         || route.inspect.given
-        || members.iter().any(Member::is_pinned)
+        || members.iter().any(|member| member.is_pinned())
         || members.iter().any(|member| member.group().has_several())
 }
 

@@ -6,10 +6,12 @@ use super::wire::{Wire, header};
 use narthex_config::model::{Config, Credential, Endpoints, SecretRef, Transport, Upstream as Settings};
 use narthex_credentials::secret::Secrets;
 use narthex_mcp::seal::Sealer;
+use narthex_pins::Pins;
 use narthex_proxy::{Gateway, Parts, Snapshot};
 use narthex_telemetry::{AccessLog, Metrics};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 /// An upstream at `addrs` with a credential that must not show.
@@ -26,10 +28,11 @@ fn upstream(dir: &tempfile::TempDir, addrs: &[SocketAddr]) -> Settings {
     }
 }
 
-fn snapshot(config: &Config, previous: Option<&Snapshot>, metrics: &Metrics) -> Snapshot {
+fn snapshot(config: &Config, previous: Option<&Snapshot>, metrics: &Arc<Metrics>) -> Snapshot {
     let sealer = Arc::new(Sealer::new(vec![[7; 32]]).expect("a sealer"));
     let secrets = Arc::new(Secrets::default());
-    Snapshot::build(config, Parts { previous, secrets, metrics, sealer, documents: Vec::new() })
+    let pins = Arc::new(Pins::preview(Path::new("pins.json"), Path::new(".")).expect("no pins"));
+    Snapshot::build(config, Parts { previous, secrets, metrics, pins, sealer, documents: Vec::new() })
         .expect("a snapshot")
 }
 

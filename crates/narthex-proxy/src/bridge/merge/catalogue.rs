@@ -98,7 +98,7 @@ impl Catalogues {
             dashmap::Entry::Vacant(place) => Arc::clone(place.insert(new).value()),
         };
         let bounds = Bounds { sessions_per_caller: usize::MAX, ..bounds };
-        let keeping = keeper::keep(Arc::downgrade(&begun), merged.members_of(&begun.upstream), bounds);
+        let keeping = keeper::keep(Arc::downgrade(&begun), merged.member(&begun.upstream), bounds);
         *begun.keeper.lock() = Some(tokio::spawn(keeping).abort_handle());
         begun
     }

@@ -2,7 +2,7 @@
 
 use super::catalogue::Catalogue;
 use super::find;
-use super::route::Merged;
+use super::route::{Life, Merged};
 use crate::bridge::enter::{self, Bounds};
 use crate::bridge::legacy::Listening;
 use crate::bridge::link::{Link, Ways};
@@ -33,6 +33,8 @@ pub(crate) struct Changes {
     pub(crate) filter: Filter,
     heard: mpsc::Receiver<Heard>,
     ready: VecDeque<(String, Object)>,
+    life: Life,
+    over: bool,
     _tasks: JoinSet<()>,
 }
 
@@ -71,7 +73,8 @@ impl Changes {
             let sender = sender.clone();
             tasks.spawn(async move { watch(source, link, &declared, wanted, bounds, &sender).await });
         }
-        Self { filter, heard, ready: VecDeque::new(), _tasks: tasks }
+        let life = merged.life().clone();
+        Self { filter, heard, ready: VecDeque::new(), life, over: false, _tasks: tasks }
     }
 
     /// The next notification: method and `params`; `None`: there will be no more. Dropping the future loses
@@ -81,9 +84,20 @@ impl Changes {
             if let Some(ready) = self.ready.pop_front() {
                 return Some(ready);
             }
-            match self.heard.recv().await? {
-                Heard::Resource(method, params) => return Some((method, params)),
-                Heard::Lists(first) => self.gather(first).await,
+            if self.over {
+                return None;
+            }
+            tokio::select! {
+                heard = self.heard.recv() => match heard? {
+                    Heard::Resource(method, params) => return Some((method, params)),
+                    Heard::Lists(first) => self.gather(first).await,
+                },
+                // Another route is there instead: all may be different, and has to be asked for anew.
+                () = self.life.over() => {
+                    self.over = true;
+                    let everything = self.filter.everything().into_iter();
+                    self.ready.extend(everything.map(|(method, params)| (method.to_owned(), params)));
+                }
             }
         }
     }

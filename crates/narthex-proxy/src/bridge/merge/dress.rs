@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(crate) struct Dress {
     shared: Arc<Shared>,
     merged: Arc<Merged>,
-    member: Member,
+    member: Arc<Member>,
     owner: String,
     /// The tool runs as a task only.
     pub(crate) needs_task: bool,
@@ -27,11 +27,11 @@ impl Dress {
         super::parts::server_info(&self.merged)
     }
 
-    pub(super) fn new(merged: &Arc<Merged>, member: &Member, ways: &Ways) -> Self {
+    pub(super) fn new(merged: &Arc<Merged>, member: &Arc<Member>, ways: &Ways) -> Self {
         Self {
             shared: Arc::clone(&ways.shared),
             merged: Arc::clone(merged),
-            member: member.clone(),
+            member: Arc::clone(member),
             owner: ways.door_owner(),
             needs_task: false,
         }

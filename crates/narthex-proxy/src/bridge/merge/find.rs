@@ -1,7 +1,7 @@
 //! Whose a name or URI is. No upstream is asked, and none learns of a URI that is another's.
 
 use super::list::may_list;
-use super::parts::{self, Part};
+use super::parts::{self, Part, Parts};
 use super::route::Merged;
 use super::view::View;
 use crate::bridge::enter::Bounds;
@@ -120,17 +120,7 @@ impl<'m> Finder<'m, '_> {
         if !may_list(self.ways, Kind::Resources, uri) {
             return Err(NotFound::Unknown(no_resource(uri)));
         }
-        let mut there: Vec<(Part<'m>, Arc<View>)> = Vec::new();
-        let mut silent = false;
-        for member in &self.merged.members {
-            match parts::one(self.merged, self.ways, member, self.bounds).await {
-                Some(part) => {
-                    let view = part.view(self.merged, self.ways).await;
-                    there.push((part, view));
-                }
-                None => silent = true,
-            }
-        }
+        let (mut there, silent) = self.all().await;
         let mentioned = self.ways.shared.bridge.mentions.whose(&self.ways.door_owner(), uri);
         let at = there
             .iter()
@@ -143,6 +133,17 @@ impl<'m> Finder<'m, '_> {
             None if silent => Err(unavailable()),
             None => Err(NotFound::Unknown(no_resource(uri))),
         }
+    }
+
+    /// Everything that is known, and whether nothing is known of some upstream.
+    async fn all(&self) -> (Vec<(Part<'m>, Arc<View>)>, bool) {
+        let parts = Parts::gather(self.merged, self.ways, self.bounds).await;
+        let mut all = Vec::with_capacity(parts.known.len());
+        for part in parts.known {
+            let view = part.view(self.merged, self.ways).await;
+            all.push((part, view));
+        }
+        (all, parts.is_partial)
     }
 
     async fn reference(&self, params: &Object) -> Result<Found<'m>, NotFound> {
@@ -164,10 +165,10 @@ impl<'m> Finder<'m, '_> {
     }
 
     async fn template(&self, uri: &str) -> Result<Part<'m>, NotFound> {
-        for member in &self.merged.members {
-            let Some(part) = parts::one(self.merged, self.ways, member, self.bounds).await else { continue };
-            let view = part.view(self.merged, self.ways).await;
-            if view.list(Kind::Templates).get(uri).is_some() && may_list(self.ways, Kind::Templates, uri) {
+        if may_list(self.ways, Kind::Templates, uri) {
+            let (all, _) = self.all().await;
+            let is_its = |(_, view): &(Part<'m>, Arc<View>)| view.list(Kind::Templates).get(uri).is_some();
+            if let Some((part, _)) = all.into_iter().find(is_its) {
                 return Ok(part);
             }
         }

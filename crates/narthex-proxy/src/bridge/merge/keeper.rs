@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use narthex_mcp::bridge::listen::Filter;
 use narthex_mcp::bridge::message::Incoming;
 use narthex_mcp::federation::cursor::Kind;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -27,11 +27,11 @@ const TICK: Duration = Duration::from_millis(500);
 const STEADY: Duration = Duration::from_secs(5);
 
 /// Keeps the catalogue for as long as anybody has it.
-pub(super) async fn keep(catalogue: Weak<Catalogue>, member: Option<Member>, bounds: Bounds) {
+pub(super) async fn keep(catalogue: Weak<Catalogue>, member: Option<Arc<Member>>, bounds: Bounds) {
     let mut wait = BACKOFF.0;
     loop {
         let begun = Instant::now();
-        match read(&catalogue, member.as_ref(), bounds).await {
+        match read(&catalogue, member.as_deref(), bounds).await {
             Some(Ok((server, link))) => attend(&catalogue, &server, link).await,
             Some(Err(refusal)) => {
                 let Some(catalogue) = catalogue.upgrade() else { return };

@@ -65,7 +65,7 @@ async fn initialize(merged: &Arc<Merged>, mut job: Job<Ways>, out: &mut Out<'_>)
         Err(body) => return out.last(StatusCode::OK, None, body).await,
     };
     let parts = Parts::gather(merged, &job.link, job.bounds).await;
-    if parts.there.is_empty() && !merged.is_federation {
+    if parts.there().next().is_none() && !merged.is_federation {
         return Err(find::out_of_reach());
     }
     let account = parts.account(merged, hello.revision);

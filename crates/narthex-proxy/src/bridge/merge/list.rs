@@ -49,7 +49,7 @@ pub(super) async fn page(
     };
     let mut page = Page { text: String::new(), items: 0, last: None, ttl: LONGEST_TTL, public: true };
     let mut full = false;
-    for part in &parts.there {
+    for part in parts.there() {
         let view = part.view(merged, ways).await;
         page.public &= view.public;
         page.ttl = view.ttl.map_or(page.ttl, |ttl| page.ttl.min(ttl));

@@ -82,7 +82,7 @@ impl Door {
 
     async fn discover(&self, request: &Request, out: &mut Out<'_>) -> Result<(), Refusal> {
         let parts = Parts::gather(&self.merged, &self.ways, self.bounds).await;
-        if parts.there.is_empty() && !self.merged.is_federation {
+        if parts.there().next().is_none() && !self.merged.is_federation {
             return Err(find::out_of_reach());
         }
         let result = parts.account(&self.merged, Revision::V2026_07_28).to_discover(TTL);

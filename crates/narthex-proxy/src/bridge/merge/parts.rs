@@ -20,51 +20,59 @@ pub(super) const DEGRADED: &str = "dev.narthex/degraded";
 
 /// The upstreams' parts, in order.
 pub(super) struct Parts<'m> {
-    pub(super) there: Vec<Part<'m>>,
-    /// Those that could not be asked.
+    /// Those of which anything is known, also if it is from before they could not be asked any more.
+    pub(super) known: Vec<Part<'m>>,
+    /// Those that cannot be asked now.
     pub(super) degraded: Vec<&'m UpstreamId>,
+    /// Nothing is known of some.
+    pub(super) is_partial: bool,
 }
 
 /// One upstream's part.
 pub(super) struct Part<'m> {
-    pub(super) member: &'m Member,
+    pub(super) member: &'m Arc<Member>,
     /// Its place in the order.
     pub(super) number: usize,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) content: Arc<Content>,
+    /// It can be asked.
+    pub(super) is_there: bool,
 }
 
 impl<'m> Parts<'m> {
     /// Whatever is known; an upstream of which nothing is known yet is waited for, for as long as it may take.
     pub(super) async fn gather(merged: &'m Merged, ways: &Ways, bounds: Bounds) -> Self {
-        let mut parts = Self { there: Vec::with_capacity(merged.members.len()), degraded: Vec::new() };
+        let mut parts =
+            Self { known: Vec::with_capacity(merged.members.len()), degraded: Vec::new(), is_partial: false };
         let begun = Instant::now();
         let mut asked = Vec::with_capacity(merged.members.len());
         for member in &merged.members {
             asked.push((member, catalogue(merged, ways, member, bounds).await));
         }
         for (number, (member, catalogue)) in asked.into_iter().enumerate() {
-            let Some(catalogue) = catalogue else {
-                parts.degraded.push(&member.id);
-                continue;
+            let part = match catalogue {
+                Some(catalogue) => Some(Part::of(member, number, catalogue, begun).await),
+                None => None,
             };
-            let content = catalogue.settled(begun + member.patience()).await;
-            if !member.group.is_up() {
-                // Calls of it fail: the keeper finds out whether that is over.
-                catalogue.poke.notify_one();
-            }
-            if content.failed.is_some() || !member.group.is_up() {
+            if !part.as_ref().is_some_and(|part| part.is_there) {
                 parts.degraded.push(&member.id);
-            } else {
-                parts.there.push(Part { member, number, catalogue, content });
+            }
+            match part.filter(|part| part.content.account.is_some()) {
+                Some(part) => parts.known.push(part),
+                None => parts.is_partial = true,
             }
         }
         parts
     }
 
+    /// Those that can be asked.
+    pub(super) fn there(&self) -> impl Iterator<Item = &Part<'m>> {
+        self.known.iter().filter(|part| part.is_there)
+    }
+
     /// What the route says of itself.
     pub(super) fn account(&self, merged: &Merged, revision: Revision) -> Account {
-        let said = self.there.iter().filter_map(|part| part.account(merged));
+        let said = self.there().filter_map(|part| part.account(merged));
         let said: Vec<(&str, Account)> = said.collect();
         let accounts: Vec<(&str, &Account)> = said.iter().map(|(id, account)| (*id, account)).collect();
         if !merged.is_federation {
@@ -102,6 +110,17 @@ async fn catalogue(merged: &Merged, ways: &Ways, member: &Member, bounds: Bounds
 }
 
 impl<'m> Part<'m> {
+    async fn of(member: &'m Arc<Member>, number: usize, catalogue: Arc<Catalogue>, asked: Instant) -> Self {
+        let content = catalogue.settled(asked + member.patience()).await;
+        let is_up = member.group.is_up();
+        if !is_up {
+            // Calls of it fail: the keeper finds out whether that is over.
+            catalogue.poke.notify_one();
+        }
+        let is_there = content.failed.is_none() && content.account.is_some() && is_up;
+        Self { member, number, catalogue, content, is_there }
+    }
+
     /// What the upstream says of itself. Instructions that look like an attack are left out.
     fn account(&self, merged: &Merged) -> Option<(&'m str, Account)> {
         let mut account = Account::clone(self.content.account.as_deref()?);
@@ -118,17 +137,17 @@ impl<'m> Part<'m> {
     }
 }
 
-/// One upstream's part; `None` if it cannot be asked at all.
+/// One upstream's part; `None` if nothing is known of it.
 pub(super) async fn one<'m>(
     merged: &'m Merged,
     ways: &Ways,
-    member: &'m Member,
+    member: &'m Arc<Member>,
     bounds: Bounds,
 ) -> Option<Part<'m>> {
     let catalogue = catalogue(merged, ways, member, bounds).await?;
-    let content = catalogue.settled(Instant::now() + member.patience()).await;
     let number = merged.index_of(member.id.as_str())?;
-    content.account.is_some().then_some(Part { member, number, catalogue, content })
+    let part = Part::of(member, number, catalogue, Instant::now()).await;
+    Some(part).filter(|part| part.content.account.is_some())
 }
 
 /// Who the route is to clients, for `_meta` of results; `None`: its one upstream says so itself.

@@ -13,11 +13,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// What a merged route is made of.
 pub(crate) struct Merged {
     /// In the order of the configuration; at least one.
-    pub(super) members: Vec<Member>,
+    pub(super) members: Vec<Arc<Member>>,
     /// By the prefix of their names.
     by_prefix: HashMap<Box<str>, usize>,
     pub(super) shape: Shape,
@@ -30,10 +31,37 @@ pub(crate) struct Merged {
     pub(super) page_size: usize,
     /// The names that metrics may have.
     pub(crate) names: Names,
+    /// What clients that listen were told of is from a route like this one: configured alike, of the same
+    /// upstreams.
+    life: Life,
+}
+
+/// How long a route stays as it is, over reloads that do not change it.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    is_over: Arc<watch::Sender<bool>>,
+    /// All that would make it another.
+    of: Arc<str>,
+}
+
+impl Life {
+    /// Waits until the route is another, or none.
+    pub(super) async fn over(&self) {
+        // It is not dropped while somebody waits.
+        let _ = self.is_over.subscribe().wait_for(|over| *over).await;
+    }
+
+    /// The route is another now, or none.
+    pub(crate) fn end(&self) {
+        self.is_over.send_replace(true);
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.is_over, &other.is_over)
+    }
 }
 
 /// One upstream of a merged route.
-#[derive(Clone)]
 pub(crate) struct Member {
     pub(crate) id: UpstreamId,
     pub(super) prefix: Box<str>,
@@ -44,13 +72,14 @@ pub(crate) struct Member {
     /// The way to the first of them.
     first: Arc<RouteEntry>,
     /// Has endpoints that are equally good take turns.
-    turns: Arc<AtomicU64>,
+    turns: AtomicU64,
 }
 
 impl Merged {
     pub(crate) fn new(
         route: &Route,
-        members: Vec<Member>,
+        members: Vec<Arc<Member>>,
+        previous: Option<&Self>,
         pins: Arc<Pins>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
@@ -65,6 +94,7 @@ impl Merged {
             by_prefix,
             shape: Shape::new(naming, &route.expose),
             guard: Guard::new(route, pins, metrics)?,
+            life: life(route, &members, previous),
             is_federation: matches!(route.target, Target::Merged(_)),
             instructions: route.instructions.clone(),
             page_size: route.page_size,
@@ -73,8 +103,12 @@ impl Merged {
         })
     }
 
+    pub(crate) fn life(&self) -> &Life {
+        &self.life
+    }
+
     /// The upstream of that name.
-    pub(super) fn members_of(&self, id: &UpstreamId) -> Option<Member> {
+    pub(super) fn member(&self, id: &UpstreamId) -> Option<Arc<Member>> {
         self.members.iter().find(|member| member.id == *id).cloned()
     }
 
@@ -84,7 +118,7 @@ impl Merged {
     }
 
     /// The members that a shown name may be of, the likeliest first: with prefixes there is one.
-    pub(super) fn candidates<'m>(&'m self, name: &str) -> impl Iterator<Item = &'m Member> + use<'m> {
+    pub(super) fn candidates<'m>(&'m self, name: &str) -> impl Iterator<Item = &'m Arc<Member>> + use<'m> {
         let name = self.shape.unrenamed(name);
         let separator = self.shape.naming_separator();
         let prefixed = separator.and_then(|separator| {
@@ -96,22 +130,38 @@ impl Merged {
     }
 }
 
+fn life(route: &Route, members: &[Arc<Member>], previous: Option<&Merged>) -> Life {
+    let Route { target, expose, inspect, instructions, .. } = route;
+    let same_members = previous.is_some_and(|previous| {
+        let pairs = previous.members.iter().zip(members);
+        previous.members.len() == members.len() && pairs.into_iter().all(|(old, new)| old.is_like(new))
+    });
+    let of: Arc<str> = format!("{target:?} {expose:?} {inspect:?} {instructions:?}").into();
+    let kept = previous.map(|previous| &previous.life).filter(|life| same_members && life.of == of);
+    kept.cloned().unwrap_or_else(|| Life { is_over: Arc::new(watch::Sender::new(false)), of })
+}
+
 impl Member {
+    fn is_like(&self, other: &Self) -> bool {
+        let endpoints = |member: &Self| member.group.iter().map(Arc::as_ptr).collect::<Vec<_>>();
+        Arc::ptr_eq(&self.credentials, &other.credentials) && endpoints(self) == endpoints(other)
+    }
+
     pub(crate) fn new(
         prefix: &str,
         group: &Arc<Group>,
         credentials: Arc<CredentialSource>,
         entries: Vec<Arc<RouteEntry>>,
-    ) -> Option<Self> {
-        Some(Self {
+    ) -> Option<Arc<Self>> {
+        Some(Arc::new(Self {
             id: group.id.clone(),
             prefix: prefix.into(),
             group: Arc::clone(group),
             credentials,
             first: Arc::clone(entries.first()?),
             entries,
-            turns: Arc::default(),
-        })
+            turns: AtomicU64::new(0),
+        }))
     }
 
     /// Whether its tools are pinned.

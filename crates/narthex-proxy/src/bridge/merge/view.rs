@@ -12,8 +12,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-/// Items that are made ready before others get a turn.
-const AT_ONCE: usize = 64;
+/// Items from which on a list is made ready where that holds up no other request.
+const MANY: usize = 32;
 
 /// How items are shown, whatever upstream they are of.
 #[derive(Debug)]
@@ -136,7 +136,11 @@ impl View {
 
 /// The views of one catalogue, by route.
 #[derive(Debug, Default)]
-pub(super) struct Views(DashMap<RouteId, Made>);
+pub(super) struct Views {
+    made: DashMap<RouteId, Made>,
+    /// Held while one is made: others that want it wait, rather than make another.
+    making: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug)]
 struct Made {
@@ -154,52 +158,66 @@ impl Views {
         catalogue: &Catalogue,
         route: &RouteId,
         merged: &Arc<Merged>,
-        member: &Member,
+        member: &Arc<Member>,
     ) -> Arc<View> {
-        let content = catalogue.content();
-        let trust = merged.guard.generation();
-        let is_current = |made: &Made| {
-            (made.generation, made.trust) == (content.generation, trust)
-                && std::ptr::eq(made.of.as_ptr(), Arc::as_ptr(merged))
-        };
-        if let Some(made) = self.0.get(route).filter(|made| is_current(made)) {
-            return Arc::clone(&made.view);
+        if let Some(view) = self.current(catalogue, route, merged) {
+            return view;
         }
-        let view = Arc::new(make(&content, merged, member).await);
-        let names = view.list(Kind::Tools).items.iter().map(|item| &*item.name);
-        merged.names.learn(names);
-        let (of, generation) = (Arc::downgrade(merged), content.generation);
-        let made = Made { of, generation, trust, view: Arc::clone(&view) };
-        self.0.insert(route.clone(), made);
+        let _one_at_a_time = self.making.lock().await;
+        if let Some(view) = self.current(catalogue, route, merged) {
+            return view;
+        }
+        let (content, trust) = (catalogue.content(), merged.guard.generation());
+        let generation = content.generation;
+        let view = Arc::new(make(content, Arc::clone(merged), Arc::clone(member)).await);
+        merged.names.learn(view.list(Kind::Tools).items.iter().map(|item| &*item.name));
+        let made = Made { of: Arc::downgrade(merged), generation, trust, view: Arc::clone(&view) };
+        self.made.insert(route.clone(), made);
         view
+    }
+
+    fn current(&self, catalogue: &Catalogue, route: &RouteId, merged: &Arc<Merged>) -> Option<Arc<View>> {
+        let made = self.made.get(route)?;
+        let now = (catalogue.content().generation, merged.guard.generation());
+        let same = std::ptr::eq(made.of.as_ptr(), Arc::as_ptr(merged));
+        ((made.generation, made.trust) == now && same).then(|| Arc::clone(&made.view))
     }
 }
 
-async fn make(content: &Content, merged: &Merged, member: &Member) -> View {
+async fn make(content: Arc<Content>, merged: Arc<Merged>, member: Arc<Member>) -> View {
+    let many =
+        Kind::ALL.into_iter().filter_map(|kind| content.list(kind)).any(|list| list.items.len() > MANY);
+    if !many {
+        return show_all(&content, &merged, &member);
+    }
+    let made = tokio::task::spawn_blocking(move || show_all(&content, &merged, &member)).await;
+    // One that cannot be made shows nothing.
+    made.unwrap_or_default()
+}
+
+fn show_all(content: &Content, merged: &Merged, member: &Member) -> View {
     let mut view = View { public: true, ..View::default() };
     for (slot, kind) in Kind::ALL.into_iter().enumerate() {
         let Some(list) = content.list(kind) else { continue };
         view.public &= list.public;
         view.ttl = Some(view.ttl.map_or(list.ttl, |ttl| ttl.min(list.ttl)));
         if let Some(shown) = view.lists.get_mut(slot) {
-            *shown = show(list, kind, merged, member).await;
+            *shown = show(list, kind, merged, member);
         }
     }
     view
 }
 
-async fn show(list: &List, kind: Kind, merged: &Merged, member: &Member) -> Shown {
+fn show(list: &List, kind: Kind, merged: &Merged, member: &Member) -> Shown {
     let mut shown = Shown::default();
     if kind == Kind::Tools {
-        for (number, (item, inspected)) in merged.guard.tools(list, member).into_iter().enumerate() {
-            pause(number).await;
+        for (item, inspected) in merged.guard.tools(list, member) {
             let text = inspected.text.as_deref().unwrap_or(&item.text);
             tool(item, text, merged, member).into_iter().for_each(|made| shown.push(made));
         }
         return shown;
     }
-    for (number, item) in list.items.iter().enumerate() {
-        pause(number).await;
+    for item in &list.items {
         let inspected = merged.guard.definition(&item.text, member);
         if inspected.refused {
             continue;
@@ -212,13 +230,6 @@ async fn show(list: &List, kind: Kind, merged: &Merged, member: &Member) -> Show
         made.into_iter().for_each(|made| shown.push(made));
     }
     shown
-}
-
-/// Gives others a turn from time to time.
-async fn pause(number: usize) {
-    if number % AT_ONCE == AT_ONCE - 1 {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// `text` is what may be seen of the item.

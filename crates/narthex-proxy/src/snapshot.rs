@@ -139,6 +139,17 @@ impl Snapshot {
         Ok(snapshot)
     }
 
+    /// Whether that child process, with that credential, is configured as it was.
+    pub(crate) fn has_child(
+        &self,
+        child: &Arc<Upstream>,
+        credentials: Option<&Arc<CredentialSource>>,
+    ) -> bool {
+        let is_same = self.upstreams.get(&child.id).is_some_and(|now| Arc::ptr_eq(now.first(), child));
+        let source = self.credentials.upstream(&child.id);
+        is_same && credentials.is_none_or(|known| source.is_some_and(|now| Arc::ptr_eq(&now, known)))
+    }
+
     fn add_route(&mut self, config: &Config, route: &Route, metrics: &Metrics) -> Result<(), BuildError> {
         let missing = |what: &str| BuildError::Route(route.id.clone(), format!("no such {what}"));
         let id = route.target.upstreams().first().ok_or_else(|| missing("upstream"))?;

@@ -7,6 +7,7 @@ pub mod egress;
 mod era;
 mod group;
 mod peers;
+pub mod stdio;
 mod upstream;
 
 pub use breaker::{Breaker, Passage};

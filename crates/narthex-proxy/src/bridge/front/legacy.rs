@@ -1,5 +1,5 @@
-//! Being a server of 2025-11-25 and earlier to a client, in front of one of 2026-07-28, or of one that
-//! speaks HTTP+SSE.
+//! Being a server of 2025-11-25 and earlier to a client, in front of one of 2026-07-28, of one that speaks
+//! HTTP+SSE, or of a child process.
 
 use super::Out;
 use super::event_id;
@@ -45,7 +45,7 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
     }
     let session = job.session.take().ok_or(Refusal::SessionRequired)?;
     let upstream = job.link.upstream();
-    if !upstream.speaks_http_sse() && upstream.eras.modern(out.visit.started) == Some(false) {
+    if !upstream.has_wire() && upstream.eras.modern(out.visit.started) == Some(false) {
         // It went back to older revisions: initialized anew, the client reaches it without us.
         return Err(Refusal::Session(HandleError::Expired));
     }
@@ -100,7 +100,7 @@ pub(super) async fn account(
     declared: &Declared,
     bounds: Bounds,
 ) -> Result<Account, Refusal> {
-    if !link.upstream().speaks_http_sse() {
+    if !link.upstream().has_wire() {
         return modern::discover(link, declared).await;
     }
     let shared = Arc::clone(&link.shared);
@@ -299,7 +299,7 @@ impl Front {
             declared = declared.with_tasks();
         }
         let replayable = is_replayable_method(method);
-        if self.link.upstream().speaks_http_sse() {
+        if self.link.upstream().has_wire() {
             let shared = Arc::clone(&self.link.shared);
             let mut link = self.link.clone();
             let session = shared.bridge.sessions.get(&mut link, &declared, self.bounds).await?;

@@ -201,7 +201,7 @@ async fn listen(live: &Arc<LiveSession>, link: &Link, bounds: Bounds) -> Result<
     let keep = Keep { events: bounds.events, bytes: bounds.event_bytes };
     let until = link.caller.expires;
     let weak = Arc::downgrade(live);
-    let (honoured, task) = if link.upstream().speaks_http_sse() {
+    let (honoured, task) = if link.upstream().has_wire() {
         let shared = Arc::clone(&link.shared);
         let session = shared.bridge.sessions.get(&mut link, declared, bounds).await?;
         let listening = Listening::begin(&session, link.detached(), &wanted).await;

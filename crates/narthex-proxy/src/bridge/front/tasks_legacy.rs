@@ -39,7 +39,7 @@ type Outcome = Result<Object, RpcError>;
 impl Front {
     /// Whether the server's tasks can be had in this session.
     pub(super) async fn has_tasks(&self) -> bool {
-        if self.live.opened.revision != Revision::V2025_11_25 || self.link.upstream().speaks_http_sse() {
+        if self.live.opened.revision != Revision::V2025_11_25 || self.link.upstream().has_wire() {
             return false;
         }
         let account = account_of(&self.live, &self.link, self.bounds).await;

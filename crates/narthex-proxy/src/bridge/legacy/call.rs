@@ -1,5 +1,6 @@
 //! One call of a server of 2025-11-25 or earlier.
 
+use super::routes::Inbox;
 use super::session::{Sent, Session};
 use crate::bridge::link::{Heard, Link, is_outage, report};
 use crate::bridge::party::{Response, Step};
@@ -15,7 +16,6 @@ use narthex_mcp::rpc;
 use narthex_upstreams::Slot;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 /// Servers send one request for each thing that they want: those that come so close together are asked
@@ -30,31 +30,22 @@ const RETRY: [Duration; 3] = [Duration::from_secs(1), Duration::from_millis(100)
 pub(super) enum Source {
     /// The answer to its own POST.
     Answer(Box<Reader>),
-    /// The one stream of an HTTP+SSE session.
-    Wire(mpsc::Receiver<Incoming>),
+    /// The one wire of the session.
+    Wire(Inbox),
+    /// Here: one that was read already, or none.
+    Given(Option<Box<Incoming>>),
 }
 
 impl Source {
-    /// One that has ended.
-    fn nothing() -> Self {
-        Self::Wire(mpsc::channel(1).1)
-    }
-
-    /// One message.
-    fn one(message: Incoming) -> Self {
-        let (sender, messages) = mpsc::channel(1);
-        let _ = sender.try_send(message);
-        Self::Wire(messages)
-    }
-
     /// The next message; `None` at the end. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// The stream broke off.
+    /// The stream broke off, or the child process has ended.
     pub(super) async fn next(&mut self) -> Result<Option<Incoming>, Refusal> {
         match self {
             Self::Answer(reader) => reader.next().await,
-            Self::Wire(messages) => Ok(messages.recv().await),
+            Self::Wire(inbox) => inbox.next().await,
+            Self::Given(message) => Ok(message.take().map(|message| *message)),
         }
     }
 }
@@ -75,8 +66,10 @@ pub(crate) struct LegacyCall {
     series: String,
     /// When `asks` are to be shown, if some of them were not yet.
     show_at: Option<Instant>,
-    /// When the server last said something.
+    /// When the server last said something, or was last told.
     heard_at: Instant,
+    /// It has begun to answer.
+    heard: bool,
     finished: bool,
     task: bool,
     /// The task whose result it waits for: nobody else will, so it ends with the call.
@@ -179,7 +172,7 @@ impl LegacyCall {
             Ok(Sent::Heard(heard)) if !heard.status.is_success() => {
                 // It has answered: there is nothing to cancel.
                 call.finished = true;
-                Source::one(refused(&call.session, &call.id, *heard).await?)
+                Source::Given(Some(Box::new(refused(&call.session, &call.id, *heard).await?)))
             }
             Ok(sent) => sent.into_source(),
             Err(refusal) => {
@@ -196,7 +189,7 @@ impl LegacyCall {
         Self {
             link: link.clone(),
             session,
-            source: Source::nothing(),
+            source: Source::Given(None),
             token: format!("\"p{id}\""),
             id,
             client_token,
@@ -205,6 +198,7 @@ impl LegacyCall {
             series: String::new(),
             show_at: None,
             heard_at: Instant::now(),
+            heard: false,
             finished: false,
             task: false,
             owned_task: None,
@@ -215,6 +209,7 @@ impl LegacyCall {
     /// See [`crate::bridge::party::Call::next`].
     pub(crate) async fn next(&mut self) -> Result<Step, Refusal> {
         loop {
+            let silent_at = self.silent_at();
             let incoming = match self.show_at {
                 // A server that talks without end is not waited for any longer.
                 Some(at) if Instant::now() >= at => return Ok(self.show()),
@@ -222,11 +217,16 @@ impl LegacyCall {
                     Ok(incoming) => incoming,
                     Err(_elapsed) => return Ok(self.show()),
                 },
-                None => self.source.next().await,
+                None => match silent_at {
+                    Some(at) => timeout_at(at, self.source.next())
+                        .await
+                        .unwrap_or(Err(Refusal::Forward(ForwardError::Timeout))),
+                    None => self.source.next().await,
+                },
             };
             match incoming {
                 Ok(Some(incoming)) => {
-                    self.heard_at = Instant::now();
+                    (self.heard_at, self.heard) = (Instant::now(), true);
                     if let Some(step) = self.take(incoming) {
                         return Ok(step);
                     }
@@ -237,6 +237,15 @@ impl LegacyCall {
                 Err(refusal) => self.go_on(refusal).await?,
             }
         }
+    }
+
+    /// When a child process has been silent for too long. Connections have time-outs of their own; while the
+    /// client is asked, the server waits too.
+    fn silent_at(&self) -> Option<Instant> {
+        let is_child = matches!(&self.source, Source::Wire(inbox) if inbox.is_of_child());
+        let upstream = self.link.upstream();
+        let patience = if self.heard { upstream.stream_idle_timeout } else { upstream.timeout };
+        (is_child && self.asks.is_empty()).then(|| self.heard_at + patience)
     }
 
     fn show(&mut self) -> Step {
@@ -365,6 +374,7 @@ impl LegacyCall {
             self.session.tell(&mut self.link, body).await?;
             self.asks.remove(at);
         }
+        self.heard_at = Instant::now();
         // What is still open has to be asked for again.
         self.show_at = (!self.asks.is_empty()).then(|| Instant::now() + TOGETHER);
         Ok(())

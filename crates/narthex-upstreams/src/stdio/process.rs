@@ -1,0 +1,298 @@
+//! One child process, from its start to its end.
+
+use super::children::Children;
+use super::outbox::{Outbox, one_line};
+use super::tree;
+use bytes::Bytes;
+use narthex_config::model::{Stdio, UpstreamId};
+use nix::sys::signal::Signal;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::process::Child;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How often its memory is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// MCP 2025-11-25, basic/lifecycle#shutdown: its input is closed; after this it gets SIGTERM.
+pub(super) const BEFORE_TERM: Duration = Duration::from_secs(2);
+/// And after this, SIGKILL.
+pub(super) const BEFORE_KILL: Duration = Duration::from_secs(3);
+/// How long its keeper may take for that beyond those two.
+const KEEPER_SLACK: Duration = Duration::from_secs(2);
+/// How often, and how long, what is killed is waited for before it is looked for again.
+const ROUNDS: (u32, Duration) = (40, Duration::from_millis(50));
+
+/// Whether a child is to end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stop {
+    /// No.
+    No,
+    /// Yes, as it pleases.
+    End,
+    /// At once.
+    Kill(Fault),
+}
+
+/// What a child is killed for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fault {
+    /// A message of its is longer than `limits.message`.
+    MessageTooLong,
+    /// It uses more memory than `limits.memory`.
+    Memory,
+}
+
+/// Why a child is there no more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The gateway has no more use for it.
+    Ended,
+    /// It ended by itself.
+    Exited,
+    /// A signal ended it, and not the gateway's.
+    Signal,
+    /// It used more memory than it may.
+    Memory,
+    /// It used more CPU time than it may.
+    Cpu,
+    /// It sent a message that is too long.
+    Message,
+    /// It could not be started.
+    NotStarted,
+}
+
+impl Reason {
+    /// Its stable name, for metrics and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Exited => "exited",
+            Self::Signal => "signal",
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Message => "message",
+            Self::NotStarted => "not_started",
+        }
+    }
+
+    fn of(status: std::io::Result<ExitStatus>) -> Self {
+        const CPU: i32 = Signal::SIGXCPU as i32;
+        let Ok(status) = status else { return Self::Exited };
+        // A keeper tells the signal by its own exit code, as shells do.
+        match status.signal().or(status.code().and_then(|code| code.checked_sub(128))) {
+            Some(CPU) => Self::Cpu,
+            Some(1..) => Self::Signal,
+            _ => Self::Exited,
+        }
+    }
+}
+
+/// The child is there no more, or is about to end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the child process has ended")]
+pub struct Gone;
+
+/// What all who deal with a child know of it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) upstream: UpstreamId,
+    pub(super) pid: u32,
+    stop: watch::Sender<Stop>,
+    over: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(super) fn new(upstream: UpstreamId, pid: u32) -> Self {
+        Self { upstream, pid, stop: watch::Sender::new(Stop::No), over: watch::Sender::new(false) }
+    }
+
+    pub(super) fn stopping(&self) -> watch::Receiver<Stop> {
+        self.stop.subscribe()
+    }
+
+    pub(super) fn fail(&self, fault: Fault) {
+        self.stop.send_replace(Stop::Kill(fault));
+    }
+
+    fn end(&self) {
+        self.stop.send_if_modified(|stop| {
+            let first = *stop == Stop::No;
+            if first {
+                *stop = Stop::End;
+            }
+            first
+        });
+    }
+
+    /// Returns when the child has been gone for so long.
+    pub(super) async fn lingered(&self, linger: Duration) {
+        let gone = self.over.subscribe().wait_for(|over| *over).await.is_ok();
+        if gone {
+            tokio::time::sleep(linger).await;
+        }
+    }
+}
+
+/// Returns when the child is to end.
+pub(super) async fn stopped(stop: &mut watch::Receiver<Stop>) -> Stop {
+    stop.wait_for(|stop| *stop != Stop::No).await.map_or(Stop::End, |stop| *stop)
+}
+
+/// A child process. Dropped, it is ended with all that it has started.
+#[derive(Debug)]
+pub struct Process {
+    shared: Arc<Shared>,
+    outbox: Outbox,
+}
+
+impl Process {
+    pub(super) fn new(shared: Arc<Shared>, outbox: Outbox) -> Self {
+        Self { shared, outbox }
+    }
+
+    /// Its process id, or that of its keeper.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.shared.pid
+    }
+
+    /// Has a message (JSON text) written to it, as one line. Waits while others are in the way, without
+    /// end if the child does not read. Dropped before that, nothing is sent.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn send(&self, message: impl Into<Bytes>) -> Result<(), Gone> {
+        if self.is_over() {
+            return Err(Gone);
+        }
+        self.outbox.send(one_line(message.into())).await
+    }
+
+    /// [`Process::send`], without waiting. Whether there was room.
+    pub fn try_send(&self, message: impl Into<Bytes>) -> bool {
+        !self.is_over() && self.outbox.try_send(one_line(message.into()))
+    }
+
+    /// Ends it: closes its input, then SIGTERM, then SIGKILL (MCP 2025-11-25, basic/lifecycle#shutdown).
+    pub fn end(&self) {
+        self.shared.end();
+    }
+
+    /// Whether it has ended, or is about to.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        *self.shared.stop.borrow() != Stop::No || *self.shared.over.borrow()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What is known of a child by whoever waits for its end.
+pub(super) struct Watch {
+    pub(super) children: Arc<Children>,
+    pub(super) shared: Arc<Shared>,
+    /// Whose waits its end counts for.
+    pub(super) owner: Box<str>,
+    pub(super) settings: Stdio,
+    /// A keeper stands between.
+    pub(super) kept: bool,
+    pub(super) started: Instant,
+}
+
+impl Watch {
+    /// Waits for the child's end, or brings it about, and tells of it. The child is waited for in any case.
+    pub(super) async fn run(self, mut child: Child) {
+        let mut resident = 0;
+        let reason = self.wait(&mut child, &mut resident).await;
+        if !self.kept {
+            tree::signal_group(self.shared.pid, Signal::SIGKILL);
+        }
+        let (upstream, pid) = (&self.shared.upstream, self.shared.pid);
+        match reason {
+            Reason::Ended => tracing::info!(%upstream, pid, "the child process was ended"),
+            reason => tracing::warn!(%upstream, pid, reason = reason.as_str(), "the child process is gone"),
+        }
+        self.children.report_resident(upstream, resident, 0);
+        self.children.report_end(&self, reason, Instant::now());
+        self.shared.over.send_replace(true);
+    }
+
+    async fn wait(&self, child: &mut Child, resident: &mut u64) -> Reason {
+        let mut stop = self.shared.stopping();
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let stop = tokio::select! {
+                biased;
+                status = child.wait() => return Reason::of(status),
+                stop = stopped(&mut stop) => stop,
+                _ = look.tick() => {
+                    if !self.is_over_memory(resident).await {
+                        continue;
+                    }
+                    Stop::Kill(Fault::Memory)
+                }
+            };
+            return match stop {
+                Stop::No | Stop::End => self.end(child).await,
+                Stop::Kill(fault) => {
+                    // Nobody is to talk to it any more.
+                    self.shared.fail(fault);
+                    self.kill(child).await;
+                    match fault {
+                        Fault::Memory => Reason::Memory,
+                        Fault::MessageTooLong => Reason::Message,
+                    }
+                }
+            };
+        }
+    }
+
+    async fn is_over_memory(&self, resident: &mut u64) -> bool {
+        let (children, pid, with_root) = (Arc::clone(&self.children), self.shared.pid, !self.kept);
+        let look = move || children.table().resident(pid, with_root);
+        let Ok(now) = tokio::task::spawn_blocking(look).await else { return false };
+        self.children.report_resident(&self.shared.upstream, *resident, now);
+        *resident = now;
+        now > self.settings.limits.memory
+    }
+
+    /// Its input is being closed: waits, and insists.
+    async fn end(&self, child: &mut Child) -> Reason {
+        let patience = if self.kept { BEFORE_TERM + BEFORE_KILL + KEEPER_SLACK } else { BEFORE_TERM };
+        if timeout(patience, child.wait()).await.is_ok() {
+            return Reason::Ended;
+        }
+        if !self.kept {
+            tree::signal_group(self.shared.pid, Signal::SIGTERM);
+            if timeout(BEFORE_KILL, child.wait()).await.is_ok() {
+                return Reason::Ended;
+            }
+        }
+        self.kill(child).await;
+        Reason::Ended
+    }
+
+    /// Kills all that it has started, and it. A keeper ends by itself when there is nothing left to keep.
+    async fn kill(&self, child: &mut Child) {
+        for _ in 0..ROUNDS.0 {
+            tree::kill_below(self.shared.pid);
+            if !self.kept {
+                tree::signal_group(self.shared.pid, Signal::SIGKILL);
+            }
+            if timeout(ROUNDS.1, child.wait()).await.is_ok() {
+                return;
+            }
+        }
+        let _ = child.kill().await;
+    }
+}

@@ -26,7 +26,8 @@ async fn a_child_is_a_server_for_clients_of_both_eras() {
         if revision != "2025-03-26" {
             headers.push(("MCP-Protocol-Version", revision));
         }
-        let call = mcp::post("/mcp", Some(&alice.token), &headers, &mcp::tools_call("echo", json!({"text": "old"})));
+        let call =
+            mcp::post("/mcp", Some(&alice.token), &headers, &mcp::tools_call("echo", json!({"text": "old"})));
         let answer = mcp::exchange(address, &call).await.unwrap();
         assert_eq!(answer.tool_text().as_deref(), Some("old"), "{revision} {}", answer.text());
     }
@@ -71,8 +72,11 @@ async fn callers_of_a_shared_child_never_hear_what_is_meant_for_another() {
     let stage = Stage::start(Setup::default()).await;
     let (alice, bob) = (stage.alice(), stage.client("bob"));
     let waiting = {
-        let (bob, params) = (bob.clone(), json!({"name": "hold", "arguments": {"text": "bob's", "count": 2},
-            "_meta": {"progressToken": 1, "io.modelcontextprotocol/logLevel": "debug"}}));
+        let (bob, params) = (
+            bob.clone(),
+            json!({"name": "hold", "arguments": {"text": "bob's", "count": 2},
+            "_meta": {"progressToken": 1, "io.modelcontextprotocol/logLevel": "debug"}}),
+        );
         tokio::spawn(async move { bob.ask("tools/call", params).await })
     };
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
@@ -98,8 +102,10 @@ async fn a_message_cannot_be_hidden_in_the_white_space_of_another() {
     let stage = Stage::start(Setup { upstream: &upstream, ..Setup::default() }).await;
     let alice = stage.alice();
     // Taken for lines, the second would be a request of its own.
-    let body = mcp::stateless_request(5, "tools/call", json!({"name": "echo", "arguments": {"text": "ARGS"}}));
-    let hidden = "[\n{\"jsonrpc\":\"2.0\",\"id\":99,\"method\":\"tools/call\",\"params\":{\"name\":\"die\"}}\r\n]";
+    let body =
+        mcp::stateless_request(5, "tools/call", json!({"name": "echo", "arguments": {"text": "ARGS"}}));
+    let hidden =
+        "[\n{\"jsonrpc\":\"2.0\",\"id\":99,\"method\":\"tools/call\",\"params\":{\"name\":\"die\"}}\r\n]";
     let body = body.replace("\"ARGS\"", hidden);
     let headers = mcp::stateless_headers("tools/call", Some("echo"));
     let bytes = mcp::post("/mcp", Some(&alice.token), &headers, &body);
@@ -107,6 +113,7 @@ async fn a_message_cannot_be_hidden_in_the_white_space_of_another() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(alice.text("echo", json!({"text": "still here \u{2028}"})).await, "still here \u{2028}");
     let heard = std::fs::read_to_string(heard.path()).unwrap();
-    assert_eq!(heard.lines().count(), 4, "{heard}");
+    // Its tools are asked for once, to know their schemas.
+    assert_eq!(heard.lines().count(), 5, "{heard}");
     assert!(heard.lines().all(|line| line.starts_with("{\"jsonrpc\":\"2.0\",")), "{heard}");
 }

@@ -148,7 +148,7 @@ def main():
             call(id, params["name"], params.get("arguments", {}), params.get("_meta", {}))
         elif id is not None and method is not None:
             send({"jsonrpc": "2.0", "id": id, "result": {}})
-    while "stubborn" in sys.argv:
+    while "stubborn" in sys.argv or "lingering" in sys.argv:
         time.sleep(1)
 
 

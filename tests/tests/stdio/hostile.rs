@@ -9,7 +9,8 @@ async fn a_child_that_exits_at_start_is_started_less_and_less_often_and_callers_
     let log = tempfile::NamedTempFile::new().unwrap();
     // What it notes of its starts comes before the exit.
     let arguments = format!(", counted, {}", log.path().display());
-    let stage = Stage::start(Setup { arguments: &arguments, upstream: "    restart: { min: 1s, max: 4s }\n" }).await;
+    let stage =
+        Stage::start(Setup { arguments: &arguments, upstream: "    restart: { min: 1s, max: 4s }\n" }).await;
     let alice = stage.alice();
     let starts = || std::fs::read_to_string(log.path()).unwrap().lines().count();
     let mut waited = 0;
@@ -41,7 +42,7 @@ async fn a_program_that_is_not_there_is_told_in_the_log() {
     let stage = Stage::start(Setup { arguments: "", upstream: "    cwd: /no/such/directory\n" }).await;
     assert_eq!(stage.alice().call("pid", json!({})).await.status, 502);
     stage.gateway.wait_for_output("child_not_started", 1).await;
-    assert_eq!(stage.exits("not_started").await, 1.0);
+    stage.exited("not_started").await;
 }
 
 #[tokio::test]
@@ -53,7 +54,9 @@ async fn when_a_child_dies_in_mid_call_all_its_calls_fail_at_once_and_are_not_se
     let waiting: Vec<_> = (0..20)
         .map(|n| {
             let alice = alice.clone();
-            tokio::spawn(async move { alice.call("hold", json!({"text": n.to_string(), "count": 1000})).await })
+            tokio::spawn(
+                async move { alice.call("hold", json!({"text": n.to_string(), "count": 1000})).await },
+            )
         })
         .collect();
     let held = async || std::fs::read_to_string(heard.path()).unwrap().matches("\"hold\"").count() == 20;
@@ -69,7 +72,7 @@ async fn when_a_child_dies_in_mid_call_all_its_calls_fail_at_once_and_are_not_se
     assert_eq!(alice.text("echo", json!({"text": "new"})).await, "new");
     let heard = std::fs::read_to_string(heard.path()).unwrap();
     assert_eq!((heard.matches("\"hold\"").count(), heard.matches("\"die\"").count()), (20, 1));
-    assert_eq!(stage.exits("exited").await, 1.0);
+    stage.exited("exited").await;
 }
 
 #[tokio::test]
@@ -95,10 +98,11 @@ async fn floods_on_stdout_and_stderr_cost_memory_nothing_and_other_callers_littl
     assert!(slowest < Duration::from_secs(3), "{slowest:?}");
     let after = stage.gateway.resident_bytes().unwrap();
     assert!(after < before + (48 << 20), "{before} {after}");
+    // The rest is counted.
+    stage.gateway.wait_for_output("lines of stderr were not logged", 1).await;
     let output = stage.gateway.output();
     let logged = output.matches("stderr").count();
     assert!(logged > 5 && logged < 500, "{logged} lines");
-    assert!(output.contains("not logged"), "the rest is counted");
     assert!(!output.contains('\u{1b}') && !output.contains(TOKEN), "escaped, and without the credential");
 }
 
@@ -110,7 +114,7 @@ async fn a_line_of_a_hundred_mebibytes_ends_the_child_and_is_not_held() {
     alice.pid().await;
     let before = stage.gateway.resident_bytes().unwrap();
     assert_eq!(alice.call("long", json!({"mib": 100})).await.status, 502);
-    assert_eq!(stage.exits("message").await, 1.0, "{}", stage.gateway.output());
+    stage.exited("message").await;
     let after = stage.gateway.resident_bytes().unwrap();
     assert!(after < before + (32 << 20), "{before} {after}");
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -128,20 +132,22 @@ async fn a_child_that_does_not_read_or_answer_is_given_up_in_time_and_blocks_nob
     let silent = alice.call("silent", json!({})).await;
     assert_eq!(silent.status, 504, "{}", silent.text());
     // From here on it reads nothing. Far more is said to it than its pipe and its queue hold.
-    let before = stage.gateway.resident_bytes().unwrap();
-    let deaf: Vec<_> = (0..40)
-        .map(|_| {
-            let (alice, text) = (alice.clone(), "x".repeat(500_000));
-            tokio::spawn(async move { alice.call("deaf", json!({"text": text})).await.status })
-        })
-        .collect();
-    assert_eq!(bob.text("echo", json!({"text": "b"})).await, "b");
-    for call in deaf {
-        let status = call.await.unwrap();
-        assert!([503, 504].contains(&status), "{status}");
+    let mut memory = Vec::new();
+    for _ in 0..3 {
+        let deaf: Vec<_> = (0..20)
+            .map(|_| {
+                let (alice, text) = (alice.clone(), "x".repeat(500_000));
+                tokio::spawn(async move { alice.call("deaf", json!({"text": text})).await.status })
+            })
+            .collect();
+        assert_eq!(bob.text("echo", json!({"text": "b"})).await, "b");
+        for call in deaf {
+            let status = call.await.unwrap();
+            assert!([503, 504].contains(&status), "{status}");
+        }
+        memory.push(stage.gateway.resident_bytes().unwrap());
     }
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(bob.text("echo", json!({"text": "b"})).await, "b");
-    let after = stage.gateway.resident_bytes().unwrap();
-    assert!(after < before + (64 << 20), "{before} {after}");
+    assert!(memory[2] < memory[0] + (32 << 20), "what was given up is kept: {memory:?}");
 }

@@ -29,7 +29,8 @@ pub(crate) const PER_CALLER: &str = "    instances: per_caller\n";
 impl Stage {
     pub(crate) async fn start(setup: Setup<'_>) -> Self {
         let idp = MockIdp::start().await;
-        let launch = Launch::new(|place: &Place| yaml(place, &idp, setup)).env("GATEWAY_SECRET", "of-the-gateway");
+        let launch =
+            Launch::new(|place: &Place| yaml(place, &idp, setup)).env("GATEWAY_SECRET", "of-the-gateway");
         let gateway = launch.start().await.unwrap_or_else(|failure| panic!("{failure}"));
         Self { idp, gateway }
     }
@@ -45,7 +46,8 @@ impl Stage {
         let yaml = yaml(place, &self.idp, Setup::default());
         let (before, rest) = yaml.split_once("upstreams:\n").unwrap();
         let routes = rest.split_once("routes:\n").unwrap().1;
-        let elsewhere = format!("{before}upstreams:\n  main: {{ url: http://127.0.0.1:1/mcp }}\nroutes:\n{routes}");
+        let elsewhere =
+            format!("{before}upstreams:\n  main: {{ url: http://127.0.0.1:1/mcp }}\nroutes:\n{routes}");
         assert!(self.gateway.reload(&elsewhere).await);
     }
 
@@ -65,9 +67,10 @@ impl Stage {
         self.gateway.metric(&sample).await.unwrap_or_default()
     }
 
-    /// How many children have ended for that reason.
-    pub(crate) async fn exits(&self, reason: &str) -> f64 {
-        self.count("narthex_child_exits_total", &format!("reason=\"{reason}\",")).await
+    /// Waits until one child has ended for that reason.
+    pub(crate) async fn exited(&self, reason: &str) {
+        let sample = format!("narthex_child_exits_total{{reason=\"{reason}\",upstream=\"main\"}}");
+        self.gateway.wait_for_metric(&sample, |exits| exits == 1.0).await;
     }
 }
 
@@ -76,7 +79,7 @@ fn yaml(place: &Place, idp: &MockIdp, setup: Setup<'_>) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stdio/child.py");
     format!(
         "{server}auth:\n  issuers:\n    - {issuer}tenants:\n  acme: {{ routes: [main] }}\n\
-         upstreams:\n  main:\n    command: [python3, {script}{arguments}]\n    timeout: 5s\n    \
+         upstreams:\n  main:\n    command: [python3, {script}{arguments}]\n{timeout}    \
          max_concurrent: 4000\n    breaker: {{ failures: 1000, cooldown: 1s }}\n    \
          credential: {{ env: {{ TOKEN: {{ file: {token} }} }} }}\n{upstream}\
          routes:\n  main: {{ path: /mcp, upstream: main, scopes: [mcp:read] }}\n",
@@ -84,6 +87,7 @@ fn yaml(place: &Place, idp: &MockIdp, setup: Setup<'_>) -> String {
         issuer = idp.issuer_yaml(6),
         script = script.display(),
         arguments = setup.arguments,
+        timeout = if setup.upstream.contains("    timeout:") { "" } else { "    timeout: 5s\n" },
         token = token.display(),
         upstream = setup.upstream,
     )

@@ -118,18 +118,12 @@ impl Children {
         let pid = child.id().ok_or(broken)?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else { return Err(broken) };
-        let shared = Arc::new(Shared::new(upstream.clone(), pid));
+        let shared = Arc::new(Shared::new(self, upstream, (pid, now), owner, settings));
         let (outbox, waiting) = Outbox::new();
         tokio::spawn(outbox::write(stdin, waiting, shared.stopping()));
         tokio::spawn(stderr::log(stderr, Arc::clone(&shared), spawn::unloggable(secrets)));
-        let watch = Watch {
-            children: Arc::clone(self),
-            shared: Arc::clone(&shared),
-            owner: owner.into(),
-            settings: settings.clone(),
-            kept: keeper.is_some(),
-            started: now,
-        };
+        let (children, watched) = (Arc::clone(self), Arc::clone(&shared));
+        let watch = Watch { children, shared: watched, kept: keeper.is_some() };
         tokio::spawn(watch.run(child));
         let messages = Messages::new(stdout, Arc::clone(&shared), settings.limits.message);
         Ok((Process::new(shared, outbox), messages))
@@ -161,14 +155,12 @@ impl Children {
         }
     }
 
-    pub(super) fn report_end(&self, watch: &Watch, reason: Reason, now: Instant) {
-        self.hooks.ended(&watch.shared.upstream, reason);
-        if reason != Reason::Ended {
-            self.make_wait(&watch.shared.upstream, &watch.owner, &watch.settings, watch.started, now);
-        }
+    pub(super) fn report_end(&self, upstream: &UpstreamId, reason: Reason) {
+        self.hooks.ended(upstream, reason);
     }
 
-    fn make_wait(
+    /// The next one of `owner` has to wait.
+    pub(super) fn make_wait(
         &self,
         upstream: &UpstreamId,
         owner: &str,

@@ -59,6 +59,8 @@ pub fn keep(kept: &Kept) -> ExitCode {
 /// must not outlive.
 #[must_use]
 pub fn enter(kept: &Kept, keeper: i32) -> ExitCode {
+    // The keeper's own mask is inherited, and would be on.
+    let _ = SigSet::empty().thread_set_mask();
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     if getppid().as_raw() != keeper {
         return ExitCode::from(CANNOT_START);

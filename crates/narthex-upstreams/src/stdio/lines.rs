@@ -129,12 +129,15 @@ impl Messages {
                 biased;
                 line = self.lines.next() => line,
                 // Something that it left behind may hold the pipe open.
-                () = self.shared.lingered(LINGER) => return None,
+                () = self.shared.lingered(LINGER) => Ok(None),
             };
             match line {
                 Ok(Some(line)) if is_message(&line) => return Some(line),
                 Ok(Some(line)) => self.note(&line),
-                Ok(None) => return None,
+                Ok(None) => {
+                    self.shared.hang_up();
+                    return None;
+                }
                 Err(TooLong) => {
                     self.shared.fail(Fault::MessageTooLong);
                     return None;

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::process::Child;
 use tokio::sync::watch;
@@ -32,6 +33,8 @@ pub(super) enum Stop {
     No,
     /// Yes, as it pleases.
     End,
+    /// It says no more, so it is about to end by itself, or may as well.
+    HungUp,
     /// At once.
     Kill(Fault),
 }
@@ -102,13 +105,42 @@ pub struct Gone;
 pub(super) struct Shared {
     pub(super) upstream: UpstreamId,
     pub(super) pid: u32,
+    children: Arc<Children>,
+    /// Whose waits its end counts for.
+    owner: Box<str>,
+    settings: Stdio,
+    started: Instant,
     stop: watch::Sender<Stop>,
     over: watch::Sender<bool>,
+    waits: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn new(upstream: UpstreamId, pid: u32) -> Self {
-        Self { upstream, pid, stop: watch::Sender::new(Stop::No), over: watch::Sender::new(false) }
+    pub(super) fn new(
+        children: &Arc<Children>,
+        upstream: &UpstreamId,
+        (pid, started): (u32, Instant),
+        owner: &str,
+        settings: &Stdio,
+    ) -> Self {
+        Self {
+            upstream: upstream.clone(),
+            pid,
+            children: Arc::clone(children),
+            owner: owner.into(),
+            settings: settings.clone(),
+            started,
+            stop: watch::Sender::new(Stop::No),
+            over: watch::Sender::new(false),
+            waits: AtomicBool::new(false),
+        }
+    }
+
+    /// The next one has to wait, as of the moment when it was first seen that this one ends by itself.
+    fn make_wait(&self, now: Instant) {
+        if !self.waits.swap(true, Ordering::AcqRel) {
+            self.children.make_wait(&self.upstream, &self.owner, &self.settings, self.started, now);
+        }
     }
 
     pub(super) fn stopping(&self) -> watch::Receiver<Stop> {
@@ -116,17 +148,26 @@ impl Shared {
     }
 
     pub(super) fn fail(&self, fault: Fault) {
+        self.make_wait(Instant::now());
         self.stop.send_replace(Stop::Kill(fault));
     }
 
-    fn end(&self) {
+    /// Nothing more comes from it.
+    pub(super) fn hang_up(&self) {
+        if self.stop_first(Stop::HungUp) {
+            self.make_wait(Instant::now());
+        }
+    }
+
+    /// Whether it was not to stop before.
+    fn stop_first(&self, how: Stop) -> bool {
         self.stop.send_if_modified(|stop| {
             let first = *stop == Stop::No;
             if first {
-                *stop = Stop::End;
+                *stop = how;
             }
             first
-        });
+        })
     }
 
     /// Returns when the child has been gone for so long.
@@ -180,7 +221,7 @@ impl Process {
 
     /// Ends it: closes its input, then SIGTERM, then SIGKILL (MCP 2025-11-25, basic/lifecycle#shutdown).
     pub fn end(&self) {
-        self.shared.end();
+        self.shared.stop_first(Stop::End);
     }
 
     /// Whether it has ended, or is about to.
@@ -200,12 +241,8 @@ impl Drop for Process {
 pub(super) struct Watch {
     pub(super) children: Arc<Children>,
     pub(super) shared: Arc<Shared>,
-    /// Whose waits its end counts for.
-    pub(super) owner: Box<str>,
-    pub(super) settings: Stdio,
     /// A keeper stands between.
     pub(super) kept: bool,
-    pub(super) started: Instant,
 }
 
 impl Watch {
@@ -222,7 +259,10 @@ impl Watch {
             reason => tracing::warn!(%upstream, pid, reason = reason.as_str(), "the child process is gone"),
         }
         self.children.report_resident(upstream, resident, 0);
-        self.children.report_end(&self, reason, Instant::now());
+        if reason != Reason::Ended {
+            self.shared.make_wait(Instant::now());
+        }
+        self.children.report_end(upstream, reason);
         self.shared.over.send_replace(true);
     }
 
@@ -243,7 +283,11 @@ impl Watch {
                 }
             };
             return match stop {
-                Stop::No | Stop::End => self.end(child).await,
+                Stop::No | Stop::End => {
+                    let _ = self.end(child).await;
+                    Reason::Ended
+                }
+                Stop::HungUp => Reason::of(self.end(child).await),
                 Stop::Kill(fault) => {
                     // Nobody is to talk to it any more.
                     self.shared.fail(fault);
@@ -263,23 +307,23 @@ impl Watch {
         let Ok(now) = tokio::task::spawn_blocking(look).await else { return false };
         self.children.report_resident(&self.shared.upstream, *resident, now);
         *resident = now;
-        now > self.settings.limits.memory
+        now > self.shared.settings.limits.memory
     }
 
     /// Its input is being closed: waits, and insists.
-    async fn end(&self, child: &mut Child) -> Reason {
+    async fn end(&self, child: &mut Child) -> std::io::Result<ExitStatus> {
         let patience = if self.kept { BEFORE_TERM + BEFORE_KILL + KEEPER_SLACK } else { BEFORE_TERM };
-        if timeout(patience, child.wait()).await.is_ok() {
-            return Reason::Ended;
+        if let Ok(status) = timeout(patience, child.wait()).await {
+            return status;
         }
         if !self.kept {
             tree::signal_group(self.shared.pid, Signal::SIGTERM);
-            if timeout(BEFORE_KILL, child.wait()).await.is_ok() {
-                return Reason::Ended;
+            if let Ok(status) = timeout(BEFORE_KILL, child.wait()).await {
+                return status;
             }
         }
         self.kill(child).await;
-        Reason::Ended
+        child.wait().await
     }
 
     /// Kills all that it has started, and it. A keeper ends by itself when there is nothing left to keep.

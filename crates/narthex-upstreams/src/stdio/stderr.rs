@@ -4,12 +4,15 @@ use super::lines::{Lines, Overlong};
 use super::process::Shared;
 use super::trickle::{Trickle, printable};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::process::ChildStderr;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// Bytes of a line that are looked at.
 const LONGEST: usize = 8 * 1024;
+/// How long nothing comes before it is told what was not logged.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Secrets shorter than this stand in too many words that are none.
 const SHORTEST_SECRET: usize = 4;
 
@@ -18,17 +21,30 @@ pub(super) async fn log(stderr: ChildStderr, shared: Arc<Shared>, secrets: Vec<Z
     let mut lines = Lines::new(stderr, LONGEST, Overlong::Cut);
     let mut trickle = Trickle::new(Instant::now());
     let (upstream, pid) = (&shared.upstream, shared.pid);
-    while let Ok(Some(line)) = lines.next().await {
-        let Some(unlogged) = trickle.admit(Instant::now()) else { continue };
-        let line = printable(without(&line, &secrets).as_bytes());
+    let tell = |unlogged: u64| {
         if unlogged > 0 {
             tracing::warn!(%upstream, pid, unlogged, "lines of stderr were not logged");
         }
+    };
+    loop {
+        let next = match trickle.dropped() {
+            0 => lines.next().await,
+            // What was left out is told when there is a pause, too.
+            _ => match timeout(PAUSE, lines.next()).await {
+                Ok(next) => next,
+                Err(_elapsed) => {
+                    tell(trickle.tell_dropped());
+                    continue;
+                }
+            },
+        };
+        let Ok(Some(line)) = next else { break };
+        let Some(unlogged) = trickle.admit(Instant::now()) else { continue };
+        tell(unlogged);
+        let line = printable(without(&line, &secrets).as_bytes());
         tracing::info!(%upstream, pid, line, "stderr");
     }
-    if trickle.dropped() > 0 {
-        tracing::warn!(%upstream, pid, unlogged = trickle.dropped(), "lines of stderr were not logged");
-    }
+    tell(trickle.tell_dropped());
 }
 
 fn without(line: &[u8], secrets: &[Zeroizing<String>]) -> String {

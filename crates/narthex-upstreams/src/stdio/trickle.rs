@@ -37,6 +37,11 @@ impl Trickle {
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
+
+    /// The same, as it is told now.
+    pub(super) fn tell_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
 }
 
 /// `line` as it can stand in a log: escaped, and not too long.

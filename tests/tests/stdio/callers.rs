@@ -1,6 +1,6 @@
 //! One child for all callers, or one for each.
 
-use super::stage::{PER_CALLER, Setup, Stage};
+use super::stage::{PER_CALLER, Setup, Stage, until};
 use narthex_testkit::mcp;
 use serde_json::json;
 use std::collections::HashSet;
@@ -69,7 +69,9 @@ async fn two_thousand_calls_at_once_over_one_child_each_get_their_own_answer() {
 
 #[tokio::test]
 async fn callers_of_a_shared_child_never_hear_what_is_meant_for_another() {
-    let stage = Stage::start(Setup::default()).await;
+    let heard = tempfile::NamedTempFile::new().unwrap();
+    let upstream = format!("    env: {{ HEARD: {} }}\n", heard.path().display());
+    let stage = Stage::start(Setup { upstream: &upstream, ..Setup::default() }).await;
     let (alice, bob) = (stage.alice(), stage.client("bob"));
     let waiting = {
         let (bob, params) = (
@@ -79,7 +81,8 @@ async fn callers_of_a_shared_child_never_hear_what_is_meant_for_another() {
         );
         tokio::spawn(async move { bob.ask("tools/call", params).await })
     };
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let held = async || std::fs::read_to_string(heard.path()).unwrap().contains("bob's");
+    until("bob's call is held", held).await;
     let params = json!({"name": "chatter", "arguments": {"secret": "alice-canary"},
         "_meta": {"progressToken": "mine", "io.modelcontextprotocol/logLevel": "debug"}});
     let answer = alice.ask("tools/call", params).await;

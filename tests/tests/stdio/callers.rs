@@ -1,6 +1,6 @@
 //! One child for all callers, or one for each.
 
-use super::stage::{PER_CALLER, Setup, Stage, until};
+use super::stage::{PER_CALLER, Setup, Stage, lives, until};
 use narthex_testkit::mcp;
 use serde_json::json;
 use std::collections::HashSet;
@@ -119,4 +119,19 @@ async fn a_message_cannot_be_hidden_in_the_white_space_of_another() {
     // Its tools are asked for once, to know their schemas.
     assert_eq!(heard.lines().count(), 5, "{heard}");
     assert!(heard.lines().all(|line| line.starts_with("{\"jsonrpc\":\"2.0\",")), "{heard}");
+}
+
+#[tokio::test]
+async fn a_caller_cannot_have_more_than_a_few_children_and_costs_others_none() {
+    let stage = Stage::start(Setup { upstream: PER_CALLER, ..Setup::default() }).await;
+    let bobs = stage.client("bob").pid().await;
+    let mut pids = Vec::new();
+    for n in 0..11 {
+        let able = json!({"experimental": {"n": {"v": n}}});
+        pids.push(stage.alice().able(able).pid().await);
+    }
+    let alive = || pids.iter().filter(|pid| lives(**pid)).count();
+    until("the ones that were idle the longest have ended", async || alive() == 8).await;
+    assert!(pids[3..].iter().all(|pid| lives(*pid)), "the newest stay");
+    assert_eq!(stage.client("bob").pid().await, bobs);
 }

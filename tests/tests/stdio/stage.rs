@@ -54,7 +54,7 @@ impl Stage {
     pub(crate) fn client(&self, subject: &str) -> Client {
         let audience = format!("{}/mcp", self.gateway.place().public_url());
         let token = self.idp.token_with(&audience, json!({"sub": subject}));
-        Client { address: self.gateway.address(), token }
+        Client { address: self.gateway.address(), token, able: json!({"elicitation": {"form": {}}}) }
     }
 
     pub(crate) fn alice(&self) -> Client {
@@ -98,14 +98,19 @@ fn yaml(place: &Place, idp: &MockIdp, setup: Setup<'_>) -> String {
 pub(crate) struct Client {
     address: std::net::SocketAddr,
     pub(crate) token: String,
+    able: Value,
 }
 
 impl Client {
+    /// The same client, declaring this.
+    pub(crate) fn able(&self, able: Value) -> Self {
+        Self { able, ..self.clone() }
+    }
+
     pub(crate) fn bytes(&self, method: &str, params: Value) -> Vec<u8> {
         let name = params["name"].as_str().map(str::to_owned);
         let headers = mcp::stateless_headers(method, name.as_deref());
-        let able = json!({"elicitation": {"form": {}}});
-        let body = mcp::stateless_request_by(5, method, params, able);
+        let body = mcp::stateless_request_by(5, method, params, self.able.clone());
         mcp::post("/mcp", Some(&self.token), &headers, &body)
     }
 

@@ -3,10 +3,11 @@
 use super::backoff::Backoff;
 use super::lines::Messages;
 use super::outbox::{self, Outbox};
-use super::process::{Process, Reason, Shared, Watch};
+use super::process::{Process, Reason, Shared};
 use super::spawn::{self, Keeper, StartError};
 use super::stderr;
 use super::tree::Table;
+use super::watch::Watch;
 use crate::Upstream;
 use narthex_config::model::{Stdio, UpstreamId};
 use parking_lot::Mutex;

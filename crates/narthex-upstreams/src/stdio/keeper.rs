@@ -5,9 +5,9 @@
 //! close the child's input, or die, which looks the same, and then ends them all: after a wait, by SIGTERM,
 //! after another by SIGKILL. The second, within, sets the limits of itself, and becomes the child.
 
-use super::process::{BEFORE_KILL, BEFORE_TERM};
 use super::spawn::SUBCOMMAND;
 use super::tree;
+use super::watch::{BEFORE_KILL, BEFORE_TERM};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;

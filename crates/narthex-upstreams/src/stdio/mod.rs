@@ -16,6 +16,7 @@ mod spawn;
 mod stderr;
 mod tree;
 mod trickle;
+mod watch;
 
 pub use children::{Children, Hooks, NoHooks};
 pub use lines::Messages;

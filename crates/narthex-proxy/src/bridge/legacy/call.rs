@@ -1,10 +1,10 @@
 //! One call of a server of 2025-11-25 or earlier.
 
-use super::routes::Inbox;
 use super::session::{Sent, Session};
+use super::source::Source;
 use crate::bridge::link::{Heard, Link, is_outage, report};
 use crate::bridge::party::{Response, Step};
-use crate::bridge::reader::{Reader, malformed};
+use crate::bridge::reader::malformed;
 use crate::forward::ForwardError;
 use crate::refusal::Refusal;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -25,30 +25,6 @@ const TOGETHER: Duration = Duration::from_millis(40);
 const MOST_ASKS: usize = 32;
 /// Waits before a stream is taken up that the server ended early: if it does not say; at least; at most.
 const RETRY: [Duration; 3] = [Duration::from_secs(1), Duration::from_millis(100), Duration::from_secs(10)];
-
-/// Where a call's messages come from.
-pub(super) enum Source {
-    /// The answer to its own POST.
-    Answer(Box<Reader>),
-    /// The one wire of the session.
-    Wire(Inbox),
-    /// Here: one that was read already, or none.
-    Given(Option<Box<Incoming>>),
-}
-
-impl Source {
-    /// The next message; `None` at the end. Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// The stream broke off, or the child process has ended.
-    pub(super) async fn next(&mut self) -> Result<Option<Incoming>, Refusal> {
-        match self {
-            Self::Answer(reader) => reader.next().await,
-            Self::Wire(inbox) => inbox.next().await,
-            Self::Given(message) => Ok(message.take().map(|message| *message)),
-        }
-    }
-}
 
 /// A call under way. Dropped before its end, it tells the server that it is cancelled.
 pub(crate) struct LegacyCall {

@@ -8,6 +8,7 @@ mod call;
 mod ear;
 mod routes;
 mod session;
+mod source;
 mod sse_wire;
 mod stdio_wire;
 mod wire;
@@ -31,11 +32,18 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Child processes of one caller at one upstream: each is a whole server.
+const CHILDREN_EACH: usize = 8;
+/// Child processes of one upstream, and of all of them.
+const CHILDREN: (usize, usize) = (256, 1024);
+
 /// The sessions at servers that are open for callers.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     places: DashMap<String, Arc<Place>>,
     quota: Quota,
+    /// Callers' own child processes, by upstream.
+    children: Quota,
 }
 
 /// One caller's session for one set of capabilities.
@@ -52,6 +60,13 @@ struct Place {
     child: Option<Child>,
     /// All callers share it: it is kept for as long as it is configured.
     is_shared: bool,
+}
+
+impl Place {
+    /// The upstream whose child process is this caller's alone, if it is.
+    fn own_child(&self) -> Option<&str> {
+        self.child.as_ref().filter(|_| !self.is_shared).map(|child| child.upstream.origin.as_str())
+    }
 }
 
 /// The child process that a session is of.
@@ -85,13 +100,8 @@ impl Claim {
         // One that was configured otherwise is another, for requests that are older than a reload, too.
         let version = format!("{:p}:{:p}", Arc::as_ptr(upstream), Arc::as_ptr(credentials));
         if !stdio_wire::is_shared(link) {
-            return Self {
-                key: format!("{version}:{key}"),
-                whose,
-                declared: declared.clone(),
-                child,
-                is_shared: false,
-            };
+            let (key, whose) = (format!("{version}:{key}"), format!("{}:{whose}", upstream.origin));
+            return Self { key, whose, declared: declared.clone(), child, is_shared: false };
         }
         let key = format!("shared:{version}:{}", upstream.origin);
         Self { key, whose: String::new(), declared: ourselves(), child, is_shared: true }
@@ -162,13 +172,6 @@ impl Sessions {
             *place.used.lock() = Instant::now();
             return Ok(Arc::clone(&place));
         }
-        // The gateway has as many as there are upstreams.
-        let each = if is_shared { usize::MAX } else { bounds.sessions_per_caller };
-        if let Err(full) = self.quota.take(&whose, each, bounds.sessions) {
-            self.evict(&whose, full);
-            let again = self.quota.take(&whose, each, bounds.sessions);
-            again.map_err(|_| Refusal::TooManySessions)?;
-        }
         let new = Arc::new(Place {
             whose,
             session: tokio::sync::Mutex::default(),
@@ -177,17 +180,50 @@ impl Sessions {
             child,
             is_shared,
         });
+        self.take(&new, bounds)?;
         // Two requests may come here at once: the place of the first is kept.
         match self.places.entry(key) {
             dashmap::Entry::Occupied(first) => {
                 let first = Arc::clone(first.get());
-                self.quota.give_back(&new.whose);
+                self.give_back(&new);
                 Ok(first)
             }
             dashmap::Entry::Vacant(empty) => {
                 empty.insert(Arc::clone(&new));
                 Ok(new)
             }
+        }
+    }
+
+    /// Counts a place, if need be in the place of one that has been idle the longest.
+    fn take(&self, place: &Place, bounds: Bounds) -> Result<(), Refusal> {
+        let each = match &place.child {
+            // The gateway has as many as there are upstreams.
+            Some(_) if place.is_shared => usize::MAX,
+            Some(_) => bounds.sessions_per_caller.min(CHILDREN_EACH),
+            None => bounds.sessions_per_caller,
+        };
+        if let Err(full) = self.quota.take(&place.whose, each, bounds.sessions) {
+            self.evict(|other| full == Full::All || other.whose == place.whose);
+            let again = self.quota.take(&place.whose, each, bounds.sessions);
+            again.map_err(|_| Refusal::TooManySessions)?;
+        }
+        let Some(origin) = place.own_child() else { return Ok(()) };
+        if let Err(full) = self.children.take(origin, CHILDREN.0, CHILDREN.1) {
+            self.evict(|other| other.own_child().is_some_and(|its| full == Full::All || its == origin));
+            let again = self.children.take(origin, CHILDREN.0, CHILDREN.1);
+            again.map_err(|_| {
+                self.quota.give_back(&place.whose);
+                Refusal::TooManySessions
+            })?;
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, place: &Place) {
+        self.quota.give_back(&place.whose);
+        if let Some(origin) = place.own_child() {
+            self.children.give_back(origin);
         }
     }
 
@@ -219,7 +255,7 @@ impl Sessions {
 
     fn forget(&self, key: &str, may: impl Fn(&Arc<Place>) -> bool) {
         let Some((_, place)) = self.places.remove_if(key, |_, place| may(place)) else { return };
-        self.quota.give_back(&place.whose);
+        self.give_back(&place);
         if let Ok(mut session) = place.session.try_lock()
             && let Some(session) = session.take()
         {
@@ -232,11 +268,10 @@ impl Sessions {
         self.quota.total()
     }
 
-    /// Ends the session that has been idle the longest: of the caller, if it has too many, else of all.
-    fn evict(&self, whose: &str, full: Full) {
+    /// Ends the session that has been idle the longest of those that may be ended.
+    fn evict(&self, may: impl Fn(&Place) -> bool) {
         let candidates = self.places.iter().filter(|place| {
-            let is_his = full == Full::All || place.whose == whose;
-            is_his && !place.is_shared && Arc::strong_count(place) == 1 && !is_in_use(place)
+            may(place) && !place.is_shared && Arc::strong_count(place) == 1 && !is_in_use(place)
         });
         let longest = candidates.map(|place| (*place.used.lock(), place.key().clone())).min();
         if let Some((_, key)) = longest {

@@ -1,7 +1,7 @@
 //! One session at a server of 2025-11-25 or earlier.
 
-use super::call::Source;
 use super::ear::Ear;
+use super::source::Source;
 use super::stdio_wire;
 use super::wire::Wire;
 use crate::bridge::link::{Fields, Heard, Link};

@@ -1,10 +1,10 @@
 //! HTTP+SSE, the transport of 2024-11-05 (basic/transports#http-with-sse): one stream for all that the
 //! server says, and an endpoint, named by the stream's first event, for all that is said to it.
 
-use super::call::Source;
 use super::ear::Ear;
 use super::routes::Routes;
 use super::session::REPLIES;
+use super::source::Source;
 use crate::bridge::link::{Fields, Link};
 use crate::bridge::reader::{Reader, malformed};
 use crate::refusal::Refusal;

@@ -1,8 +1,8 @@
 //! A child process (2025-11-25, basic/transports#stdio): a line for each message, both ways.
 
-use super::call::Source;
 use super::ear::Ear;
 use super::routes::Routes;
+use super::source::Source;
 use crate::bridge::link::Link;
 use crate::refusal::{ChildTrouble, Refusal};
 use narthex_config::model::Instances;

@@ -1,8 +1,8 @@
 //! A session's one way in and out, where the transport has no exchanges of its own.
 
-use super::call::Source;
 use super::ear::Ear;
 use super::routes::Routes;
+use super::source::Source;
 use super::sse_wire::SseWire;
 use super::stdio_wire::StdioWire;
 use crate::bridge::link::Link;

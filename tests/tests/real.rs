@@ -13,6 +13,7 @@ mod real {
     mod peers;
     mod sessions;
     mod stage;
+    mod stdio;
     mod tasks;
     mod tokens;
     mod visitors;

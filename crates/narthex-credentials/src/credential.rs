@@ -1,17 +1,19 @@
 //! What is presented to an upstream.
 
 use crate::error::{CredentialError, Reason};
+use crate::secret::Secret;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
-use narthex_config::model::{Endpoints, Transport};
+use narthex_config::model::{Transport, UpstreamId};
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 use url::Url;
 use zeroize::Zeroizing;
 
-/// A credential for one upstream: a header, or nothing, and the only origin that may receive it.
+/// A credential for one upstream: a header, variables of a child process's environment, or nothing, and the
+/// only origin that may receive it.
 ///
 /// Only this crate makes one. A clone is a reference count; the value is zeroed with the last.
 #[derive(Clone)]
@@ -20,13 +22,15 @@ pub struct UpstreamCredential(Arc<Inner>);
 struct Inner {
     origin: Origin,
     header: Option<(HeaderName, HeaderValue)>,
+    environment: Box<[(String, Secret)]>,
     /// From this time on it is not presented again; `None`: it has no end.
     usable_until: Option<SystemTime>,
     /// When it replaced one that the upstream had refused, if it did.
     renewed: Option<SystemTime>,
 }
 
-/// An upstream's origins (RFC 6454 §4) as text, with and without a default port. A child process has none.
+/// An upstream's origins (RFC 6454 §4) as text, with and without a default port; of a child process, the name
+/// that [`narthex_upstreams::Upstream::origin`] gives it.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Origin(Arc<[Box<str>]>);
 
@@ -34,7 +38,17 @@ pub(crate) struct Origin(Arc<[Box<str>]>);
 
 impl UpstreamCredential {
     pub(crate) fn fixed(origin: Origin, header: Option<(HeaderName, HeaderValue)>) -> Self {
-        Self(Arc::new(Inner { origin, header, usable_until: None, renewed: None }))
+        Self(Arc::new(Inner {
+            origin,
+            header,
+            environment: Box::default(),
+            usable_until: None,
+            renewed: None,
+        }))
+    }
+
+    pub(crate) fn environment(origin: Origin, environment: Box<[(String, Secret)]>) -> Self {
+        Self(Arc::new(Inner { origin, header: None, environment, usable_until: None, renewed: None }))
     }
 
     /// RFC 6750 §2.1. `token` is b64token-safe, so it makes a header value.
@@ -49,7 +63,8 @@ impl UpstreamCredential {
         value.extend_from_slice(token.as_bytes());
         let value = sensitive(value).ok_or(Reason::BadTokenResponse)?;
         let header = Some((AUTHORIZATION, value));
-        Ok(Self(Arc::new(Inner { origin, header, usable_until: Some(usable_until), renewed })))
+        let environment = Box::default();
+        Ok(Self(Arc::new(Inner { origin, header, environment, usable_until: Some(usable_until), renewed })))
     }
 
     /// The header to send to `origin`, which is `scheme://host`, with `:port` where it is not the
@@ -60,11 +75,25 @@ impl UpstreamCredential {
     /// # Errors
     /// `wrong_origin`: the credential is bound to another upstream's origin.
     pub fn header_for(&self, origin: &str) -> Result<Option<(&HeaderName, &HeaderValue)>, CredentialError> {
-        if !self.0.origin.is(origin) {
-            let bound = self.0.origin.shown();
-            return Err(CredentialError::with_detail(Reason::WrongOrigin, &format!("bound to {bound}")));
-        }
+        self.check(origin)?;
         Ok(self.0.header.as_ref().map(|(name, value)| (name, value)))
+    }
+
+    /// The variables, by name, that the child process at `origin` gets into its environment.
+    ///
+    /// # Errors
+    /// `wrong_origin`: the credential is bound to another upstream.
+    pub fn environment_for(&self, origin: &str) -> Result<Vec<(&str, &str)>, CredentialError> {
+        self.check(origin)?;
+        Ok(self.0.environment.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect())
+    }
+
+    fn check(&self, origin: &str) -> Result<(), CredentialError> {
+        if self.0.origin.is(origin) {
+            return Ok(());
+        }
+        let bound = self.0.origin.shown();
+        Err(CredentialError::with_detail(Reason::WrongOrigin, &format!("bound to {bound}")))
     }
 
     pub(crate) fn usable_until(&self) -> Option<SystemTime> {
@@ -86,6 +115,7 @@ impl fmt::Debug for UpstreamCredential {
         f.debug_struct("UpstreamCredential")
             .field("origin", &self.0.origin.shown())
             .field("header", &self.0.header.as_ref().map(|(name, _)| (name.as_str(), "***")))
+            .field("environment", &self.0.environment)
             .field("usable_until", &self.0.usable_until)
             .finish()
     }
@@ -94,9 +124,11 @@ impl fmt::Debug for UpstreamCredential {
 // === impl Origin ===
 
 impl Origin {
-    pub(crate) fn of(transport: &Transport) -> Self {
-        let endpoints = transport.endpoints().into_iter().flat_map(Endpoints::iter);
-        Self(endpoints.flat_map(written).collect())
+    pub(crate) fn of(id: &UpstreamId, transport: &Transport) -> Self {
+        match transport {
+            Transport::Http(endpoints) => Self(endpoints.iter().flat_map(written).collect()),
+            Transport::Stdio(_) => Self([format!("stdio:{id}").into()].into()),
+        }
     }
 
     fn is(&self, origin: &str) -> bool {
@@ -134,7 +166,7 @@ mod tests {
     fn credential(url: &str) -> UpstreamCredential {
         let until = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
         UpstreamCredential::bearer(
-            Origin::of(&Transport::Http(url.parse::<Url>().unwrap().into())),
+            Origin::of(&"up".into(), &Transport::Http(url.parse::<Url>().unwrap().into())),
             "canary",
             until,
             None,
@@ -216,6 +248,22 @@ mod tests {
             assert_eq!(error.reason(), "wrong_origin", "{origin}");
             assert!(!format!("{error} {error:?} {credential:?}").contains("canary"));
         }
+    }
+
+    #[test]
+    fn only_its_own_child_process_gets_the_environment() {
+        let stdio = |id: &str| {
+            let origin = Origin(Arc::new([format!("stdio:{id}").into()]));
+            UpstreamCredential::environment(origin, Box::new([("TOKEN".to_owned(), "canary".into())]))
+        };
+        let credential = stdio("files");
+        assert_eq!(credential.environment_for("stdio:files").unwrap(), [("TOKEN", "canary")]);
+        assert!(credential.header_for("stdio:files").unwrap().is_none());
+        for other in ["stdio:file", "stdio:files2", "https://files", ""] {
+            assert_eq!(credential.environment_for(other).unwrap_err().reason(), "wrong_origin");
+        }
+        let shown = format!("{credential:?}");
+        assert!(!shown.contains("canary") && shown.contains("TOKEN") && shown.contains("***"), "{shown}");
     }
 
     #[test]

@@ -46,6 +46,8 @@ struct Definition {
     credential: Credential,
     /// The value as read, so that a changed one takes effect at once.
     secret: Option<Secret>,
+    /// Those of `env:`, by name.
+    environment: Box<[(String, Secret)]>,
     origin: Origin,
     allow_link_local: bool,
 }
@@ -79,7 +81,7 @@ impl Credentials {
         let mut sources = HashMap::with_capacity(upstreams.len());
         for (id, upstream) in upstreams {
             let failed = |problem| BuildError::new(id, problem);
-            let definition = Definition::read(secrets, upstream).map_err(failed)?;
+            let definition = Definition::read(secrets, id, upstream).map_err(failed)?;
             let kept = previous.and_then(|p| p.sources.get(id)).filter(|s| s.definition == definition);
             let source = match kept {
                 Some(source) => Arc::clone(source),
@@ -182,7 +184,7 @@ impl fmt::Debug for CredentialSource {
 // === impl Definition ===
 
 impl Definition {
-    fn read(secrets: &Secrets, upstream: &Upstream) -> Result<Self, BuildProblem> {
+    fn read(secrets: &Secrets, id: &UpstreamId, upstream: &Upstream) -> Result<Self, BuildProblem> {
         let secret = match secret_of(&upstream.credential) {
             None => None,
             Some((reference, true)) => Some(secrets.text(reference)?),
@@ -191,10 +193,17 @@ impl Definition {
         Ok(Self {
             credential: upstream.credential.clone(),
             secret,
-            origin: Origin::of(&upstream.transport),
+            environment: environment(secrets, &upstream.credential)?,
+            origin: Origin::of(id, &upstream.transport),
             allow_link_local: upstream.allow_link_local,
         })
     }
+}
+
+/// The secrets of `env:`. They may have several lines.
+fn environment(secrets: &Secrets, credential: &Credential) -> Result<Box<[(String, Secret)]>, BuildProblem> {
+    let Credential::Env(variables) = credential else { return Ok(Box::default()) };
+    variables.iter().map(|(name, secret)| Ok((name.clone(), secrets.text(secret)?))).collect()
 }
 
 /// The one secret that a credential refers to, and whether it may have several lines.
@@ -215,7 +224,12 @@ impl Builder<'_> {
     fn source(&mut self, id: &UpstreamId, definition: Definition) -> Result<CredentialSource, BuildProblem> {
         let secret = || definition.secret.as_ref().ok_or(BuildProblem::Header("the secret was not read"));
         let header = match &definition.credential {
-            Credential::None | Credential::Env(_) => None,
+            Credential::None => None,
+            Credential::Env(_) => {
+                let (origin, environment) = (definition.origin.clone(), definition.environment.clone());
+                let credential = UpstreamCredential::environment(origin, environment);
+                return Ok(CredentialSource { definition, kind: Kind::Fixed(credential) });
+            }
             Credential::Header { name, .. } => Some(fixed::header(name, secret()?)?),
             Credential::Basic { username, .. } => Some(fixed::basic(username, secret()?)?),
             Credential::ClientCredentials { token_url, client, .. }

@@ -165,8 +165,10 @@ mod tests {
     }
 
     fn credential(until: u64) -> UpstreamCredential {
-        let origin =
-            Origin::of(&Transport::Http("https://mcp.example.com".parse::<url::Url>().unwrap().into()));
+        let origin = Origin::of(
+            &"up".into(),
+            &Transport::Http("https://mcp.example.com".parse::<url::Url>().unwrap().into()),
+        );
         UpstreamCredential::bearer(origin, "t", at(until), None).unwrap()
     }
 

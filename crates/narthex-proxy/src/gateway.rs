@@ -12,8 +12,10 @@ use crate::trace;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::Method;
+use narthex_config::model::UpstreamId;
 use narthex_telemetry::{AccessLog, Metrics};
 use narthex_upstreams::Connections;
+use narthex_upstreams::stdio::{Children, Hooks, Keeper, Reason};
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
@@ -32,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) connections: Connections,
     pub(crate) streams: Streams,
     pub(crate) bridge: bridge::Memory,
+    pub(crate) children: Arc<Children>,
     in_flight: AtomicUsize,
 }
 
@@ -46,6 +49,7 @@ impl Gateway {
     /// A gateway that serves `snapshot`.
     #[must_use]
     pub fn new(snapshot: Snapshot, metrics: Arc<Metrics>, access_log: Arc<AccessLog>) -> Self {
+        let children = Arc::new(Children::new(Arc::new(CountChildren(Arc::clone(&metrics)))));
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(snapshot.limits.idle_timeout);
         Self {
@@ -56,6 +60,7 @@ impl Gateway {
                 connections: Connections::default(),
                 streams: Streams::default(),
                 bridge: bridge::Memory::default(),
+                children,
                 in_flight: AtomicUsize::new(0),
             }),
             options,
@@ -68,10 +73,28 @@ impl Gateway {
         self.snapshot.load_full()
     }
 
-    /// Puts a new snapshot in use, at once and for every request that comes after.
+    /// Puts a new snapshot in use, at once and for every request that comes after. Child processes that it
+    /// knows no more, or not as they were, are ended. To be called within a runtime.
     pub fn swap(&self, snapshot: Snapshot) {
-        let before = self.snapshot.swap(Arc::new(snapshot));
-        before.give_way_to(&self.snapshot.load());
+        let old = self.snapshot.swap(Arc::new(snapshot));
+        let new = self.snapshot.load();
+        old.give_way_to(&new);
+        for group in old.upstreams.iter().filter(|group| group.first().stdio().is_some()) {
+            if !new.has_child(group.first(), None) {
+                self.shared.children.forget(&group.id);
+            }
+        }
+        self.end_children(&new);
+    }
+
+    /// Has child processes that are started from now on kept by that program: see [`Children::keep_with`].
+    pub fn keep_children_with(&self, keeper: Keeper) {
+        self.shared.children.keep_with(keeper);
+    }
+
+    fn end_children(&self, snapshot: &Snapshot) {
+        let sessions = &self.shared.bridge.sessions;
+        sessions.end_children(|upstream, credentials| snapshot.has_child(upstream, Some(credentials)));
     }
 
     /// Requests being answered now.
@@ -82,7 +105,10 @@ impl Gateway {
 
     /// Ends what the bridge has kept too long. To be called every few seconds, within a runtime.
     pub fn sweep(&self) {
-        self.shared.bridge.sweep(&self.snapshot.load());
+        let snapshot = self.snapshot.load();
+        self.shared.bridge.sweep(&snapshot);
+        // A request that was older than the last reload may have started one since.
+        self.end_children(&snapshot);
         let bridge = &self.shared.bridge;
         let (suspended, live) = (bridge.suspended.count(), bridge.live.count());
         self.shared.metrics.bridge(suspended, live, bridge.sessions.count());
@@ -176,6 +202,23 @@ impl HttpServerApp for Gateway {
         options
             .max_header_list_size(u32::try_from(limits.header_block).unwrap_or(u32::MAX).saturating_mul(2));
         Some(options)
+    }
+}
+
+/// Counts what becomes of child processes.
+struct CountChildren(Arc<Metrics>);
+
+impl Hooks for CountChildren {
+    fn started(&self, upstream: &UpstreamId, again: bool) {
+        self.0.child_started(upstream.as_str(), again);
+    }
+
+    fn ended(&self, upstream: &UpstreamId, reason: Reason) {
+        self.0.child_ended(upstream.as_str(), reason.as_str());
+    }
+
+    fn resident(&self, upstream: &UpstreamId, change: i64) {
+        self.0.child_resident(upstream.as_str(), change);
     }
 }
 

@@ -16,6 +16,7 @@ use narthex_mcp::rpc;
 use narthex_mcp::seal::HandleError;
 use narthex_policy::Denial;
 use narthex_upstreams::Busy;
+use narthex_upstreams::stdio::StartError;
 use std::time::Duration;
 
 /// JSON-RPC code of a denial: outside the range that JSON-RPC and MCP reserve.
@@ -68,6 +69,7 @@ pub(crate) enum Refusal {
     },
     Busy(Busy),
     Forward(ForwardError),
+    Child(ChildTrouble),
     UpstreamRedirect {
         status: StatusCode,
     },
@@ -75,6 +77,44 @@ pub(crate) enum Refusal {
         status: StatusCode,
     },
     Internal(&'static str),
+}
+
+/// What is wrong with an upstream that is a child process.
+#[derive(Debug)]
+pub(crate) enum ChildTrouble {
+    NotStarted(StartError),
+    /// It has ended, maybe while it was to answer.
+    Gone,
+    /// It does not read what it is sent.
+    Stuck,
+}
+
+impl ChildTrouble {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NotStarted(StartError::BackingOff { .. }) => "child_waits",
+            Self::NotStarted(_) => "child_not_started",
+            Self::Gone => "child_gone",
+            Self::Stuck => "child_stuck",
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        use StatusCode as S;
+        match self {
+            Self::NotStarted(StartError::BackingOff { retry_after }) => Verdict {
+                retry_after: Some(*retry_after),
+                ..Verdict::upstream(S::SERVICE_UNAVAILABLE, "The MCP server is unavailable")
+            },
+            Self::Stuck => Verdict {
+                retry_after: Some(Duration::from_secs(1)),
+                ..Verdict::upstream(S::SERVICE_UNAVAILABLE, "The MCP server is busy")
+            },
+            Self::NotStarted(_) | Self::Gone => {
+                Verdict::upstream(S::BAD_GATEWAY, "The MCP server failed to answer")
+            }
+        }
+    }
 }
 
 /// What kind of answer a refusal becomes.
@@ -158,6 +198,7 @@ impl Refusal {
             Self::Busy(Busy::BreakerOpen { .. }) => "breaker_open",
             Self::Busy(_) => "upstream_saturated",
             Self::Forward(error) => error.reason(),
+            Self::Child(trouble) => trouble.reason(),
             Self::UpstreamRedirect { .. } => "upstream_redirect",
             Self::UpstreamError { .. } => "upstream_error",
             Self::Internal(_) => "internal",
@@ -193,6 +234,7 @@ impl Refusal {
                 | Self::CredentialRejected { .. }
                 | Self::Busy(_)
                 | Self::Forward(_)
+                | Self::Child(_)
                 | Self::UpstreamRedirect { .. }
                 | Self::UpstreamError { .. }
                 | Self::Internal(_)
@@ -205,6 +247,7 @@ impl Refusal {
             Self::Token(error) => error.to_string(),
             Self::Credential(error) => error.to_string(),
             Self::Forward(error) => error.to_string(),
+            Self::Child(ChildTrouble::NotStarted(error)) => error.to_string(),
             Self::CredentialRejected { status } => {
                 format!("the upstream refused our credential with {status}")
             }
@@ -312,6 +355,7 @@ impl Refusal {
             Self::Credential(_) | Self::CredentialRejected { .. } => {
                 Verdict::upstream(S::BAD_GATEWAY, "The gateway could not authenticate to the MCP server")
             }
+            Self::Child(trouble) => trouble.verdict(),
             Self::Forward(ForwardError::Timeout) => {
                 Verdict::upstream(S::GATEWAY_TIMEOUT, "The MCP server did not answer in time")
             }

@@ -151,6 +151,17 @@ impl Snapshot {
         Ok(snapshot)
     }
 
+    /// Whether that child process, with that credential, is configured as it was.
+    pub(crate) fn has_child(
+        &self,
+        child: &Arc<Upstream>,
+        credentials: Option<&Arc<CredentialSource>>,
+    ) -> bool {
+        let is_same = self.upstreams.get(&child.id).is_some_and(|now| Arc::ptr_eq(now.first(), child));
+        let source = self.credentials.upstream(&child.id);
+        is_same && credentials.is_none_or(|known| source.is_some_and(|now| Arc::ptr_eq(&now, known)))
+    }
+
     /// The route of that name, if it is a merged one.
     fn merged(&self, route: &Route) -> Option<&Merged> {
         let entry = self.routes.values().find(|entry| entry.id == route.id)?;

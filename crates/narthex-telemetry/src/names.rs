@@ -54,6 +54,12 @@ pub const BRIDGED_REQUESTS: &str = "narthex_bridged_requests_total";
 pub const SUSPENDED_CALLS: &str = "narthex_suspended_calls";
 /// Sessions that the bridge keeps. Label: `side`.
 pub const BRIDGE_SESSIONS: &str = "narthex_bridge_sessions";
+/// Child processes started. Labels: `upstream`, `again`.
+pub const CHILD_STARTS: &str = "narthex_child_starts_total";
+/// Child processes that have ended, or could not be started. Labels: `upstream`, `reason`.
+pub const CHILD_EXITS: &str = "narthex_child_exits_total";
+/// Resident bytes of child processes, with all that they have started. Label: `upstream`.
+pub const CHILD_RESIDENT_BYTES: &str = "narthex_child_resident_bytes";
 /// Access log lines that could not be written.
 pub const ACCESS_LOG_DROPPED: &str = "narthex_access_log_dropped_total";
 /// Keys (subjects, clients, tools) that limits keep state for.

@@ -11,6 +11,7 @@ mod group;
 mod hash;
 mod health;
 mod peers;
+pub mod stdio;
 mod upstream;
 
 pub use breaker::{Breaker, Passage};

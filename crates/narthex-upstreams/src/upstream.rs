@@ -116,7 +116,7 @@ impl Upstream {
             stream_idle_timeout: settings.stream_idle_timeout,
             keepalive: settings.keepalive,
             catalogue: Catalogue::default(),
-            eras: eras(&settings.protocol, now),
+            eras: eras(settings, now),
             breaker: Arc::new(Breaker::new(settings.breaker.failures.get(), settings.breaker.cooldown, now)),
             in_flight: Arc::new(AtomicUsize::new(0)),
             peers,
@@ -197,6 +197,13 @@ impl Upstream {
         self.settings.protocol == Protocol::HttpSse
     }
 
+    /// Whether it has no requests and answers of HTTP's own, so that the gateway always stands between as a
+    /// client and a server: HTTP+SSE, and child processes.
+    #[must_use]
+    pub fn has_wire(&self) -> bool {
+        self.speaks_http_sse() || self.stdio().is_some()
+    }
+
     /// Whether it is taken for up: the breaker is closed, and health checks have not found it down. Only
     /// endpoints that have others beside them are checked.
     #[must_use]
@@ -250,7 +257,7 @@ impl Place {
             Transport::Http(endpoints) => &endpoints.first,
             Transport::Stdio(_) => {
                 let (origin, host) = (format!("stdio:{id}"), HeaderValue::from_static("stdio"));
-                return Ok(Self { origin, host, path: String::new() });
+                return Ok(Self { origin, host, path: "/".to_owned() });
             }
         };
         let authority = match url.port() {
@@ -321,10 +328,12 @@ impl Upstream {
 }
 
 /// What the configuration says of the eras that it speaks.
-fn eras(protocol: &Protocol, now: Instant) -> Eras {
-    match protocol.modern() {
-        None => Eras::unknown(now),
-        Some(modern) => Eras::fixed(modern, protocol.legacy().is_some(), now),
+fn eras(settings: &Settings, now: Instant) -> Eras {
+    match (&settings.transport, settings.protocol.modern()) {
+        // A child process is begun with `initialize`.
+        (Transport::Stdio(_), _) => Eras::fixed(false, true, now),
+        (Transport::Http(_), None) => Eras::unknown(now),
+        (Transport::Http(_), Some(modern)) => Eras::fixed(modern, settings.protocol.legacy().is_some(), now),
     }
 }
 

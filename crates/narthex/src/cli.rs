@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Schema,
     /// Print a development token of the embedded issuer.
     Token(TokenArgs),
+    /// Run an upstream's child process: what the gateway itself calls.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    StdioExec(StdioExecArgs),
 }
 
 /// Which configuration.
@@ -153,6 +157,24 @@ pub(crate) struct TokenArgs {
     /// Seconds until it expires.
     #[arg(long, default_value_t = 3600)]
     pub(crate) lifetime: u64,
+}
+
+/// `narthex stdio-exec`.
+#[cfg(target_os = "linux")]
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StdioExecArgs {
+    /// The keeper, if this is what is to become the child.
+    #[arg(long)]
+    pub(crate) within: Option<i32>,
+    /// Open files.
+    #[arg(long)]
+    pub(crate) files: u64,
+    /// CPU time, seconds.
+    #[arg(long)]
+    pub(crate) cpu: Option<u64>,
+    /// The program and its arguments.
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<std::ffi::OsString>,
 }
 
 impl Cli {

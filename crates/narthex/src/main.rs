@@ -26,5 +26,17 @@ fn main() -> ExitCode {
         cli::Command::Pins(pins) => pins::pins(&pins),
         cli::Command::Schema => check::schema(),
         cli::Command::Token(token) => token::token(&token),
+        #[cfg(target_os = "linux")]
+        cli::Command::StdioExec(args) => stdio_exec(args),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn stdio_exec(args: cli::StdioExecArgs) -> ExitCode {
+    use narthex_upstreams::stdio::keeper::{Kept, enter, keep};
+    let kept = Kept { files: args.files, cpu: args.cpu, command: args.command };
+    match args.within {
+        Some(keeper) => enter(&kept, keeper),
+        None => keep(&kept),
     }
 }

@@ -170,6 +170,8 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     let snapshot = prepared.build(config, None)?;
     metrics.config_loaded(true, std::time::SystemTime::now());
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), Arc::clone(&access_log)));
+    #[cfg(target_os = "linux")]
+    gateway.keep_children_with(narthex_upstreams::stdio::Keeper::this_program());
     let ready = Arc::new(Ready {
         gateway: Arc::clone(&gateway),
         listening: AtomicBool::new(false),

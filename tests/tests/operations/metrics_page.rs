@@ -18,6 +18,9 @@ pub(super) async fn busy_gateway() -> Stage {
         issuer: format!("      introspection: {{ url: {idp}/introspect, {client} }}\n"),
         tenant_limits: "{ requests: 1000/1h, concurrent: 100 }".to_owned(),
         upstream: format!("    credential:\n      token_exchange: {{ token_url: {idp}/token, {client} }}\n"),
+        upstreams: "  child:\n    command: [sh, -c, \"read line; sleep 2\"]\n".to_owned(),
+        routes: "  child: { path: /child, upstream: child, scopes: [mcp:read] }\n".to_owned(),
+        granted: ", child".to_owned(),
         route: "    tools:\n      - match: [add]\n        limits: { requests: 1/1h, per: subject }\n"
             .to_owned(),
         ..Config::new()
@@ -62,6 +65,18 @@ async fn bridge_a_call(stage: &Stage) {
     assert_eq!(bridged.status, 200, "{}", String::from_utf8_lossy(&bridged.body));
 }
 
+/// Has a child process started, looked at and ended.
+async fn run_a_child(stage: &Stage) {
+    let token = stage.idp.token(&stage.resource("/child"));
+    let headers = mcp::stateless_headers("tools/list", None);
+    let body = mcp::stateless_request(5, "tools/list", json!({}));
+    let call = mcp::post("/child", Some(&token), &headers, &body);
+    let failed = mcp::exchange(stage.gateway.address(), &call).await.unwrap();
+    assert_eq!(failed.status, 502, "{}", String::from_utf8_lossy(&failed.body));
+    let exits = "narthex_child_exits_total{reason=\"exited\",upstream=\"child\"}";
+    stage.gateway.wait_for_metric(exits, |exits| exits == 1.0).await;
+}
+
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let rows = table(&read("docs/metrics.md"), "Metrics");
     let row = |cells: Vec<String>| {
@@ -75,6 +90,7 @@ fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
 async fn every_metric_is_as_it_is_documented_and_there_is_no_other() {
     let stage = busy_gateway().await;
     bridge_a_call(&stage).await;
+    run_a_child(&stage).await;
     let text = stage.gateway.metrics().await;
     let scraped = Exposition::read(&text);
     let documented = documented();

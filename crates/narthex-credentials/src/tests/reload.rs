@@ -1,4 +1,5 @@
 use super::*;
+use narthex_config::model::{Instances, ProcessLimits, Restart, Stdio};
 
 fn rebuild(previous: &Credentials, all: &BTreeMap<UpstreamId, Upstream>) -> Credentials {
     Credentials::build_with(&secrets(), all, Some(previous), &events().1).unwrap()
@@ -67,4 +68,40 @@ fn a_reload_with_a_bad_secret_leaves_the_old_credentials_alone() {
     assert_eq!(value(&github(&before).ready(&caller, None, at(0)).unwrap()), "api-key-canary");
     let after = rebuild(&before, &header("OTHER_KEY"));
     assert_eq!(value(&github(&after).ready(&caller, None, at(0)).unwrap()), "other-key-canary");
+}
+
+#[test]
+fn a_changed_variable_of_a_child_process_is_another_credential_and_the_same_is_not() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "first\n").unwrap();
+    let variables =
+        [("TOKEN".to_owned(), SecretRef::File(file.path().to_owned())), ("KEY".to_owned(), env("KEY"))];
+    let mut all = upstreams(Credential::Env(variables.into()));
+    all.get_mut("github").unwrap().transport = Transport::Stdio(child());
+    let caller = Caller::anonymous("acme".into());
+    let given = |credentials: &Credentials| {
+        let credential = github(credentials).ready(&caller, None, at(0)).unwrap();
+        let variables = credential.environment_for("stdio:github").unwrap();
+        variables.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    };
+    let before = Credentials::build_with(&secrets(), &all, None, &events().1).unwrap();
+    assert_eq!(given(&before), "KEY=api-key-canary TOKEN=first");
+    assert!(Arc::ptr_eq(&github(&before), &github(&rebuild(&before, &all))));
+    std::fs::write(file.path(), "second").unwrap();
+    let after = rebuild(&before, &all);
+    assert!(!Arc::ptr_eq(&github(&before), &github(&after)));
+    assert_eq!(given(&after), "KEY=api-key-canary TOKEN=second");
+    assert!(!format!("{:?}", github(&after)).contains("canary"));
+}
+
+fn child() -> Stdio {
+    Stdio {
+        program: "server".into(),
+        arguments: Vec::new(),
+        cwd: None,
+        env: BTreeMap::new(),
+        instances: Instances::Shared,
+        limits: ProcessLimits { memory: 1, cpu: None, files: NonZeroU32::MIN, message: 1 },
+        restart: Restart { min: Duration::ZERO, max: Duration::ZERO },
+    }
 }

@@ -142,7 +142,7 @@ pub(crate) async fn take<'b>(
 fn has_outlived(routed: &Routed<'_>, visit: &Visit) -> bool {
     let upstream = &routed.inbound().route.upstream;
     let (modern, legacy) = (upstream.eras.modern(visit.started), upstream.eras.legacy(visit.started));
-    routed.bridged.is_some() && !upstream.speaks_http_sse() && legacy == Some(true) && modern != Some(true)
+    routed.bridged.is_some() && !upstream.has_wire() && legacy == Some(true) && modern != Some(true)
 }
 
 async fn is_needed(shared: &Arc<Shared>, credentialed: &Credentialed<'_>, visit: &Visit) -> bool {
@@ -162,7 +162,7 @@ async fn is_needed(shared: &Arc<Shared>, credentialed: &Credentialed<'_>, visit:
         };
     }
     // Sessions of the server's own, and servers without any, are passed through.
-    upstream.speaks_http_sse() || is_initialize(routed) && upstream.eras.legacy(visit.started) == Some(false)
+    upstream.has_wire() || is_initialize(routed) && upstream.eras.legacy(visit.started) == Some(false)
 }
 
 fn is_initialize(routed: &Routed<'_>) -> bool {
@@ -182,7 +182,7 @@ fn is_sound(routed: &Routed<'_>) -> bool {
 /// Whether the server speaks 2026-07-28; `None`: that cannot be found out now.
 pub(super) async fn speaks_modern(link: &Link) -> Option<bool> {
     let upstream = link.upstream();
-    if upstream.speaks_http_sse() || upstream.stdio().is_some() {
+    if upstream.has_wire() {
         return Some(false);
     }
     match upstream.eras.modern(Instant::now()) {

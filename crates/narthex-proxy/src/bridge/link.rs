@@ -172,6 +172,15 @@ impl Link {
         &self.route.upstream
     }
 
+    /// The variables of its credential, if the upstream is a child process.
+    ///
+    /// # Errors
+    /// The credential is another upstream's.
+    pub(crate) fn environment(&self) -> Result<Vec<(&str, &str)>, Refusal> {
+        let credential = self.credential.as_ref().ok_or(Refusal::Internal(NOWHERE))?;
+        credential.environment_for(&self.upstream().origin).map_err(Refusal::Credential)
+    }
+
     /// Takes a place among the upstream's calls.
     ///
     /// # Errors

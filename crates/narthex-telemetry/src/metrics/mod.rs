@@ -54,6 +54,9 @@ pub struct Metrics {
     bridged: IntCounterVec,
     suspended: IntGauge,
     bridge_sessions: IntGaugeVec,
+    child_starts: IntCounterVec,
+    child_exits: IntCounterVec,
+    child_resident: IntGaugeVec,
     access_log_dropped: IntCounter,
     limit_keys: IntGauge,
     limit_overflows: IntCounter,
@@ -180,6 +183,21 @@ impl Metrics {
         self.suspended.set(number(suspended));
         self.bridge_sessions.with_label_values(&["client"]).set(number(clients));
         self.bridge_sessions.with_label_values(&["upstream"]).set(number(upstreams));
+    }
+
+    /// A child process was started; `again`: another before it had ended by itself.
+    pub fn child_started(&self, upstream: &str, again: bool) {
+        self.child_starts.with_label_values(&[upstream, if again { "true" } else { "false" }]).inc();
+    }
+
+    /// A child process has ended, or could not be started.
+    pub fn child_ended(&self, upstream: &str, reason: &'static str) {
+        self.child_exits.with_label_values(&[upstream, reason]).inc();
+    }
+
+    /// The resident bytes of an upstream's child processes have changed by so many.
+    pub fn child_resident(&self, upstream: &str, change: i64) {
+        self.child_resident.with_label_values(&[upstream]).add(change);
     }
 
     /// An upstream answers, or does not.

@@ -113,6 +113,17 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
             "Calls that wait until their client brings what it was asked for.",
         )?,
         bridge_sessions: of.gauges(names::BRIDGE_SESSIONS, "Sessions that the bridge keeps.", &["side"])?,
+        child_starts: of.counters(names::CHILD_STARTS, "Child processes started.", &["upstream", "again"])?,
+        child_exits: of.counters(
+            names::CHILD_EXITS,
+            "Child processes that have ended, or could not be started.",
+            &["upstream", "reason"],
+        )?,
+        child_resident: of.gauges(
+            names::CHILD_RESIDENT_BYTES,
+            "Resident bytes of child processes, with all that they have started.",
+            &["upstream"],
+        )?,
         access_log_dropped: of
             .counter(names::ACCESS_LOG_DROPPED, "Access log lines that could not be written.")?,
         limit_keys: of

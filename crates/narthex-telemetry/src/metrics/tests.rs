@@ -34,6 +34,9 @@ fn everything() -> Metrics {
     metrics.quarantined_tools("gh", 2);
     metrics.inspected("main", "gh", "ansi_escape", "redact");
     metrics.upstream_retried("gh");
+    metrics.child_started("main", true);
+    metrics.child_ended("main", "exited");
+    metrics.child_resident("main", 4096);
     metrics.credential_renewed("gh");
     metrics.config_loaded(true, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     metrics.token_cache(true);

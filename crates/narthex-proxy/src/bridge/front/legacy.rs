@@ -1,5 +1,5 @@
-//! Being a server of 2025-11-25 and earlier to a client, in front of one of 2026-07-28, or of one that
-//! speaks HTTP+SSE.
+//! Being a server of 2025-11-25 and earlier to a client, in front of one of 2026-07-28, of one that speaks
+//! HTTP+SSE, or of a child process.
 
 use super::Out;
 use super::event_id;
@@ -47,7 +47,7 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
     }
     let session = job.session.take().ok_or(Refusal::SessionRequired)?;
     let upstream = job.link.upstream();
-    if !upstream.speaks_http_sse() && upstream.eras.modern(out.visit.started) == Some(false) {
+    if !upstream.has_wire() && upstream.eras.modern(out.visit.started) == Some(false) {
         // It went back to older revisions: initialized anew, the client reaches it without us.
         return Err(Refusal::Session(HandleError::Expired));
     }
@@ -143,7 +143,7 @@ pub(super) async fn account(
     declared: &Declared,
     bounds: Bounds,
 ) -> Result<Account, Refusal> {
-    if !link.upstream().speaks_http_sse() {
+    if !link.upstream().has_wire() {
         return modern::discover(link, declared).await;
     }
     let shared = Arc::clone(&link.shared);
@@ -401,8 +401,8 @@ impl Front {
     /// Whether the server is spoken to as the client is: if it has sessions at all, where there is a choice.
     async fn asks_in_sessions(&self) -> bool {
         let upstream = self.link.upstream();
-        if self.merged.is_none() || upstream.speaks_http_sse() {
-            return upstream.speaks_http_sse();
+        if self.merged.is_none() || upstream.has_wire() {
+            return upstream.has_wire();
         }
         match upstream.eras.legacy(std::time::Instant::now()) {
             Some(speaks) => speaks,

@@ -222,7 +222,7 @@ async fn listen(
     if wanted.is_empty() {
         return Ok(wanted);
     }
-    let (honoured, task) = if link.upstream().speaks_http_sse() {
+    let (honoured, task) = if link.upstream().has_wire() {
         let shared = Arc::clone(&link.shared);
         let session = shared.bridge.sessions.get(&mut link, declared, bounds).await?;
         let listening = Listening::begin(&session, link.detached(), &wanted).await;

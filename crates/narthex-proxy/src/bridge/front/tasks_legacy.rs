@@ -38,7 +38,7 @@ type Outcome = Result<Object, RpcError>;
 impl Front {
     /// Whether the server's tasks can be had in this session.
     pub(super) async fn has_tasks(&self) -> bool {
-        let bridged = self.merged.is_none() && !self.link.upstream().speaks_http_sse();
+        let bridged = self.merged.is_none() && !self.link.upstream().has_wire();
         if self.live.opened.revision != Revision::V2025_11_25 || !bridged {
             return false;
         }

@@ -1,9 +1,10 @@
 //! One call of a server of 2025-11-25 or earlier.
 
 use super::session::{Sent, Session};
+use super::source::Source;
 use crate::bridge::link::{Heard, Link, is_outage, report};
 use crate::bridge::party::{Response, Step};
-use crate::bridge::reader::{Reader, malformed};
+use crate::bridge::reader::malformed;
 use crate::forward::ForwardError;
 use crate::refusal::Refusal;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -15,7 +16,6 @@ use narthex_mcp::rpc;
 use narthex_upstreams::Slot;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 /// Servers send one request for each thing that they want: those that come so close together are asked
@@ -25,39 +25,6 @@ const TOGETHER: Duration = Duration::from_millis(40);
 const MOST_ASKS: usize = 32;
 /// Waits before a stream is taken up that the server ended early: if it does not say; at least; at most.
 const RETRY: [Duration; 3] = [Duration::from_secs(1), Duration::from_millis(100), Duration::from_secs(10)];
-
-/// Where a call's messages come from.
-pub(super) enum Source {
-    /// The answer to its own POST.
-    Answer(Box<Reader>),
-    /// The one stream of an HTTP+SSE session.
-    Wire(mpsc::Receiver<Incoming>),
-}
-
-impl Source {
-    /// One that has ended.
-    fn nothing() -> Self {
-        Self::Wire(mpsc::channel(1).1)
-    }
-
-    /// One message.
-    fn one(message: Incoming) -> Self {
-        let (sender, messages) = mpsc::channel(1);
-        let _ = sender.try_send(message);
-        Self::Wire(messages)
-    }
-
-    /// The next message; `None` at the end. Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// The stream broke off.
-    pub(super) async fn next(&mut self) -> Result<Option<Incoming>, Refusal> {
-        match self {
-            Self::Answer(reader) => reader.next().await,
-            Self::Wire(messages) => Ok(messages.recv().await),
-        }
-    }
-}
 
 /// A call under way. Dropped before its end, it tells the server that it is cancelled.
 pub(crate) struct LegacyCall {
@@ -75,8 +42,10 @@ pub(crate) struct LegacyCall {
     series: String,
     /// When `asks` are to be shown, if some of them were not yet.
     show_at: Option<Instant>,
-    /// When the server last said something.
+    /// When the server last said something, or was last told.
     heard_at: Instant,
+    /// It has begun to answer.
+    heard: bool,
     finished: bool,
     task: bool,
     /// The task whose result it waits for: nobody else will, so it ends with the call.
@@ -179,7 +148,7 @@ impl LegacyCall {
             Ok(Sent::Heard(heard)) if !heard.status.is_success() => {
                 // It has answered: there is nothing to cancel.
                 call.finished = true;
-                Source::one(refused(&call.session, &call.id, *heard).await?)
+                Source::Given(Some(Box::new(refused(&call.session, &call.id, *heard).await?)))
             }
             Ok(sent) => sent.into_source(),
             Err(refusal) => {
@@ -196,7 +165,7 @@ impl LegacyCall {
         Self {
             link: link.clone(),
             session,
-            source: Source::nothing(),
+            source: Source::Given(None),
             token: format!("\"p{id}\""),
             id,
             client_token,
@@ -205,6 +174,7 @@ impl LegacyCall {
             series: String::new(),
             show_at: None,
             heard_at: Instant::now(),
+            heard: false,
             finished: false,
             task: false,
             owned_task: None,
@@ -215,6 +185,7 @@ impl LegacyCall {
     /// See [`crate::bridge::party::Call::next`].
     pub(crate) async fn next(&mut self) -> Result<Step, Refusal> {
         loop {
+            let silent_at = self.silent_at();
             let incoming = match self.show_at {
                 // A server that talks without end is not waited for any longer.
                 Some(at) if Instant::now() >= at => return Ok(self.show()),
@@ -222,11 +193,16 @@ impl LegacyCall {
                     Ok(incoming) => incoming,
                     Err(_elapsed) => return Ok(self.show()),
                 },
-                None => self.source.next().await,
+                None => match silent_at {
+                    Some(at) => timeout_at(at, self.source.next())
+                        .await
+                        .unwrap_or(Err(Refusal::Forward(ForwardError::Timeout))),
+                    None => self.source.next().await,
+                },
             };
             match incoming {
                 Ok(Some(incoming)) => {
-                    self.heard_at = Instant::now();
+                    (self.heard_at, self.heard) = (Instant::now(), true);
                     if let Some(step) = self.take(incoming) {
                         return Ok(step);
                     }
@@ -237,6 +213,15 @@ impl LegacyCall {
                 Err(refusal) => self.go_on(refusal).await?,
             }
         }
+    }
+
+    /// When a child process has been silent for too long. Connections have time-outs of their own; while the
+    /// client is asked, the server waits too.
+    fn silent_at(&self) -> Option<Instant> {
+        let is_child = matches!(&self.source, Source::Wire(inbox) if inbox.is_of_child());
+        let upstream = self.link.upstream();
+        let patience = if self.heard { upstream.stream_idle_timeout } else { upstream.timeout };
+        (is_child && self.asks.is_empty()).then(|| self.heard_at + patience)
     }
 
     fn show(&mut self) -> Step {
@@ -365,6 +350,7 @@ impl LegacyCall {
             self.session.tell(&mut self.link, body).await?;
             self.asks.remove(at);
         }
+        self.heard_at = Instant::now();
         // What is still open has to be asked for again.
         self.show_at = (!self.asks.is_empty()).then(|| Instant::now() + TOGETHER);
         Ok(())

@@ -20,6 +20,8 @@ use tokio::task::AbortHandle;
 
 /// Notifications that wait for a listener that does not read; over it, they are dropped.
 const BACKLOG: usize = 256;
+/// Longest of them, bytes: what they say is a name.
+const LONGEST: usize = 64 * 1024;
 /// Waits before a stream is opened again: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -57,6 +59,11 @@ pub(crate) struct Listening {
 impl Ear {
     /// Passes a notification to whoever wants it.
     pub(super) fn deliver(&self, method: &str, params: &Object) {
+        let size: usize = params.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if size > LONGEST {
+            tracing::debug!(size, "a notification is too long to be kept for who listens");
+            return;
+        }
         let heard = self.heard.lock();
         for (filter, sender) in heard.listeners.values() {
             if filter.wants(method, params) {

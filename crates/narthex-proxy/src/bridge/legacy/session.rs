@@ -1,8 +1,9 @@
 //! One session at a server of 2025-11-25 or earlier.
 
-use super::call::Source;
 use super::ear::Ear;
-use super::sse_wire::Wire;
+use super::source::Source;
+use super::stdio_wire;
+use super::wire::Wire;
 use crate::bridge::link::{Fields, Heard, Link};
 use crate::bridge::reader::malformed;
 use crate::forward::ForwardError;
@@ -36,6 +37,8 @@ pub(crate) struct Session {
     /// What the client declared for it.
     pub(crate) declared: Declared,
     pub(super) wire: Option<Wire>,
+    /// All callers share it.
+    is_shared: bool,
     /// Hears what the server says outside of calls.
     pub(super) ear: Arc<Ear>,
     next_id: AtomicU64,
@@ -49,16 +52,17 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens one: over HTTP+SSE where the configuration says so, else over Streamable HTTP.
+    /// Opens one: with a child process or over HTTP+SSE where the configuration says so, else over Streamable
+    /// HTTP.
     ///
     /// # Errors
     /// The server does not open it.
     pub(super) async fn open(link: &mut Link, declared: &Declared) -> Result<Self, Refusal> {
         let ear = Arc::new(Ear::default());
-        let (wanted, wire) = if link.upstream().speaks_http_sse() {
-            ("2024-11-05", Some(Wire::open(link, Arc::clone(&ear)).await?))
-        } else {
-            (link.upstream().legacy_revision().as_str(), None)
+        let wire = Wire::open(link, &ear).await?;
+        let wanted = match wire {
+            Some(Wire::Sse(_)) => "2024-11-05",
+            Some(Wire::Stdio(_)) | None => link.upstream().legacy_revision().as_str(),
         };
         let mut session = Self {
             upstream: link.upstream().id.clone(),
@@ -66,6 +70,7 @@ impl Session {
             account: Account::default(),
             declared: declared.clone(),
             wire,
+            is_shared: stdio_wire::is_shared(link),
             ear,
             next_id: AtomicU64::new(0),
             gone: AtomicBool::new(false),
@@ -103,6 +108,10 @@ impl Session {
                 Some(_) => {}
             }
         };
+        if self.is_shared {
+            // Whose they are, nothing says.
+            self.account.capabilities.retain(|name| !matches!(name, "logging" | "tasks"));
+        }
         self.id = session.filter(|id| id.as_bytes().iter().all(u8::is_ascii_graphic) && id.len() <= 2048);
         self.notify(link, "notifications/initialized", &Object::default()).await
     }
@@ -150,7 +159,7 @@ impl Session {
     /// The server cannot be reached, or does not take it.
     pub(super) async fn tell(&self, link: &mut Link, body: String) -> Result<(), Refusal> {
         let heard = match &self.wire {
-            Some(wire) => link.post_to(wire.endpoint(), &Fields::new(), body).await?,
+            Some(wire) => return wire.tell(link, body).await,
             None => link.post(&self.fields(), body, false).await?,
         };
         if heard.status.is_success() { Ok(()) } else { Err(heard.refusal()) }
@@ -253,6 +262,9 @@ impl Session {
     /// See [`Session::ask`].
     pub(crate) async fn set_level(&self, link: &mut Link, level: &str) -> Result<(), Refusal> {
         use narthex_mcp::bridge::declared::severity;
+        if self.is_shared {
+            return Ok(());
+        }
         let mut set = self.level.lock().await;
         if set.as_deref().is_some_and(|set| severity(set) <= severity(level)) {
             return Ok(());
@@ -271,6 +283,9 @@ impl Session {
     pub(crate) async fn schemas(&self, link: &mut Link) -> Result<Arc<Schemas>, Refusal> {
         /// Pages of a list, at most.
         const PAGES: usize = 64;
+        if self.wire.as_ref().is_some_and(Wire::have_tools_changed) {
+            self.learn(None);
+        }
         if let Some(known) = self.schemas.lock().clone() {
             return Ok(known);
         }
@@ -319,6 +334,9 @@ impl Session {
         let mut link = self.way.lock().clone();
         let fields = self.fields();
         self.lose();
+        if let Some(wire) = &self.wire {
+            wire.end();
+        }
         if self.id.is_some()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

@@ -116,10 +116,10 @@ pub(crate) struct PinsApproveArgs {
     #[arg(long)]
     pub(crate) all: bool,
     /// With --all: of this upstream alone.
-    #[arg(long, requires = "all")]
+    #[arg(long, requires = "all", conflicts_with = "sha256")]
     pub(crate) upstream: Option<String>,
     /// With --all: do it; without, it is only said what would be approved.
-    #[arg(long, requires = "all")]
+    #[arg(long, requires = "all", conflicts_with = "sha256")]
     pub(crate) yes: bool,
 }
 

@@ -178,6 +178,7 @@ fn a_command_line_that_is_not_clear_is_refused() {
         &["approve", "--all", "--sha256", "00"],
         &["approve", "demo", "add", "--sha256", "00", "--yes"],
         &["approve", "--upstream", "demo"],
+        &["approve", "demo", "add", "--sha256", "00", "--upstream", "demo"],
         &["forget"],
         &["list", "demo"],
     ] {

@@ -79,7 +79,7 @@ async fn read_all(catalogue: &Catalogue, link: &mut Link, bounds: Bounds) -> Res
     report(&mut slot, &met);
     let server = met?;
     let lists = read_lists(&server, link, &Kind::ALL).await?;
-    publish(catalogue, &server, lists);
+    publish(catalogue, &server, lists, false);
     Ok(server)
 }
 
@@ -91,27 +91,31 @@ async fn read_lists(server: &Server, link: &mut Link, kinds: &[Kind]) -> Result<
     Ok(lists)
 }
 
-fn publish(catalogue: &Catalogue, server: &Server, lists: Vec<(Kind, List)>) {
-    catalogue.publish(|content| Some(content.with(server.account(), lists)));
+fn publish(catalogue: &Catalogue, server: &Server, lists: Vec<(Kind, List)>, told: bool) {
+    catalogue.publish(|content| Some(content.with(server.account(), lists, told)));
 }
 
 /// Hears of changes, and reads what has changed or become too old, until the upstream cannot be heard any more.
 async fn attend(weak: &Weak<Catalogue>, server: &Server, mut link: Link) {
     let Ok(mut ears) = Ears::open(server, &mut link).await else { return };
     loop {
-        let due = match next(weak, server, &mut ears).await {
-            Next::Read(kinds) => kinds,
+        let (due, told) = match next(weak, server, &mut ears).await {
+            Next::Told(kinds) => (kinds, true),
+            Next::Read(kinds) => (kinds, false),
             Next::Lost => return,
         };
         let Some(catalogue) = weak.upgrade() else { return };
         match read_lists(server, &mut link, &due).await {
-            Ok(lists) => publish(&catalogue, server, lists),
+            Ok(lists) => publish(&catalogue, server, lists, told),
             Err(refusal) => return catalogue.fail(refusal.reason()),
         }
     }
 }
 
 enum Next {
+    /// The upstream says that these have changed.
+    Told(Vec<Kind>),
+    /// It is time to read these again.
     Read(Vec<Kind>),
     /// The upstream cannot be heard any more, or nobody wants to know.
     Lost,
@@ -144,7 +148,7 @@ async fn gather(first: Vec<Kind>, ears: &mut Ears) -> Next {
         let Some(more) = heard else { return Next::Lost };
         kinds.extend(more);
     }
-    Next::Read(Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)).collect())
+    Next::Told(Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)).collect())
 }
 
 /// The lists that are too old, if anybody has asked for them lately: of those of which the upstream would tell,

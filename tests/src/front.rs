@@ -39,13 +39,12 @@ impl Front {
         Self::with(servers, &routes).await
     }
 
-    /// In front of servers, each a name and a URL, that are one on the route `/mcp`: its `upstreams:` in this
-    /// order, and its `names:`.
-    pub async fn merging(servers: &[(&str, &str)], names: &str) -> Self {
-        let servers: Vec<_> = servers.iter().map(|(name, url)| (*name, *url, "auto")).collect();
+    /// In front of servers that are one on the route `/mcp`: its `upstreams:` in this order, each with its URL and
+    /// its `protocol:`, and its `names:`.
+    pub async fn merging(servers: &[(&str, &str, &str)], names: &str) -> Self {
         let order: Vec<_> = servers.iter().map(|(name, ..)| *name).collect();
         let target = format!("upstreams: [{}]\n    names: {names}", order.join(", "));
-        Self::with(&servers, &[("mcp".to_owned(), target)]).await
+        Self::with(servers, &[("mcp".to_owned(), target)]).await
     }
 
     async fn with(servers: &[(&str, &str, &str)], routes: &[(String, String)]) -> Self {

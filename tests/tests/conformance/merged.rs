@@ -65,7 +65,8 @@ async fn both(peer: &Peer, revision: &str) -> (Outcome, Outcome, String) {
     drop(front);
     let (other, _key) = other().await;
     let urls = (peer.url("/mcp"), other.url("/mcp"));
-    let front = Front::merging(&[("first", &urls.0), ("other", &urls.1)], "{ prefix: none }").await;
+    let servers = [("first", &*urls.0, "auto"), ("other", &*urls.1, "auto")];
+    let front = Front::merging(&servers, "{ prefix: none }").await;
     let merged = server(&front.relayed("mcp"), revision).await;
     (alone, merged, front.gateway.output())
 }

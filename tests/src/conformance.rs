@@ -3,7 +3,7 @@
 mod compare;
 mod outcome;
 
-pub use compare::{differences, report};
+pub use compare::{Difference, differences, differing, report};
 pub use outcome::{Check, Outcome, Scenario};
 
 use crate::peer::output;

@@ -5,7 +5,7 @@ use narthex_testkit::{GatewayProcess, MockIdp, Place};
 use serde_json::json;
 use std::fmt::Write;
 
-/// An identity provider, a gateway with one route for each server, and a relay that shows tokens for
+/// An identity provider, a gateway with one route for each server or for all, and a relay that shows tokens for
 /// clients that have none. On every route: `mcp:read` for anything, `mcp:write` in addition for calling
 /// a tool, limits for the tenant and for each subject, `Origin` and the `Mcp-*` headers checked, and a
 /// credential of the gateway's own for the server.
@@ -34,10 +34,24 @@ impl Front {
 
     /// [`Front::of_all`], for servers of which it is known what they speak: `protocol:` for each.
     pub async fn speaking(servers: &[(&str, &str, &str)]) -> Self {
+        let routes: Vec<_> =
+            servers.iter().map(|(name, ..)| ((*name).to_owned(), format!("upstream: {name}"))).collect();
+        Self::with(servers, &routes).await
+    }
+
+    /// In front of servers that are one on the route `/mcp`: its `upstreams:` in this order, each with its URL and
+    /// its `protocol:`, and its `names:`.
+    pub async fn merging(servers: &[(&str, &str, &str)], names: &str) -> Self {
+        let order: Vec<_> = servers.iter().map(|(name, ..)| *name).collect();
+        let target = format!("upstreams: [{}]\n    names: {names}", order.join(", "));
+        Self::with(servers, &[("mcp".to_owned(), target)]).await
+    }
+
+    async fn with(servers: &[(&str, &str, &str)], routes: &[(String, String)]) -> Self {
         let (idp, mut relay) = (MockIdp::start().await, Relay::bind().await);
-        let gateway = GatewayProcess::start(|place| yaml(place, &idp, &relay, servers)).await;
+        let gateway = GatewayProcess::start(|place| yaml(place, &idp, &relay, servers, routes)).await;
         let public_url = gateway.place().public_url();
-        let paths = servers.iter().map(|(name, ..)| format!("/{name}"));
+        let paths = routes.iter().map(|(name, _)| format!("/{name}"));
         let tokens = paths.map(|path| (path.clone(), token(&idp, &format!("{public_url}{path}"))));
         relay.start(gateway.address(), tokens.collect());
         Self { idp, gateway, relay }
@@ -66,27 +80,35 @@ fn token(idp: &MockIdp, resource: &str) -> String {
     idp.token_with(resource, json!({"scope": "mcp:read mcp:write"}))
 }
 
-fn yaml(place: &Place, idp: &MockIdp, relay: &Relay, servers: &[(&str, &str, &str)]) -> String {
+fn yaml(
+    place: &Place,
+    idp: &MockIdp,
+    relay: &Relay,
+    servers: &[(&str, &str, &str)],
+    routes: &[(String, String)],
+) -> String {
     let key = place.file("upstream-key", Front::KEY);
     let key = key.display();
-    let names: Vec<_> = servers.iter().map(|(name, ..)| *name).collect();
+    let names: Vec<_> = routes.iter().map(|(name, _)| name.as_str()).collect();
     let server = place.server_yaml(&format!("  allowed_origins: [\"{}\"]\n", relay.origin()));
-    let (mut upstreams, mut routes) = (String::new(), String::new());
+    let (mut upstreams, mut all_routes) = (String::new(), String::new());
     for (name, url, protocol) in servers {
         let _ = write!(
             upstreams,
             "  {name}:\n    url: {url}\n    protocol: {protocol}\n    credential: {{ header: {{ name: x-api-key, value: {{ file: {key} }} }} }}\n"
         );
+    }
+    for (name, target) in routes {
         let _ = write!(
-            routes,
-            "  {name}:\n    path: /{name}\n    upstream: {name}\n    scopes: [mcp:read]\n    tools:\n      \
+            all_routes,
+            "  {name}:\n    path: /{name}\n    {target}\n    scopes: [mcp:read]\n    tools:\n      \
              - match: [\"*\"]\n        scopes: [mcp:write]\n        \
              limits: {{ requests: 6000/1m, burst: 600, per: subject }}\n"
         );
     }
     format!(
         "{server}auth:\n  issuers:\n    - {issuer}tenants:\n  acme:\n    routes: [{names}]\n    \
-         limits: {{ requests: 60000/1m, burst: 6000, concurrent: 64 }}\nupstreams:\n{upstreams}routes:\n{routes}",
+         limits: {{ requests: 60000/1m, burst: 6000, concurrent: 64 }}\nupstreams:\n{upstreams}routes:\n{all_routes}",
         issuer = idp.issuer_yaml(6),
         names = names.join(", "),
     )

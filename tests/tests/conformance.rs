@@ -8,5 +8,6 @@ mod conformance {
     mod clients;
     mod cross_era;
     mod expected;
+    mod merged;
     mod same_era;
 }

@@ -10,6 +10,7 @@ mod real {
     mod introspection;
     mod matrix;
     mod matrix_cross_era;
+    mod merged;
     mod peers;
     mod sessions;
     mod stage;

@@ -1,12 +1,14 @@
 """What the Python visitors share."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
 
-PATIENCE = 10  # seconds
+PATIENCE = 20  # seconds
+SAMPLED = "A word of the model."
 
 Visit = Callable[[dict, str], Awaitable[dict]]
 
@@ -33,6 +35,32 @@ def reasons(error: BaseException) -> list[str]:
 
 def text_of(content: list) -> str:
     return "\n".join(getattr(item, "text", "") for item in content)
+
+
+class Ears:
+    """What a client is told of: `tools` for their list, or the URI of a resource."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, asyncio.Event] = {}
+
+    async def listen(self, message: object) -> None:
+        notification = getattr(message, "root", message)
+        match getattr(notification, "method", None):
+            case "notifications/tools/list_changed":
+                self._of("tools").set()
+            case "notifications/resources/updated":
+                self._of(str(notification.params.uri)).set()
+
+    async def hear(self, what: str, act: Callable[[], Awaitable[object]]) -> str:
+        """Acts, and acts again, until it is told of `what`."""
+        while not self._of(what).is_set():
+            await act()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._of(what).wait(), 1)
+        return what
+
+    def _of(self, what: str) -> asyncio.Event:
+        return self._heard.setdefault(what, asyncio.Event())
 
 
 def answer_form(schema: dict) -> dict:

@@ -37,6 +37,12 @@ def static_text() -> str:
     return "A text of FastMCP."
 
 
+@mcp.resource("fastmcp://text")
+def own_text() -> str:
+    """A text that no other server has."""
+    return "A text of FastMCP alone."
+
+
 @mcp.prompt
 def simple() -> str:
     """A prompt."""

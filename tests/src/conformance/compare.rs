@@ -3,18 +3,43 @@
 use super::{Check, Outcome};
 use std::collections::BTreeSet;
 
+/// A check that two runs do not answer alike.
+#[derive(Debug)]
+pub struct Difference<'o> {
+    /// The name of its scenario.
+    pub scenario: &'o str,
+    /// Whether this is how it was answered through the gateway.
+    pub through: bool,
+    /// The check.
+    pub check: &'o Check,
+}
+
 /// Every check that `through` does not answer as `direct` does, a line each. Empty if they agree check
 /// by check.
 #[must_use]
 pub fn differences(direct: &Outcome, through: &Outcome) -> Vec<String> {
+    differing(direct, through).iter().map(ToString::to_string).collect()
+}
+
+/// The same, taken apart.
+#[must_use]
+pub fn differing<'o>(direct: &'o Outcome, through: &'o Outcome) -> Vec<Difference<'o>> {
     let names: BTreeSet<_> = direct.scenarios.keys().chain(through.scenarios.keys()).collect();
-    let mut differences = Vec::new();
-    for name in names {
-        let (one, other) = (of(direct, name), of(through, name));
-        differences.extend(missing(&one, &other).map(|check| line(name, "only direct", check)));
-        differences.extend(missing(&other, &one).map(|check| line(name, "only through the gateway", check)));
+    let mut differing = Vec::new();
+    for scenario in names {
+        let (one, other) = (of(direct, scenario), of(through, scenario));
+        let on = |through| move |check| Difference { scenario, through, check };
+        differing.extend(missing(&one, &other).map(on(false)));
+        differing.extend(missing(&other, &one).map(on(true)));
     }
-    differences
+    differing
+}
+
+impl std::fmt::Display for Difference<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let side = if self.through { "only through the gateway" } else { "only direct" };
+        f.write_str(&line(self.scenario, side, self.check))
+    }
 }
 
 /// Everything in `outcome` that did not succeed, a line each, for the message of a test.

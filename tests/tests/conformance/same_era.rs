@@ -1,6 +1,6 @@
 //! Client and server of the same era: the gateway is to make no difference, check by check.
 
-use narthex_tests::conformance::{STATEFUL, STATELESS, differences, report, server};
+use narthex_tests::conformance::{Outcome, STATEFUL, STATELESS, differences, report, server};
 use narthex_tests::{Front, Peer, servers};
 
 #[tokio::test]
@@ -41,10 +41,20 @@ async fn none_of_it_is_open_to_a_client_without_a_token() {
 
 /// What a run finds: scored scenarios, all of which pass, and checks.
 #[derive(Debug, PartialEq, Eq)]
-struct Figures {
-    scored: usize,
-    passed: usize,
-    failed: usize,
+pub(crate) struct Figures {
+    pub(crate) scored: usize,
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+}
+
+impl Figures {
+    /// Fails unless they are what `outcome` comes to.
+    pub(crate) fn are_those_of(&self, outcome: &Outcome) {
+        let (passing, scored) = outcome.scored();
+        let (passed, failed) = (outcome.count("SUCCESS"), outcome.count("FAILURE"));
+        let found = Self { scored, passed, failed };
+        assert_eq!((passing, &found), (self.scored, self), "{}", report(outcome));
+    }
 }
 
 async fn nothing_changes(peer: &Peer, revision: &str, expected: Figures) {
@@ -53,12 +63,5 @@ async fn nothing_changes(peer: &Peer, revision: &str, expected: Figures) {
     let through = server(&front.relayed("mcp"), revision).await;
     let differences = differences(&direct, &through);
     assert!(differences.is_empty(), "{}\n{}", differences.join("\n"), front.gateway.output());
-    let (passing, scored) = through.scored();
-    let (passed, failed) = (through.count("SUCCESS"), through.count("FAILURE"));
-    assert_eq!(
-        (passing, Figures { scored, passed, failed }),
-        (expected.scored, expected),
-        "{}",
-        report(&through)
-    );
+    expected.are_those_of(&through);
 }

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 pub(crate) struct Host {
     pub(crate) name: &'static str,
     pub(crate) eras: &'static [Era],
-    plan: Value,
-    /// For `call`, `elicit`, `resource` and `prompt`: what is in their text.
-    sees: &'static [(&'static str, &'static str)],
+    pub(crate) plan: Value,
+    /// For `call`, `elicit`, `resource` and the like: what is in their text.
+    pub(crate) sees: &'static [(&'static str, &'static str)],
 }
 
 /// All servers, and the gateway in front of them.
@@ -77,11 +77,16 @@ impl Host {
         if let Some((list, item)) = unlisted {
             return Some(format!("{item} is not among the {list}: {}", seen[list]));
         }
-        let wrong = self
-            .sees
-            .iter()
-            .find(|(what, text)| !seen[what].as_str().is_some_and(|seen| seen.contains(text)));
+        let wrong = self.sees.iter().find(|(what, text)| !is_in(&seen[what], text));
         wrong.map(|(what, text)| format!("{what}: {text:?} is not in {}", seen[what]))
+    }
+}
+
+/// Whether the text, or one of the texts, has it in it.
+fn is_in(seen: &Value, text: &str) -> bool {
+    match seen {
+        Value::Array(texts) => texts.iter().any(|seen| is_in(seen, text)),
+        seen => seen.as_str().is_some_and(|seen| seen.contains(text)),
     }
 }
 

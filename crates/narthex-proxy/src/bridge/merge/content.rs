@@ -52,8 +52,15 @@ impl Content {
         self.account.is_some() || self.failed.is_some()
     }
 
-    /// What it comes to with these lists in the place of the old ones, and which of them are not the same.
-    pub(super) fn with(&self, account: Arc<Account>, lists: Vec<(Kind, List)>) -> (Self, Vec<Kind>) {
+    /// What it comes to with these lists in the place of the old ones, and which of them are not the same. Of
+    /// those that the upstream `told` to have changed it is believed: there may be more to an item than the list
+    /// shows.
+    pub(super) fn with(
+        &self,
+        account: Arc<Account>,
+        lists: Vec<(Kind, List)>,
+        told: bool,
+    ) -> (Self, Vec<Kind>) {
         let mut next = Self {
             generation: self.generation + 1,
             account: Some(account),
@@ -66,7 +73,7 @@ impl Content {
             let same = known.is_some_and(|known| known.is_like(&list));
             // An upstream that comes back brings its items along.
             let absent = known.is_none() && list.items.is_empty();
-            if (!same && !absent) || (self.failed.is_some() && !list.items.is_empty()) {
+            if told || (!same && !absent) || (self.failed.is_some() && !list.items.is_empty()) {
                 changed.push(kind);
             }
             next.lists[slot(kind)] = Some(Arc::new(list));
@@ -171,23 +178,30 @@ mod tests {
 
     #[test]
     fn only_what_is_another_than_before_is_a_change() {
-        let (first, changed) = Content::default().with(account(), vec![(Kind::Tools, list(&["a"]))]);
+        let (first, changed) = Content::default().with(account(), vec![(Kind::Tools, list(&["a"]))], false);
         assert_eq!(changed, [Kind::Tools]);
-        let (same, changed) = first.with(account(), vec![(Kind::Tools, list(&["a"]))]);
+        let (same, changed) = first.with(account(), vec![(Kind::Tools, list(&["a"]))], false);
         assert!(changed.is_empty() && same.generation == 2);
-        let (_, changed) = same.with(account(), vec![(Kind::Tools, list(&["a", "b"]))]);
+        let (_, changed) = same.with(account(), vec![(Kind::Tools, list(&["a", "b"]))], false);
         assert_eq!(changed, [Kind::Tools]);
-        let (_, changed) = Content::default().with(account(), vec![(Kind::Prompts, list(&[]))]);
+        let (_, changed) = Content::default().with(account(), vec![(Kind::Prompts, list(&[]))], false);
         assert!(changed.is_empty(), "an empty list is nothing new");
     }
 
     #[test]
+    fn a_change_that_an_upstream_tells_of_is_one_though_the_list_looks_the_same() {
+        let (first, _) = Content::default().with(account(), vec![(Kind::Tools, list(&["a"]))], false);
+        let (_, changed) = first.with(account(), vec![(Kind::Tools, list(&["a"]))], true);
+        assert_eq!(changed, [Kind::Tools]);
+    }
+
+    #[test]
     fn an_upstream_that_goes_and_comes_back_is_two_changes() {
-        let (there, _) = Content::default().with(account(), vec![(Kind::Tools, list(&["a"]))]);
+        let (there, _) = Content::default().with(account(), vec![(Kind::Tools, list(&["a"]))], false);
         let (gone, lost) = there.without("connect");
         assert_eq!(lost, [Kind::Tools]);
         assert_eq!(gone.without("connect").1, [], "and is not lost twice");
-        let (_, back) = gone.with(account(), vec![(Kind::Tools, list(&["a"]))]);
+        let (_, back) = gone.with(account(), vec![(Kind::Tools, list(&["a"]))], false);
         assert_eq!(back, [Kind::Tools]);
     }
 }

@@ -79,7 +79,7 @@ async fn read_all(catalogue: &Catalogue, link: &mut Link, bounds: Bounds) -> Res
     report(&mut slot, &met);
     let server = met?;
     let lists = read_lists(&server, link, &Kind::ALL).await?;
-    publish(catalogue, &server, lists);
+    publish(catalogue, &server, lists, false);
     Ok(server)
 }
 
@@ -91,33 +91,38 @@ async fn read_lists(server: &Server, link: &mut Link, kinds: &[Kind]) -> Result<
     Ok(lists)
 }
 
-fn publish(catalogue: &Catalogue, server: &Server, lists: Vec<(Kind, List)>) {
-    catalogue.publish(|content| Some(content.with(server.account(), lists)));
+fn publish(catalogue: &Catalogue, server: &Server, lists: Vec<(Kind, List)>, told: bool) {
+    catalogue.publish(|content| Some(content.with(server.account(), lists, told)));
 }
 
 /// Hears of changes, and reads what has changed or become too old, until the upstream cannot be heard any more.
 async fn attend(weak: &Weak<Catalogue>, server: &Server, mut link: Link) {
     let Ok(mut ears) = Ears::open(server, &mut link).await else { return };
+    let since = Instant::now();
     loop {
-        let due = match next(weak, server, &mut ears).await {
-            Next::Read(kinds) => kinds,
+        let (due, told) = match next(weak, server, &mut ears, since).await {
+            Next::Told(kinds) => (kinds, true),
+            Next::Read(kinds) => (kinds, false),
             Next::Lost => return,
         };
         let Some(catalogue) = weak.upgrade() else { return };
         match read_lists(server, &mut link, &due).await {
-            Ok(lists) => publish(&catalogue, server, lists),
+            Ok(lists) => publish(&catalogue, server, lists, told),
             Err(refusal) => return catalogue.fail(refusal.reason()),
         }
     }
 }
 
 enum Next {
+    /// The upstream says that these have changed.
+    Told(Vec<Kind>),
+    /// It is time to read these again.
     Read(Vec<Kind>),
     /// The upstream cannot be heard any more, or nobody wants to know.
     Lost,
 }
 
-async fn next(weak: &Weak<Catalogue>, server: &Server, ears: &mut Ears) -> Next {
+async fn next(weak: &Weak<Catalogue>, server: &Server, ears: &mut Ears, since: Instant) -> Next {
     loop {
         let Some(catalogue) = weak.upgrade() else { return Next::Lost };
         tokio::select! {
@@ -127,7 +132,7 @@ async fn next(weak: &Weak<Catalogue>, server: &Server, ears: &mut Ears) -> Next 
             },
             () = catalogue.poke.notified() => return Next::Read(Kind::ALL.to_vec()),
             () = sleep(TICK) => {
-                let due = due(&catalogue, server, ears);
+                let due = due(&catalogue, server, ears, since);
                 if !due.is_empty() {
                     return Next::Read(due);
                 }
@@ -144,19 +149,26 @@ async fn gather(first: Vec<Kind>, ears: &mut Ears) -> Next {
         let Some(more) = heard else { return Next::Lost };
         kinds.extend(more);
     }
-    Next::Read(Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)).collect())
+    Next::Told(Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)).collect())
 }
 
-/// The lists that are too old, if anybody has asked for them lately: of those of which the upstream would tell,
-/// none is.
-fn due(catalogue: &Catalogue, server: &Server, ears: &Ears) -> Vec<Kind> {
+/// The lists that are too old, if anybody has asked for them lately: of those of which the upstream would have
+/// told, none is.
+fn due(catalogue: &Catalogue, server: &Server, ears: &Ears, since: Instant) -> Vec<Kind> {
     let (content, now) = (catalogue.content(), Instant::now());
     let is_due = |kind: &Kind| {
-        let list = content.list(*kind).filter(|list| list.is_stale(now));
-        let watched = ears.is_open() && server.tells_of(*kind);
-        !watched && list.is_some_and(|list| catalogue.idle() <= list.ttl)
+        let watched = (ears.is_open() && server.tells_of(*kind)).then_some(since);
+        let list = content.list(*kind);
+        list.is_some_and(|list| is_due(list, watched, catalogue.idle(), now))
     };
     Kind::ALL.into_iter().filter(is_due).collect()
+}
+
+/// Whether a list is to be read again, of whose changes the upstream has told since `watched`. What was read
+/// before that may have changed unheard.
+fn is_due(list: &List, watched: Option<Instant>, idle: Duration, now: Instant) -> bool {
+    let told = watched.is_some_and(|since| list.read >= since);
+    !told && list.is_stale(now) && idle <= list.ttl
 }
 
 /// Where changes are heard from.
@@ -219,6 +231,18 @@ impl Ears {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_was_read_before_its_changes_were_heard_of_is_read_once_more() {
+        let (ttl, begun) = (Duration::from_secs(60), Instant::now());
+        let list = List::new(Kind::Tools, [], ttl, false, true, begun);
+        let is_due = |watched, idle, now| is_due(&list, watched, Duration::from_secs(idle), begun + now);
+        assert!(!is_due(None, 0, ttl / 2), "it is not old");
+        assert!(is_due(None, 0, ttl));
+        assert!(!is_due(None, 61, ttl), "nobody asks for it");
+        assert!(!is_due(Some(begun), 0, ttl), "its changes would have been heard");
+        assert!(is_due(Some(begun + Duration::from_millis(1)), 0, ttl), "one may have been missed");
+    }
 
     #[tokio::test]
     async fn a_catalogue_that_nobody_has_is_not_kept() {

@@ -34,7 +34,7 @@ impl Stage {
 
     /// What a client of 2026-07-28, with these capabilities, gets.
     async fn modern(&self, method: &str, params: Value, able: Value) -> RawResponse {
-        let name = params["name"].as_str().or(params["uri"].as_str()).map(str::to_owned);
+        let name = params["name"].as_str().or_else(|| params["uri"].as_str()).map(str::to_owned);
         let headers = mcp::stateless_headers(method, name.as_deref());
         let body = mcp::stateless_request_by(5, method, params, able);
         let bytes = mcp::post("/mcp", Some(&self.token), &headers, &body);

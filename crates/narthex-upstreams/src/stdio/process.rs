@@ -70,11 +70,11 @@ impl Reason {
     }
 
     /// Of one that ended by itself, as far as the gateway knows.
-    pub(super) fn of(status: std::io::Result<ExitStatus>) -> Self {
+    pub(super) fn of(status: &std::io::Result<ExitStatus>) -> Self {
         const CPU: i32 = Signal::SIGXCPU as i32;
         let Ok(status) = status else { return Self::Exited };
         // A keeper tells the signal by its own exit code, as shells do.
-        match status.signal().or(status.code().and_then(|code| code.checked_sub(128))) {
+        match status.signal().or_else(|| status.code()?.checked_sub(128)) {
             Some(CPU) => Self::Cpu,
             Some(1..) => Self::Signal,
             _ => Self::Exited,

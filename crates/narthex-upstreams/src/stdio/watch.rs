@@ -57,7 +57,7 @@ impl Watch {
         loop {
             let stop = tokio::select! {
                 biased;
-                status = child.wait() => return self.reason(status),
+                status = child.wait() => return self.reason(&status),
                 stop = stopped(&mut stop) => stop,
                 _ = look.tick() => {
                     if !self.is_over_memory(resident).await {
@@ -71,7 +71,7 @@ impl Watch {
                     let _ = self.end(child).await;
                     Reason::Ended
                 }
-                Stop::HungUp => Reason::of(self.end(child).await),
+                Stop::HungUp => Reason::of(&self.end(child).await),
                 Stop::Kill(fault) => {
                     // Nobody is to talk to it any more.
                     self.shared.fail(fault);
@@ -83,7 +83,7 @@ impl Watch {
     }
 
     /// Why one has ended that nobody had waited for the end of yet: it may have been quick to do as it was to.
-    fn reason(&self, status: std::io::Result<ExitStatus>) -> Reason {
+    fn reason(&self, status: &std::io::Result<ExitStatus>) -> Reason {
         match self.shared.stop() {
             Stop::End => Reason::Ended,
             Stop::Kill(fault) => fault.into(),

@@ -161,6 +161,7 @@ pub(crate) fn sensitive(value: Zeroizing<Vec<u8>>) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use narthex_config::model::Endpoints;
     use std::time::Duration;
 
     fn credential(url: &str) -> UpstreamCredential {
@@ -215,7 +216,8 @@ mod tests {
         let others = vec![url("https://b.example.com:8443/mcp"), url("http://127.0.0.1:9001/other?x=1")];
         let endpoints = Endpoints { first: url("https://a.example.com/mcp"), others };
         let header = (AUTHORIZATION, HeaderValue::from_static("canary"));
-        let credential = UpstreamCredential::fixed(Origin::of(&Transport::Http(endpoints)), Some(header));
+        let credential =
+            UpstreamCredential::fixed(Origin::of(&"up".into(), &Transport::Http(endpoints)), Some(header));
         for origin in [
             "https://a.example.com",
             "https://a.example.com:443",

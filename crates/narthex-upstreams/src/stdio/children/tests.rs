@@ -52,6 +52,7 @@ struct Stage {
 impl Stage {
     fn new(stdio: Stdio) -> Self {
         let settings = Settings {
+            pins: narthex_config::model::PinMode::Off,
             transport: Transport::Stdio(stdio),
             credential: Credential::None,
             timeout: Duration::from_secs(1),

@@ -69,7 +69,9 @@ impl Gateway {
 
     /// Puts a new snapshot in use, at once and for every request that comes after.
     pub fn swap(&self, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
+        let snapshot = Arc::new(snapshot);
+        self.snapshot.store(Arc::clone(&snapshot));
+        self.shared.bridge.configured.send_replace(Some(bridge::Configured(snapshot)));
     }
 
     /// Requests being answered now.

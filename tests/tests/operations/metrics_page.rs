@@ -4,7 +4,7 @@ use super::exposition::Exposition;
 use super::prometheus::promtool;
 use super::repository::{quoted, read, table};
 use super::stage::{Config, Stage};
-use narthex_testkit::{Answer, MockIdp, mcp};
+use narthex_testkit::{Answer, MockIdp, free_port, mcp};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,12 @@ pub(super) async fn busy_gateway() -> Stage {
         issuer: format!("      introspection: {{ url: {idp}/introspect, {client} }}\n"),
         tenant_limits: "{ requests: 1000/1h, concurrent: 100 }".to_owned(),
         upstream: format!("    credential:\n      token_exchange: {{ token_url: {idp}/token, {client} }}\n"),
+        // Nobody answers there, which is counted as well.
+        upstreams: format!(
+            "  pair:\n    urls: [\"http://127.0.0.1:{}/one\", \"http://127.0.0.1:{}/two\"]\n",
+            free_port(),
+            free_port()
+        ),
         route: "    tools:\n      - match: [add]\n        limits: { requests: 1/1h, per: subject }\n"
             .to_owned(),
         ..Config::new()

@@ -76,7 +76,7 @@ impl Dress {
     /// # Errors
     /// It is not to be shown.
     pub(super) fn result(&self, method: &str, result: Object) -> Result<Object, RpcError> {
-        if !matches!(method, "tools/call" | "prompts/get" | "resources/read") {
+        if !matches!(method, "tools/call" | "prompts/get" | "resources/read" | "tasks/get") {
             return Ok(result);
         }
         if self.merged.is_federation {

@@ -1,7 +1,7 @@
 //! Whose a name or URI is. No upstream is asked, and none learns of a URI that is another's.
 
 use super::list::may_list;
-use super::parts::{self, Part};
+use super::parts::{self, Begun, Part};
 use super::route::Merged;
 use super::view::View;
 use crate::bridge::enter::Bounds;
@@ -98,8 +98,9 @@ impl<'m> Finder<'m, '_> {
             return Err(unknown());
         }
         let mut silent = false;
-        for member in self.merged.candidates(&name) {
-            let Some(part) = parts::one(self.merged, self.ways, member, self.bounds).await else {
+        let candidates = self.merged.candidates(kind, &name);
+        for begun in parts::begin(self.merged, self.ways, candidates, self.bounds).await {
+            let Some(part) = begun.known().await else {
                 silent = true;
                 continue;
             };
@@ -122,8 +123,8 @@ impl<'m> Finder<'m, '_> {
         }
         let mut there: Vec<(Part<'m>, Arc<View>)> = Vec::new();
         let mut silent = false;
-        for member in &self.merged.members {
-            match parts::one(self.merged, self.ways, member, self.bounds).await {
+        for begun in self.everyone().await {
+            match begun.known().await {
                 Some(part) => {
                     let view = part.view(self.merged, self.ways).await;
                     there.push((part, view));
@@ -145,6 +146,10 @@ impl<'m> Finder<'m, '_> {
         }
     }
 
+    async fn everyone(&self) -> Vec<Begun<'m>> {
+        parts::begin(self.merged, self.ways, 0..self.merged.members.len(), self.bounds).await
+    }
+
     async fn reference(&self, params: &Object) -> Result<Found<'m>, NotFound> {
         let bad = || NotFound::Unknown(RpcError::new(rpc::INVALID_PARAMS, "params.ref is malformed"));
         match Reference::of(params).map_err(|_| bad())? {
@@ -164,8 +169,8 @@ impl<'m> Finder<'m, '_> {
     }
 
     async fn template(&self, uri: &str) -> Result<Part<'m>, NotFound> {
-        for member in &self.merged.members {
-            let Some(part) = parts::one(self.merged, self.ways, member, self.bounds).await else { continue };
+        for begun in self.everyone().await {
+            let Some(part) = begun.known().await else { continue };
             let view = part.view(self.merged, self.ways).await;
             if view.list(Kind::Templates).get(uri).is_some() && may_list(self.ways, Kind::Templates, uri) {
                 return Ok(part);

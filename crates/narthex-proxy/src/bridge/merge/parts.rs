@@ -21,6 +21,8 @@ pub(super) const DEGRADED: &str = "dev.narthex/degraded";
 /// The upstreams' parts, in order.
 pub(super) struct Parts<'m> {
     pub(super) there: Vec<Part<'m>>,
+    /// What was last known of those that cannot be asked now.
+    pub(super) fallen: Vec<Part<'m>>,
     /// Those that could not be asked.
     pub(super) degraded: Vec<&'m UpstreamId>,
 }
@@ -37,38 +39,54 @@ pub(super) struct Part<'m> {
 impl<'m> Parts<'m> {
     /// Whatever is known; an upstream of which nothing is known yet is waited for, for as long as it may take.
     pub(super) async fn gather(merged: &'m Merged, ways: &Ways, bounds: Bounds) -> Self {
-        let mut parts = Self { there: Vec::with_capacity(merged.members.len()), degraded: Vec::new() };
-        let begun = Instant::now();
-        let mut asked = Vec::with_capacity(merged.members.len());
-        for member in &merged.members {
-            asked.push((member, catalogue(merged, ways, member, bounds).await));
-        }
-        for (number, (member, catalogue)) in asked.into_iter().enumerate() {
-            let Some(catalogue) = catalogue else {
+        let mut parts = Self {
+            there: Vec::with_capacity(merged.members.len()),
+            fallen: Vec::new(),
+            degraded: Vec::new(),
+        };
+        for begun in begin(merged, ways, 0..merged.members.len(), bounds).await {
+            let member = begun.member;
+            let Some(part) = begun.settled(true).await else {
                 parts.degraded.push(&member.id);
                 continue;
             };
-            let content = catalogue.settled(begun + member.patience()).await;
             if !member.group.is_up() {
                 // Calls of it fail: the keeper finds out whether that is over.
-                catalogue.poke.notify_one();
+                part.catalogue.poke.notify_one();
             }
-            if content.failed.is_some() || !member.group.is_up() {
-                parts.degraded.push(&member.id);
-            } else {
-                parts.there.push(Part { member, number, catalogue, content });
+            if part.content.failed.is_none() && member.group.is_up() {
+                parts.there.push(part);
+                continue;
+            }
+            parts.degraded.push(&member.id);
+            if part.content.account.is_some() {
+                parts.fallen.push(part);
             }
         }
         parts
     }
 
+    /// What is known of all, whether they can be asked now or not, in order.
+    pub(super) fn known(&self) -> Vec<&Part<'m>> {
+        let mut known: Vec<_> = self.there.iter().chain(&self.fallen).collect();
+        known.sort_unstable_by_key(|part| part.number);
+        known
+    }
+
     /// What the route says of itself.
     pub(super) fn account(&self, merged: &Merged, revision: Revision) -> Account {
-        let accounts = self
-            .there
-            .iter()
-            .filter_map(|part| Some((part.member.id.as_str(), part.content.account.as_deref()?)));
-        let accounts: Vec<(&str, &Account)> = accounts.collect();
+        let known = self.known();
+        let accounts =
+            known.iter().filter_map(|part| Some((part.member.id.as_str(), part.content.account.as_deref()?)));
+        let mut accounts: Vec<(&str, &Account)> = accounts.collect();
+        // What nobody knows yet may have any of them, and a client that is told of none never looks again.
+        let anything = Account {
+            capabilities: Object::parse(br#"{"prompts":{},"resources":{},"tools":{}}"#).unwrap_or_default(),
+            ..Account::default()
+        };
+        if self.fallen.len() < self.degraded.len() {
+            accounts.push(("", &anything));
+        }
         if !merged.is_federation {
             return single(&accounts, merged);
         }
@@ -109,17 +127,44 @@ impl Part<'_> {
     }
 }
 
-/// One upstream's part; `None` if it cannot be asked at all.
-pub(super) async fn one<'m>(
+/// An upstream whose part is on its way.
+pub(super) struct Begun<'m> {
+    pub(super) member: &'m Member,
+    number: usize,
+    catalogue: Option<Arc<Catalogue>>,
+    until: Instant,
+}
+
+/// Begins to find out about these members, all at once, so that those that are slow are waited for together.
+pub(super) async fn begin<'m>(
     merged: &'m Merged,
     ways: &Ways,
-    member: &'m Member,
+    numbers: impl IntoIterator<Item = usize>,
     bounds: Bounds,
-) -> Option<Part<'m>> {
-    let catalogue = catalogue(merged, ways, member, bounds).await?;
-    let content = catalogue.settled(Instant::now() + member.patience()).await;
-    let number = merged.index_of(member.id.as_str())?;
-    content.account.is_some().then_some(Part { member, number, catalogue, content })
+) -> Vec<Begun<'m>> {
+    let now = Instant::now();
+    let mut begun = Vec::new();
+    for number in numbers {
+        let Some(member) = merged.members.get(number) else { continue };
+        let catalogue = catalogue(merged, ways, member, bounds).await;
+        begun.push(Begun { member, number, catalogue, until: now + member.patience() });
+    }
+    begun
+}
+
+impl<'m> Begun<'m> {
+    /// What is known of it, once anything is; `None` if it cannot be asked at all. `fresh`: nothing that is long
+    /// out of date.
+    pub(super) async fn settled(self, fresh: bool) -> Option<Part<'m>> {
+        let catalogue = self.catalogue?;
+        let content = catalogue.settled(self.until, fresh).await;
+        Some(Part { member: self.member, number: self.number, catalogue, content })
+    }
+
+    /// The same, if it has ever said anything.
+    pub(super) async fn known(self) -> Option<Part<'m>> {
+        self.settled(false).await.filter(|part| part.content.account.is_some())
+    }
 }
 
 /// Who the route is to clients, for `_meta` of results; `None`: its one upstream says so itself.

@@ -14,6 +14,7 @@ use crate::stage::inspect::SESSION_LIFETIME;
 use crate::stage::route::is_replayable_method;
 use http::StatusCode;
 use narthex_mcp::bridge::ask::Asked;
+use narthex_mcp::bridge::discover::without_reserved;
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::schema::{ParamHeaders, Schemas};
 use narthex_mcp::bridge::{Object, params, result, task};
@@ -128,6 +129,11 @@ impl Relay<'_> {
             let Some(token) = client_token.filter(|_| ours) else { return Ok(()) };
             params.set_json("progressToken", token);
         }
+        // Whatever else it says belongs to no call, and could pass for what the client listens for.
+        if !matches!(method, "notifications/progress" | "notifications/message") {
+            return Ok(());
+        }
+        let mut params = without_reserved(&params);
         self.dress.note(method, &mut params);
         out.event(None, &message::notification(method, &params)).await
     }
@@ -165,8 +171,20 @@ impl Relay<'_> {
         result.set_string("resultType", "complete");
         if let Some(handle) = self.task.as_ref().filter(|_| result.get("taskId").is_some()) {
             result.set_string("taskId", handle);
+            self.name_in(&mut result);
         }
         Ok(result)
+    }
+
+    /// Has what a task asks for say whose it is.
+    fn name_in(&self, result: &mut Object) {
+        let Some(mut asked) = Asked::parse(result).ok().filter(|asked| !asked.asks.is_empty()) else {
+            return;
+        };
+        self.dress.asks(&mut asked.asks);
+        if let Some(requests) = asked.to_result().get("inputRequests") {
+            result.set_json("inputRequests", requests);
+        }
     }
 
     /// What the client is asked, with a state that only it can bring back.

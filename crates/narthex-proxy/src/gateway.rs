@@ -76,15 +76,15 @@ impl Gateway {
     /// Puts a new snapshot in use, at once and for every request that comes after. Child processes that it
     /// knows no more, or not as they were, are ended. To be called within a runtime.
     pub fn swap(&self, snapshot: Snapshot) {
-        let old = self.snapshot.swap(Arc::new(snapshot));
-        let new = self.snapshot.load();
-        old.give_way_to(&new);
+        let new = Arc::new(snapshot);
+        let old = self.snapshot.swap(Arc::clone(&new));
         for group in old.upstreams.iter().filter(|group| group.first().stdio().is_some()) {
             if !new.has_child(group.first(), None) {
                 self.shared.children.forget(&group.id);
             }
         }
         self.end_children(&new);
+        self.shared.bridge.configured.send_replace(Some(bridge::Configured(new)));
     }
 
     /// Has child processes that are started from now on kept by that program: see [`Children::keep_with`].

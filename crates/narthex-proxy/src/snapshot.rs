@@ -146,7 +146,7 @@ impl Snapshot {
             pins: Arc::clone(&parts.pins),
         };
         for route in config.routes.values() {
-            snapshot.add_route(config, route, parts.metrics, &parts.pins, previous)?;
+            snapshot.add_route(config, route, parts.metrics, &parts.pins)?;
         }
         Ok(snapshot)
     }
@@ -162,29 +162,12 @@ impl Snapshot {
         is_same && credentials.is_none_or(|known| source.is_some_and(|now| Arc::ptr_eq(&now, known)))
     }
 
-    /// The route of that name, if it is a merged one.
-    fn merged(&self, route: &Route) -> Option<&Merged> {
-        let entry = self.routes.values().find(|entry| entry.id == route.id)?;
-        entry.merged.as_deref()
-    }
-
-    /// Ends what goes on at merged routes that are others in `next`, or none.
-    pub(crate) fn give_way_to(&self, next: &Self) {
-        let lives: Vec<_> = next.routes.values().filter_map(|entry| entry.merged.as_ref()).collect();
-        for merged in self.routes.values().filter_map(|entry| entry.merged.as_ref()) {
-            if !lives.iter().any(|next| next.life().is(merged.life())) {
-                merged.life().end();
-            }
-        }
-    }
-
     fn add_route(
         &mut self,
         config: &Config,
         route: &Route,
         metrics: &Arc<Metrics>,
         pins: &Arc<Pins>,
-        previous: Option<&Self>,
     ) -> Result<(), BuildError> {
         let anonymous = match &route.auth {
             RouteAuth::Required => None,
@@ -228,8 +211,7 @@ impl Snapshot {
         let first = members.first().ok_or_else(|| missing(route, "upstream"))?;
         let mut door = entry(first.group().first(), first.credentials())?;
         if is_merged(config, route, &members) {
-            let before = previous.and_then(|previous| previous.merged(route));
-            let merged = Merged::new(route, members, before, Arc::clone(pins), Arc::clone(metrics));
+            let merged = Merged::new(route, members, Arc::clone(pins), Arc::clone(metrics));
             let merged = merged.map_err(|e| BuildError::Route(route.id.clone(), e))?;
             door.merged = Some(Arc::new(merged));
         }

@@ -4,7 +4,7 @@ use super::exposition::Exposition;
 use super::prometheus::promtool;
 use super::repository::{quoted, read, table};
 use super::stage::{Config, Stage};
-use narthex_testkit::{Answer, MockIdp, mcp};
+use narthex_testkit::{Answer, MockIdp, free_port, mcp};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,12 @@ pub(super) async fn busy_gateway() -> Stage {
         issuer: format!("      introspection: {{ url: {idp}/introspect, {client} }}\n"),
         tenant_limits: "{ requests: 1000/1h, concurrent: 100 }".to_owned(),
         upstream: format!("    credential:\n      token_exchange: {{ token_url: {idp}/token, {client} }}\n"),
-        upstreams: "  child:\n    command: [sh, -c, \"read line; sleep 2\"]\n".to_owned(),
+        // Nobody answers at the pair, which is counted as well.
+        upstreams: format!(
+            "  child:\n    command: [sh, -c, \"read line; sleep 2\"]\n  pair:\n    urls: [\"http://127.0.0.1:{}/one\", \"http://127.0.0.1:{}/two\"]\n",
+            free_port(),
+            free_port()
+        ),
         routes: "  child: { path: /child, upstream: child, scopes: [mcp:read] }\n".to_owned(),
         granted: ", child".to_owned(),
         route: "    tools:\n      - match: [add]\n        limits: { requests: 1/1h, per: subject }\n"

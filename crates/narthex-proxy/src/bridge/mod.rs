@@ -32,6 +32,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// How long clients may keep what was bridged, if the server does not say.
 pub(crate) const TTL: Duration = Duration::from_secs(60);
@@ -92,6 +93,18 @@ pub(crate) struct Memory {
     pub(crate) catalogues: merge::Catalogues,
     /// Where callers have seen which URI.
     pub(crate) mentions: merge::Mentions,
+    /// The configuration, each time that it is another than at the start.
+    pub(crate) configured: watch::Sender<Option<Configured>>,
+}
+
+/// A configuration that is in use.
+#[derive(Clone)]
+pub(crate) struct Configured(pub(crate) Arc<Snapshot>);
+
+impl std::fmt::Debug for Configured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Configured").finish_non_exhaustive()
+    }
 }
 
 impl Default for Memory {
@@ -105,6 +118,7 @@ impl Default for Memory {
             suspended: Arc::default(),
             catalogues: merge::Catalogues::default(),
             mentions: merge::Mentions::default(),
+            configured: watch::Sender::new(None),
         }
     }
 }

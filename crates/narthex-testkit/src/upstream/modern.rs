@@ -54,20 +54,28 @@ impl ModernOnly {
         self.0.lock().rules.insert(method.to_owned(), Arc::new(rule));
     }
 
-    /// The answer to a request.
+    /// What is wrong with a request, before anybody looks at what it is for.
     #[must_use]
-    pub fn answer(&self, request: &UpstreamRequest) -> Answer {
+    pub fn refusal(request: &UpstreamRequest) -> Option<Answer> {
         if request.method != "POST" {
-            return Answer::status(405).header("Allow", "POST");
+            return Some(Answer::status(405).header("Allow", "POST"));
         }
         let message = request.json();
         if request.header("mcp-protocol-version") != Some(STATELESS) {
             let data = json!({"supported": [STATELESS], "requested": message["params"]["protocolVersion"]});
-            return Answer::failure(request, 400, -32022, "Unsupported protocol version", data);
+            return Some(Answer::failure(request, 400, -32022, "Unsupported protocol version", data));
         }
-        if let Some(field) = unlike(request, &message) {
-            return Answer::failure(request, 400, -32020, &format!("{field} differs"), json!({}));
+        let field = unlike(request, &message)?;
+        Some(Answer::failure(request, 400, -32020, &format!("{field} differs"), json!({})))
+    }
+
+    /// The answer to a request.
+    #[must_use]
+    pub fn answer(&self, request: &UpstreamRequest) -> Answer {
+        if let Some(refusal) = Self::refusal(request) {
+            return refusal;
         }
+        let message = request.json();
         let method = message["method"].as_str().unwrap_or_default();
         let mut state = self.0.lock();
         let queued = state.queued.get_mut(method).and_then(VecDeque::pop_front);
@@ -105,6 +113,7 @@ fn unlike(request: &UpstreamRequest, message: &Value) -> Option<&'static str> {
     let name = match method {
         Some("tools/call" | "prompts/get") => params["name"].as_str(),
         Some("resources/read") => params["uri"].as_str(),
+        Some("tasks/get" | "tasks/update" | "tasks/cancel") => params["taskId"].as_str(),
         _ => None,
     };
     if request.header("mcp-name").map(decoded) != name.map(str::to_owned) {

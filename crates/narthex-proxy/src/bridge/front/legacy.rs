@@ -345,11 +345,12 @@ impl Front {
             merge::Routed::Said(Err(error)) => return Ok(Ended::Said(message::error(id, &error))),
             merge::Routed::Said(Ok(result)) => return Ok(Ended::Said(merge::message(id, &result))),
         };
-        let merge::Way { link, params, dress, schemas } = *way;
+        let merge::Way { link, params, dress, doubt, schemas } = *way;
         let begun = std::time::Instant::now();
         (self.link, self.dress, self.schemas) = (link, Some(dress), schemas);
         let ended = self.call(id, method, &params, out).await;
         out.visit.upstream_time = Some(begun.elapsed());
+        doubt.note(&ended);
         ended
     }
 

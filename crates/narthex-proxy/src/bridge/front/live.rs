@@ -55,8 +55,6 @@ pub(crate) struct LiveSession {
     pub(super) listener: Mutex<Option<AbortHandle>>,
     /// Held while the listener is changed.
     pub(super) listening: tokio::sync::Mutex<()>,
-    /// Has the GET stream end, so that the client opens another.
-    pub(super) reopen: Notify,
     /// A GET stream is open.
     pub(super) hearing: AtomicBool,
     /// The number of the last event that a GET stream brought.
@@ -105,7 +103,6 @@ impl LiveSession {
             account: tokio::sync::OnceCell::new(),
             listener: Mutex::default(),
             listening: tokio::sync::Mutex::default(),
-            reopen: Notify::new(),
             hearing: AtomicBool::new(false),
             heard: AtomicU64::new(0),
             pending: Mutex::default(),

@@ -86,10 +86,6 @@ pub(crate) async fn answer(
         }
         tokio::select! {
             () = &mut changed => {}
-            () = live.reopen.notified(), if stream == STANDALONE => {
-                out.cut("ended");
-                return out.finish().await;
-            }
             aside = out.aside(true) => match aside {
                 Aside::Quiet => out.comment().await?,
                 Aside::Gone => {
@@ -293,10 +289,6 @@ async fn follow_changes(live: Weak, mut changes: Changes, keep: Keep) {
     while let Some((method, params)) = changes.next().await {
         let Some(live) = live.upgrade() else { return };
         note(&live, &method, &params, keep);
-    }
-    // The client comes back for more, and finds the route as it is then.
-    if let Some(live) = live.upgrade() {
-        live.reopen.notify_waiters();
     }
 }
 

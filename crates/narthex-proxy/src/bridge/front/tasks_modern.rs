@@ -109,7 +109,11 @@ impl Front {
         };
         self.link.may_call(&tool)?;
         match self.perform(session.clone(), &id, &handle).await? {
-            Ok(mut result) => {
+            Ok(result) => {
+                let mut result = match self.dressed(result).await {
+                    Ok(result) => result,
+                    Err(error) => return self.fail(StatusCode::OK, &error, out).await,
+                };
                 result.set_string("resultType", "complete");
                 task::sign(&mut result, session.account.server_info.as_ref());
                 out.last(StatusCode::OK, None, message::result(&self.request.id, &result)).await
@@ -118,6 +122,14 @@ impl Front {
                 Modern::Error(_, error) => self.fail(StatusCode::OK, &error, out).await,
                 Modern::Visit(_) => Err(malformed("a task that wants URLs to be visited")),
             },
+        }
+    }
+
+    /// What the route shows of what the server says of a task.
+    async fn dressed(&self, result: Object) -> Outcome {
+        match &self.dress {
+            Some(dress) => dress.result(&self.request.method, result).await,
+            None => Ok(result),
         }
     }
 
@@ -154,7 +166,13 @@ impl Front {
         match Status::of(&found).ok_or_else(|| malformed("a task of an unknown status"))? {
             Status::Completed | Status::Failed => self.outcome(session, id, &mut told).await?,
             Status::InputRequired => {
-                let asks = self.asks(session, id).await?;
+                let mut asks = self.asks(session, id).await?;
+                if let Some(dress) = &self.dress {
+                    match dress.asks(asks).await {
+                        Ok(dressed) => asks = dressed,
+                        Err(error) => return Ok(Err(error)),
+                    }
+                }
                 if asks.is_empty() {
                     // It has not said yet: to the client, it is still at work.
                     told.set_string("status", Status::Working.as_str());

@@ -210,9 +210,11 @@ async fn open_stream(session: &Arc<Session>, link: &mut Link) -> bool {
 /// Reads the stream, and opens it again when it breaks.
 async fn listen(session: Arc<Session>, mut link: Link, mut reader: Reader) {
     let mut wait = BACKOFF.0;
+    let mut told = false;
     loop {
         while let Ok(Some(incoming)) = reader.next().await {
             wait = BACKOFF.0;
+            told = false;
             hear(&session, &link, incoming);
         }
         tokio::time::sleep(reader.retry.unwrap_or(wait).clamp(TAKEN[0], BACKOFF.1)).await;
@@ -224,7 +226,7 @@ async fn listen(session: Arc<Session>, mut link: Link, mut reader: Reader) {
         }
         match link.get(&fields).await {
             Ok(heard) if heard.status.is_success() && heard.reader.is_stream() => {
-                reader = heard.reader;
+                (reader, told) = (heard.reader, false);
                 if last.is_none() {
                     session.ear.deliver_everything();
                 }
@@ -233,6 +235,8 @@ async fn listen(session: Arc<Session>, mut link: Link, mut reader: Reader) {
                 session.lose();
                 return session.ear.end();
             }
+            // It may be gone: whoever wants to know can look.
+            _ if !std::mem::replace(&mut told, true) => session.ear.deliver_everything(),
             _ => {}
         }
     }

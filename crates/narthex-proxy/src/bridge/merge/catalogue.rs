@@ -5,7 +5,7 @@ use super::keeper;
 use super::route::{Member, Merged};
 use super::view::Views;
 use crate::bridge::enter::Bounds;
-use crate::bridge::link::{Link, Ways};
+use crate::bridge::link::{Link, Ways, is_outage};
 use crate::refusal::Refusal;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -16,7 +16,7 @@ use narthex_mcp::federation::cursor::Kind;
 use narthex_upstreams::Upstream;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::AbortHandle;
@@ -39,10 +39,16 @@ pub(super) struct Catalogue {
     pub(super) upstream: UpstreamId,
     /// What it was made for: with another credential, or at another place, it is another one.
     source: Arc<CredentialSource>,
-    place: Arc<Upstream>,
+    places: Vec<Arc<Upstream>>,
     content: ArcSwap<Content>,
     settled: watch::Sender<u64>,
     publishing: Mutex<()>,
+    /// The lists of which the upstream would tell if they changed, a bit for each.
+    watched: AtomicU8,
+    /// It could not be read for want of a credential: whoever asks next brings one.
+    locked: AtomicBool,
+    /// What was too old and nobody waits for any longer, by generation.
+    outwaited: AtomicU64,
     /// Tells listeners which lists have changed.
     pub(super) news: broadcast::Sender<Kind>,
     /// Has the keeper look again.
@@ -72,10 +78,18 @@ impl Catalogues {
             && known.is_of(member)
         {
             known.touch();
-            if member.is_per_caller() && known.content().failed.is_some() {
-                // The credential that it was asked with may have expired since.
-                *known.link.lock() = ways.to(member.endpoint(Instant::now())).await?.detached();
-                known.poke.notify_one();
+            if member.is_per_caller() {
+                // The credential that it was asked with last may have expired since.
+                let link = ways.to(member.endpoint(Instant::now())).await;
+                let failed = known.content().failed.is_some();
+                match link {
+                    Ok(link) => known.set_link(link.detached()),
+                    Err(refusal) if failed => return Err(refusal),
+                    Err(_) => {}
+                }
+                if failed {
+                    known.poke.notify_one();
+                }
             }
             return Ok(known);
         }
@@ -117,7 +131,7 @@ impl Catalogues {
     pub(crate) fn sweep(&self, idle: Duration, is_configured: impl Fn(&Arc<Upstream>) -> bool) {
         self.all.retain(|_, catalogue| {
             let in_use = catalogue.news.receiver_count() > 0 || catalogue.idle() < idle;
-            in_use && is_configured(&catalogue.place)
+            in_use && catalogue.places.iter().all(&is_configured)
         });
         let mut by_age: Vec<_> = self
             .all
@@ -153,10 +167,13 @@ impl Catalogue {
         Self {
             upstream: member.id.clone(),
             source: Arc::clone(&member.credentials),
-            place: Arc::clone(member.group.first()),
+            places: member.group.iter().map(Arc::clone).collect(),
             content: ArcSwap::default(),
             settled: watch::Sender::new(0),
             publishing: Mutex::default(),
+            watched: AtomicU8::new(0),
+            locked: AtomicBool::new(false),
+            outwaited: AtomicU64::new(u64::MAX),
             news: broadcast::Sender::new(BACKLOG),
             poke: Notify::new(),
             link: Mutex::new(link),
@@ -168,11 +185,18 @@ impl Catalogue {
     }
 
     fn is_of(&self, member: &Member) -> bool {
-        Arc::ptr_eq(&self.source, &member.credentials) && Arc::ptr_eq(&self.place, member.group.first())
+        let mut places = self.places.iter();
+        let same = |endpoint: &Arc<Upstream>| places.next().is_some_and(|place| Arc::ptr_eq(place, endpoint));
+        Arc::ptr_eq(&self.source, &member.credentials)
+            && member.group.iter().all(same)
+            && places.next().is_none()
     }
 
     fn is_like(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.source, &other.source) && Arc::ptr_eq(&self.place, &other.place)
+        let same = |(one, other): (&Arc<Upstream>, &Arc<Upstream>)| Arc::ptr_eq(one, other);
+        Arc::ptr_eq(&self.source, &other.source)
+            && self.places.len() == other.places.len()
+            && self.places.iter().zip(&other.places).all(same)
     }
 
     /// What is known now.
@@ -181,20 +205,43 @@ impl Catalogue {
     }
 
     /// What is known once anything is, but not later than `until`. An upstream that takes longer is left out
-    /// from then on, and nobody waits for it again.
-    pub(super) async fn settled(&self, until: tokio::time::Instant) -> Arc<Content> {
+    /// from then on, and nobody waits for it again. `fresh`: what is long out of date, as nobody has asked for
+    /// it, is read again first.
+    pub(super) async fn settled(&self, until: tokio::time::Instant, fresh: bool) -> Arc<Content> {
         let mut settled = self.settled.subscribe();
         loop {
             settled.borrow_and_update();
             let content = self.content();
-            if content.is_settled() {
+            let outdated = fresh && self.is_outdated(&content);
+            if content.is_settled() && !outdated {
                 return content;
+            }
+            if outdated {
+                self.poke.notify_one();
             }
             if !matches!(tokio::time::timeout_at(until, settled.changed()).await, Ok(Ok(()))) {
                 self.give_up();
+                self.outwaited.store(content.generation, Ordering::Relaxed);
                 return self.content();
             }
         }
+    }
+
+    /// Whether a list is so old that it is not even to be used while it is read again.
+    fn is_outdated(&self, content: &Content) -> bool {
+        let (watched, now) = (self.watched.load(Ordering::Relaxed), Instant::now());
+        let is_outdated = |kind: &Kind| {
+            let list = content.list(*kind).filter(|_| watched & bit(*kind) == 0);
+            list.is_some_and(|list| list.is_outdated(now))
+        };
+        content.failed.is_none()
+            && self.outwaited.load(Ordering::Relaxed) != content.generation
+            && (self.locked.load(Ordering::Relaxed) || Kind::ALL.iter().any(is_outdated))
+    }
+
+    /// From now on the upstream would tell of changes of these lists.
+    pub(super) fn watch(&self, kinds: impl Iterator<Item = Kind>) {
+        self.watched.store(kinds.fold(0, |bits, kind| bits | bit(kind)), Ordering::Relaxed);
     }
 
     /// What the upstream says now. Tells listeners of what has changed.
@@ -203,6 +250,7 @@ impl Catalogue {
         let Some((next, changed)) = make(&self.content.load()) else { return };
         let generation = next.generation;
         self.content.store(Arc::new(next));
+        self.locked.store(false, Ordering::Relaxed);
         self.settled.send_replace(generation);
         for kind in changed {
             // Nobody may be listening.
@@ -211,7 +259,12 @@ impl Catalogue {
     }
 
     /// It cannot be asked now.
-    pub(super) fn fail(&self, why: &'static str) {
+    pub(super) fn fail(&self, refusal: &Refusal) {
+        let why = refusal.reason();
+        let wants_credential = matches!(refusal, Refusal::Credential(_) | Refusal::CredentialRejected { .. });
+        if wants_credential && self.source.needs_subject_token() && self.content().account.is_some() {
+            return self.locked.store(true, Ordering::Relaxed);
+        }
         self.publish(|content| {
             if content.failed == Some(why) {
                 return None;
@@ -245,6 +298,27 @@ impl Catalogue {
 
     pub(super) fn set_link(&self, link: Link) {
         *self.link.lock() = link;
+    }
+}
+
+fn bit(kind: Kind) -> u8 {
+    match kind {
+        Kind::Tools => 1,
+        Kind::Prompts => 2,
+        Kind::Resources => 4,
+        Kind::Templates => 8,
+    }
+}
+
+/// Has the catalogue of an upstream looked after when a call of it failed.
+pub(crate) struct Doubt(pub(super) Arc<Catalogue>);
+
+impl Doubt {
+    /// Takes note of how a call went.
+    pub(crate) fn note<T>(&self, outcome: &Result<T, Refusal>) {
+        if outcome.as_ref().is_err_and(is_outage) {
+            self.0.poke.notify_one();
+        }
     }
 }
 

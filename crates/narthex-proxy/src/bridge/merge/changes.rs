@@ -1,8 +1,8 @@
 //! Hearing of changes on behalf of one client: of any list of any upstream, and of the resources that it names.
 
 use super::catalogue::Catalogue;
-use super::find;
-use super::route::{Life, Merged};
+use super::route::Merged;
+use super::{find, list};
 use crate::bridge::enter::{self, Bounds};
 use crate::bridge::legacy::Listening;
 use crate::bridge::link::{Link, Ways};
@@ -17,8 +17,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Notifications that wait for a client that does not read; over it, they are dropped.
 const BACKLOG: usize = 256;
@@ -33,8 +34,6 @@ pub(crate) struct Changes {
     pub(crate) filter: Filter,
     heard: mpsc::Receiver<Heard>,
     ready: VecDeque<(String, Object)>,
-    life: Life,
-    over: bool,
     _tasks: JoinSet<()>,
 }
 
@@ -56,25 +55,21 @@ impl Changes {
         let (sender, heard) = mpsc::channel(BACKLOG);
         let mut tasks = JoinSet::new();
         if wanted.tools || wanted.prompts || wanted.resources {
-            for member in &merged.members {
-                let catalogue = ways.shared.bridge.catalogues.get(ways, merged, member, bounds).await;
-                if let Ok(catalogue) = catalogue {
-                    tasks.spawn(follow(catalogue, sender.clone()));
-                }
-            }
+            let members = members(merged, ways, bounds, &sender).await;
+            tasks.spawn(follow_route(members, Arc::clone(merged), ways.detached(), bounds, sender.clone()));
         }
         let mut filter = Filter { uris: BTreeSet::new(), ..wanted.clone() };
         for (mut link, uris) in owners(merged, ways, &wanted.uris, bounds).await {
             link.lane = lane.cloned();
             let wanted = Filter { uris, ..Filter::default() };
-            let Ok(source) = Source::open(&mut link, declared, &wanted, bounds).await else { continue };
-            filter.uris.extend(source.uris().iter().cloned());
-            let declared = declared.clone();
-            let sender = sender.clone();
+            let patience = link.upstream().settings().catalogue.timeout;
+            let opened = timeout(patience, Source::open(&mut link, declared, &wanted, bounds)).await;
+            let Ok(Ok(source)) = opened else { continue };
+            filter.uris.extend(source.uris().intersection(&wanted.uris).cloned());
+            let (declared, sender, link) = (declared.clone(), sender.clone(), link.detached());
             tasks.spawn(async move { watch(source, link, &declared, wanted, bounds, &sender).await });
         }
-        let life = merged.life().clone();
-        Self { filter, heard, ready: VecDeque::new(), life, over: false, _tasks: tasks }
+        Self { filter, heard, ready: VecDeque::new(), _tasks: tasks }
     }
 
     /// The next notification: method and `params`; `None`: there will be no more. Dropping the future loses
@@ -84,20 +79,9 @@ impl Changes {
             if let Some(ready) = self.ready.pop_front() {
                 return Some(ready);
             }
-            if self.over {
-                return None;
-            }
-            tokio::select! {
-                heard = self.heard.recv() => match heard? {
-                    Heard::Resource(method, params) => return Some((method, params)),
-                    Heard::Lists(first) => self.gather(first).await,
-                },
-                // Another route is there instead: all may be different, and has to be asked for anew.
-                () = self.life.over() => {
-                    self.over = true;
-                    let everything = self.filter.everything().into_iter();
-                    self.ready.extend(everything.map(|(method, params)| (method.to_owned(), params)));
-                }
+            match self.heard.recv().await? {
+                Heard::Resource(method, params) => return Some((method, params)),
+                Heard::Lists(first) => self.gather(first).await,
             }
         }
     }
@@ -127,9 +111,53 @@ fn method(kind: Kind) -> &'static str {
     }
 }
 
+/// Begins to pass on what changes in the upstreams' lists.
+async fn members(
+    merged: &Arc<Merged>,
+    ways: &Ways,
+    bounds: Bounds,
+    sender: &mpsc::Sender<Heard>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for member in &merged.members {
+        let catalogue = ways.shared.bridge.catalogues.get(ways, merged, member, bounds).await;
+        if let Ok(catalogue) = catalogue {
+            let news = catalogue.news.subscribe();
+            tasks.spawn(follow(catalogue, news, sender.clone()));
+        }
+    }
+    tasks
+}
+
+/// Goes on with the upstreams that the route has by a new configuration, and tells of what is another then.
+async fn follow_route(
+    mut members: JoinSet<()>,
+    mut merged: Arc<Merged>,
+    mut ways: Ways,
+    bounds: Bounds,
+    sender: mpsc::Sender<Heard>,
+) {
+    let shared = Arc::clone(&ways.shared);
+    let mut configured = shared.bridge.configured.subscribe();
+    while configured.changed().await.is_ok() {
+        let snapshot = configured.borrow_and_update().clone();
+        let door = snapshot.as_ref().and_then(|snapshot| snapshot.0.routes.get(&ways.door.path));
+        let Some((door, new)) = door.and_then(|door| Some((door, door.merged.as_ref()?))) else { continue };
+        let before = list::sums(&merged, &ways, bounds).await;
+        (ways.door, merged) = (Arc::clone(door), Arc::clone(new));
+        members = self::members(&merged, &ways, bounds, &sender).await;
+        let after = list::sums(&merged, &ways, bounds).await;
+        let kinds = Kind::ALL.into_iter().zip(before.into_iter().zip(after));
+        for (kind, _) in kinds.filter(|(_, (before, after))| before != after) {
+            let _ = sender.try_send(Heard::Lists(kind));
+        }
+    }
+    drop(members);
+}
+
 /// Passes on what changes in one upstream's lists.
-async fn follow(catalogue: Arc<Catalogue>, sender: mpsc::Sender<Heard>) {
-    let mut news = catalogue.news.subscribe();
+async fn follow(catalogue: Arc<Catalogue>, mut news: broadcast::Receiver<Kind>, sender: mpsc::Sender<Heard>) {
+    let _kept = catalogue;
     loop {
         let kinds = match news.recv().await {
             Ok(kind) => vec![kind],

@@ -141,6 +141,11 @@ impl List {
         self.items.iter().map(|item| item.text.len() + 2 * item.key.len()).sum()
     }
 
+    /// Whether nobody has read it again for long after it was too old.
+    pub(super) fn is_outdated(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.read) >= self.ttl * 2
+    }
+
     /// Whether it is older than it may be.
     pub(super) fn is_stale(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.read) >= self.ttl

@@ -66,7 +66,7 @@ impl Dress {
     ///
     /// # Errors
     /// It is not to be asked.
-    pub(super) async fn asks(&self, asks: Vec<(String, Ask)>) -> Result<Vec<(String, Ask)>, RpcError> {
+    pub(crate) async fn asks(&self, asks: Vec<(String, Ask)>) -> Result<Vec<(String, Ask)>, RpcError> {
         let mut passed = Vec::with_capacity(asks.len());
         for (key, ask) in asks {
             let params = self.merged.guard.said(ask.params, &self.member).await?;
@@ -83,9 +83,9 @@ impl Dress {
     ///
     /// # Errors
     /// It is not to be shown.
-    pub(super) async fn result(&self, method: &str, result: Object) -> Result<Object, RpcError> {
+    pub(crate) async fn result(&self, method: &str, result: Object) -> Result<Object, RpcError> {
         let result = self.merged.guard.said(result, &self.member).await?;
-        let links = matches!(method, "tools/call" | "prompts/get" | "resources/read");
+        let links = matches!(method, "tools/call" | "prompts/get" | "resources/read" | "tasks/get");
         if links && self.merged.is_federation {
             let mentions = &self.shared.bridge.mentions;
             links::uris(&result.to_json(), |uri| mentions.note(&self.owner, &self.member.id, uri));

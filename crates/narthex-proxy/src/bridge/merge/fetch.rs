@@ -63,6 +63,11 @@ impl Server {
         }
     }
 
+    /// Whether what it was asked in is over, so that it has to be met anew.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Self::Legacy(session) if session.is_gone())
+    }
+
     /// Whether it tells of changes of that list.
     pub(super) fn tells_of(&self, kind: Kind) -> bool {
         self.account().offers(family(kind), "listChanged")

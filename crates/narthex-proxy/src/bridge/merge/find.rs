@@ -1,7 +1,7 @@
 //! Whose a name or URI is. No upstream is asked, and none learns of a URI that is another's.
 
 use super::list::may_list;
-use super::parts::{self, Part, Parts};
+use super::parts::{self, Begun, Part};
 use super::route::Merged;
 use super::view::View;
 use crate::bridge::enter::Bounds;
@@ -98,8 +98,9 @@ impl<'m> Finder<'m, '_> {
             return Err(unknown());
         }
         let mut silent = false;
-        for member in self.merged.candidates(&name) {
-            let Some(part) = parts::one(self.merged, self.ways, member, self.bounds).await else {
+        let candidates = self.merged.candidates(kind, &name);
+        for begun in parts::begin(self.merged, self.ways, candidates, self.bounds).await {
+            let Some(part) = begun.known().await else {
                 silent = true;
                 continue;
             };
@@ -120,7 +121,17 @@ impl<'m> Finder<'m, '_> {
         if !may_list(self.ways, Kind::Resources, uri) {
             return Err(NotFound::Unknown(no_resource(uri)));
         }
-        let (mut there, silent) = self.all().await;
+        let mut there: Vec<(Part<'m>, Arc<View>)> = Vec::new();
+        let mut silent = false;
+        for begun in self.everyone().await {
+            match begun.known().await {
+                Some(part) => {
+                    let view = part.view(self.merged, self.ways).await;
+                    there.push((part, view));
+                }
+                None => silent = true,
+            }
+        }
         let mentioned = self.ways.shared.bridge.mentions.whose(&self.ways.door_owner(), uri);
         let at = there
             .iter()
@@ -135,15 +146,8 @@ impl<'m> Finder<'m, '_> {
         }
     }
 
-    /// Everything that is known, and whether nothing is known of some upstream.
-    async fn all(&self) -> (Vec<(Part<'m>, Arc<View>)>, bool) {
-        let parts = Parts::gather(self.merged, self.ways, self.bounds).await;
-        let mut all = Vec::with_capacity(parts.known.len());
-        for part in parts.known {
-            let view = part.view(self.merged, self.ways).await;
-            all.push((part, view));
-        }
-        (all, parts.is_partial)
+    async fn everyone(&self) -> Vec<Begun<'m>> {
+        parts::begin(self.merged, self.ways, 0..self.merged.members.len(), self.bounds).await
     }
 
     async fn reference(&self, params: &Object) -> Result<Found<'m>, NotFound> {
@@ -165,10 +169,10 @@ impl<'m> Finder<'m, '_> {
     }
 
     async fn template(&self, uri: &str) -> Result<Part<'m>, NotFound> {
-        if may_list(self.ways, Kind::Templates, uri) {
-            let (all, _) = self.all().await;
-            let is_its = |(_, view): &(Part<'m>, Arc<View>)| view.list(Kind::Templates).get(uri).is_some();
-            if let Some((part, _)) = all.into_iter().find(is_its) {
+        for begun in self.everyone().await {
+            let Some(part) = begun.known().await else { continue };
+            let view = part.view(self.merged, self.ways).await;
+            if view.list(Kind::Templates).get(uri).is_some() && may_list(self.ways, Kind::Templates, uri) {
                 return Ok(part);
             }
         }

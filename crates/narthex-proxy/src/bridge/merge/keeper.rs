@@ -7,7 +7,7 @@ use super::fetch::Server;
 use super::route::Member;
 use crate::bridge::enter::Bounds;
 use crate::bridge::legacy::Listening;
-use crate::bridge::link::{Link, report};
+use crate::bridge::link::{Link, is_outage, report};
 use crate::bridge::modern;
 use crate::refusal::Refusal;
 use narthex_mcp::bridge::listen::Filter;
@@ -19,8 +19,10 @@ use tokio::time::sleep;
 
 /// Waits before an upstream that cannot be reached is asked again: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
-/// Changes that come so close together are one.
-const TOGETHER: Duration = Duration::from_millis(100);
+/// The wait after which somebody who wants to know has it asked again at once.
+const POKED: Duration = Duration::from_secs(2);
+/// Changes that come so close together are one: at first, and of an upstream that does not stop.
+const TOGETHER: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How often is looked whether a list has become too old.
 const TICK: Duration = Duration::from_millis(500);
 /// A stream of changes that breaks sooner is not opened again at once.
@@ -29,21 +31,36 @@ const STEADY: Duration = Duration::from_secs(5);
 /// Keeps the catalogue for as long as anybody has it.
 pub(super) async fn keep(catalogue: Weak<Catalogue>, member: Option<Arc<Member>>, bounds: Bounds) {
     let mut wait = BACKOFF.0;
+    let is_per_caller = member.as_ref().is_none_or(|member| member.is_per_caller());
     loop {
         let begun = Instant::now();
         match read(&catalogue, member.as_deref(), bounds).await {
-            Some(Ok((server, link))) => attend(&catalogue, &server, link).await,
+            Some(Ok((server, link))) => attend(&catalogue, &server, link, is_per_caller).await,
             Some(Err(refusal)) => {
                 let Some(catalogue) = catalogue.upgrade() else { return };
-                catalogue.fail(refusal.reason());
+                catalogue.fail(&refusal);
             }
             None => return,
         }
         if begun.elapsed() > STEADY {
             wait = BACKOFF.0;
         }
-        sleep(wait).await;
+        pause(&catalogue, wait).await;
         wait = (wait * 2).min(BACKOFF.1);
+    }
+}
+
+/// Waits; not as long if somebody wants to know.
+async fn pause(weak: &Weak<Catalogue>, wait: Duration) {
+    let until = tokio::time::Instant::now() + wait;
+    sleep(wait.min(POKED)).await;
+    while tokio::time::Instant::now() < until {
+        let Some(catalogue) = weak.upgrade() else { return };
+        tokio::select! {
+            () = catalogue.poke.notified() => return,
+            () = tokio::time::sleep_until(until) => {}
+            () = sleep(TICK) => {}
+        }
     }
 }
 
@@ -96,20 +113,59 @@ fn publish(catalogue: &Catalogue, server: &Server, lists: Vec<(Kind, List)>, tol
 }
 
 /// Hears of changes, and reads what has changed or become too old, until the upstream cannot be heard any more.
-async fn attend(weak: &Weak<Catalogue>, server: &Server, mut link: Link) {
+async fn attend(weak: &Weak<Catalogue>, server: &Server, mut link: Link, is_per_caller: bool) {
     let Ok(mut ears) = Ears::open(server, &mut link).await else { return };
-    let since = Instant::now();
+    watch(weak, server, Some(&ears));
+    let (mut storm, since) = (Storm::default(), Instant::now());
     loop {
-        let (due, told) = match next(weak, server, &mut ears, since).await {
+        let (due, told) = match next(weak, server, &mut ears, &mut storm, since).await {
             Next::Told(kinds) => (kinds, true),
             Next::Read(kinds) => (kinds, false),
-            Next::Lost => return,
+            Next::Lost => break,
         };
         let Some(catalogue) = weak.upgrade() else { return };
+        if is_per_caller {
+            // The caller has brought another credential, perhaps.
+            link = catalogue.link();
+        }
         match read_lists(server, &mut link, &due).await {
             Ok(lists) => publish(&catalogue, server, lists, told),
-            Err(refusal) => return catalogue.fail(refusal.reason()),
+            // It has been started anew, perhaps: what is known stands until it was asked again.
+            Err(_) if server.is_gone() => break,
+            Err(refusal) => {
+                catalogue.fail(&refusal);
+                break;
+            }
         }
+    }
+    watch(weak, server, None);
+}
+
+/// Notes which lists the upstream would tell of.
+fn watch(weak: &Weak<Catalogue>, server: &Server, ears: Option<&Ears>) {
+    let Some(catalogue) = weak.upgrade() else { return };
+    let is_open = ears.is_some_and(Ears::is_open);
+    catalogue.watch(Kind::ALL.into_iter().filter(|kind| is_open && server.tells_of(*kind)));
+}
+
+/// How long is waited for more, after a first change: the longer, the more come one after the other.
+struct Storm {
+    together: Duration,
+    last: Instant,
+}
+
+impl Default for Storm {
+    fn default() -> Self {
+        Self { together: TOGETHER.0, last: Instant::now() }
+    }
+}
+
+impl Storm {
+    fn wait(&mut self) -> Duration {
+        let goes_on = self.last.elapsed() < self.together + TOGETHER.1;
+        self.together = if goes_on { (self.together * 2).min(TOGETHER.1) } else { TOGETHER.0 };
+        self.last = Instant::now();
+        self.together
     }
 }
 
@@ -122,12 +178,18 @@ enum Next {
     Lost,
 }
 
-async fn next(weak: &Weak<Catalogue>, server: &Server, ears: &mut Ears, since: Instant) -> Next {
+async fn next(
+    weak: &Weak<Catalogue>,
+    server: &Server,
+    ears: &mut Ears,
+    storm: &mut Storm,
+    since: Instant,
+) -> Next {
     loop {
         let Some(catalogue) = weak.upgrade() else { return Next::Lost };
         tokio::select! {
             heard = ears.next() => return match heard {
-                Some(first) => gather(first, ears).await,
+                Some(first) => gather(first, ears, storm.wait()).await,
                 None => Next::Lost,
             },
             () = catalogue.poke.notified() => return Next::Read(Kind::ALL.to_vec()),
@@ -142,9 +204,9 @@ async fn next(weak: &Weak<Catalogue>, server: &Server, ears: &mut Ears, since: I
 }
 
 /// Waits for what comes close after a first change.
-async fn gather(first: Vec<Kind>, ears: &mut Ears) -> Next {
+async fn gather(first: Vec<Kind>, ears: &mut Ears, together: Duration) -> Next {
     let mut kinds = first;
-    let until = tokio::time::Instant::now() + TOGETHER;
+    let until = tokio::time::Instant::now() + together;
     while let Ok(heard) = tokio::time::timeout_at(until, ears.next()).await {
         let Some(more) = heard else { return Next::Lost };
         kinds.extend(more);
@@ -190,8 +252,8 @@ impl Ears {
             Server::Modern(_) => match modern::listen(link, &super::fetch::ours(link), &wanted).await {
                 Ok(stream) => Ok(Self::Modern(Box::new(stream))),
                 // One that answers, but not so, is asked from time to time.
-                Err(Refusal::UpstreamError { .. }) => Ok(Self::Deaf),
-                Err(refusal) => Err(refusal),
+                Err(refusal) if is_outage(&refusal) => Err(refusal),
+                Err(_) => Ok(Self::Deaf),
             },
             Server::Legacy(session) => {
                 let listening = Listening::begin(session, link.detached(), &wanted).await;

@@ -1,5 +1,6 @@
 //! A merged route to a client of 2025-11-25 or earlier.
 
+use super::catalogue::Doubt;
 use super::dress::Dress;
 use super::find::{self, NotFound};
 use super::list;
@@ -65,7 +66,7 @@ async fn initialize(merged: &Arc<Merged>, mut job: Job<Ways>, out: &mut Out<'_>)
         Err(body) => return out.last(StatusCode::OK, None, body).await,
     };
     let parts = Parts::gather(merged, &job.link, job.bounds).await;
-    if parts.there().next().is_none() && !merged.is_federation {
+    if parts.there.is_empty() && !merged.is_federation {
         return Err(find::out_of_reach());
     }
     let account = parts.account(merged, hello.revision);
@@ -88,6 +89,8 @@ pub(crate) struct Way {
     pub(crate) link: Link,
     pub(crate) params: Object,
     pub(crate) dress: Dress,
+    /// Is told whether the upstream answered.
+    pub(crate) doubt: Doubt,
     /// What is known of the tool that is called.
     pub(crate) schemas: Arc<SchemaCache>,
 }
@@ -105,7 +108,7 @@ pub(crate) async fn route(
     out: &mut Out<'_>,
 ) -> Result<Routed, Refusal> {
     if let Some(kind) = Kind::of(method) {
-        return Ok(Routed::Said(list::page(merged, from, kind, params, bounds, out.visit).await));
+        return Ok(Routed::Said(list::page(merged, from, kind, params, bounds, out.visit).await?));
     }
     let found = match find::owner(merged, from, method, params, bounds).await {
         Ok(found) => found,
@@ -124,9 +127,10 @@ pub(crate) async fn route(
     let mut link = from.to(found.part.member.endpoint_of(&whose, Instant::now())).await?;
     link.lane = from.lane.clone();
     let dress = Dress::new(merged, found.part.member, from);
+    let doubt = Doubt(Arc::clone(&found.part.catalogue));
     let schemas = Arc::new(SchemaCache::default());
     let mirrored = found.headers.zip(params.string("name"));
     let mirrored = mirrored.map(|(headers, name)| (name, headers)).into_iter().collect();
     schemas.learn(Some(Arc::new(Schemas { mirrored, ..Schemas::default() })));
-    Ok(Routed::Call(Box::new(Way { link, params, dress, schemas })))
+    Ok(Routed::Call(Box::new(Way { link, params, dress, doubt, schemas })))
 }

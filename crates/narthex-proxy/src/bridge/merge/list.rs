@@ -1,14 +1,18 @@
 //! `tools/list` and its like, from what is kept.
 
-use super::parts::{DEGRADED, Parts, server_info, signed};
+use super::find::out_of_reach;
+use super::parts::{DEGRADED, Part, Parts, server_info, signed};
 use super::route::Merged;
+use super::view::View;
 use crate::bridge::enter::Bounds;
 use crate::bridge::link::Ways;
 use crate::record::Visit;
+use crate::refusal::Refusal;
 use narthex_mcp::bridge::Object;
 use narthex_mcp::bridge::message::RpcError;
 use narthex_mcp::federation::cursor::{self, Kind, Position};
 use narthex_mcp::rpc;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +31,8 @@ pub(crate) fn message(id: &str, result: &str) -> String {
 /// One page, as the JSON text of the result.
 ///
 /// # Errors
-/// The cursor is none of this caller's, or what it stands for is gone.
+/// Nobody is there to have anything. The inner error: the cursor is none of this caller's, or what it stands for
+/// is gone.
 pub(super) async fn page(
     merged: &Arc<Merged>,
     ways: &Ways,
@@ -35,21 +40,26 @@ pub(super) async fn page(
     params: &Object,
     bounds: Bounds,
     visit: &Visit,
-) -> Result<String, RpcError> {
+) -> Result<Result<String, RpcError>, Refusal> {
     let invalid = || RpcError::new(rpc::INVALID_PARAMS, "Invalid cursor");
     let modern = !visit.speaks_legacy();
     let position = match params.get("cursor") {
         None | Some("null") => None,
-        Some(_) => Some(opened(ways, kind, params, visit).ok_or_else(invalid)?),
+        Some(_) => match opened(ways, kind, params, visit) {
+            None => return Ok(Err(invalid())),
+            opened => opened,
+        },
     };
     let parts = Parts::gather(merged, ways, bounds).await;
-    let from = match &position {
-        None => 0,
-        Some(position) => merged.index_of(position.upstream()).ok_or_else(invalid)?,
-    };
+    if parts.there.is_empty() && !merged.is_federation {
+        return Err(out_of_reach());
+    }
+    let from = position.as_ref().map_or(Some(0), |position| merged.index_of(position.upstream()));
+    let Some(from) = from else { return Ok(Err(invalid())) };
     let mut page = Page { text: String::new(), items: 0, last: None, ttl: LONGEST_TTL, public: true };
+    let holders = Holders::of(merged, ways, kind, &parts).await;
     let mut full = false;
-    for part in parts.there() {
+    for part in &parts.there {
         let view = part.view(merged, ways).await;
         page.public &= view.public;
         page.ttl = view.ttl.map_or(page.ttl, |ttl| page.ttl.min(ttl));
@@ -59,12 +69,14 @@ pub(super) async fn page(
         let list = view.list(kind);
         let start = match &position {
             // If its upstream is gone for now, what comes after it is not.
-            Some(position) if part.number == from => {
-                list.position(|key| position.is_after(key)).ok_or_else(invalid)? + 1
-            }
+            Some(position) if part.number == from => match list.position(|key| position.is_after(key)) {
+                Some(last) => last + 1,
+                None => return Ok(Err(invalid())),
+            },
             _ => 0,
         };
         let items = list.items.iter().skip(start).filter(|item| may_list(ways, kind, &item.name));
+        let items = items.filter(|item| holders.may_show(part, &item.name));
         let items = items.filter_map(|item| Some((&item.key, item.text(modern)?)));
         full = page.fill(part.member.id.as_str(), items, merged.page_size);
     }
@@ -73,12 +85,73 @@ pub(super) async fn page(
         let expires = visit.now + CURSOR_LIFETIME;
         cursor::seal(&visit.snapshot.sealer, &ways.binding(), &position, expires).ok()
     });
-    Ok(page.finish(kind, next.as_deref(), &parts, merged, ways, modern))
+    Ok(Ok(page.finish(kind, next.as_deref(), &parts, merged, ways, modern)))
+}
+
+/// Who has which name, of upstreams that may have the same: the first in order, also while it cannot be asked, or
+/// its callers would be led to another.
+struct Holders<'m> {
+    merged: &'m Merged,
+    kind: Kind,
+    /// By place, if it matters.
+    views: Vec<Option<Arc<View>>>,
+}
+
+impl<'m> Holders<'m> {
+    async fn of(merged: &'m Arc<Merged>, ways: &Ways, kind: Kind, parts: &Parts<'_>) -> Self {
+        let mut views = vec![None; merged.members.len()];
+        if merged.may_collide(kind) && merged.members.len() > 1 {
+            for part in parts.known() {
+                let view = part.view(merged, ways).await;
+                views.iter_mut().skip(part.number).take(1).for_each(|place| *place = Some(Arc::clone(&view)));
+            }
+        }
+        Self { merged, kind, views }
+    }
+
+    /// Whether the name leads to this part.
+    fn may_show(&self, part: &Part<'_>, name: &str) -> bool {
+        if self.views.iter().all(Option::is_none) {
+            return true;
+        }
+        let has = |number: &usize| {
+            let view = self.views.get(*number).and_then(Option::as_ref);
+            view.is_some_and(|view| view.list(self.kind).has(name))
+        };
+        let holder = match self.kind {
+            Kind::Tools | Kind::Prompts => self.merged.candidates(self.kind, name).find(has),
+            Kind::Resources | Kind::Templates => (0..part.number).find(has).or(Some(part.number)),
+        };
+        let shows = holder == Some(part.number);
+        if !shows {
+            self.merged.tell_of_loss(self.kind, name, &part.member.id);
+        }
+        shows
+    }
 }
 
 fn opened(ways: &Ways, kind: Kind, params: &Object, visit: &Visit) -> Option<Position> {
     let cursor = params.string("cursor")?;
     cursor::open(&visit.snapshot.sealer, &ways.binding(), kind, &cursor, visit.now).ok()
+}
+
+/// Sums of what the caller is shown of each list, for telling whether it is still the same.
+pub(super) async fn sums(merged: &Arc<Merged>, ways: &Ways, bounds: Bounds) -> [u64; 4] {
+    let parts = Parts::gather(merged, ways, bounds).await;
+    let mut sums = [0; 4];
+    for (sum, kind) in sums.iter_mut().zip(Kind::ALL) {
+        let holders = Holders::of(merged, ways, kind, &parts).await;
+        let mut hasher = DefaultHasher::new();
+        for part in &parts.there {
+            let view = part.view(merged, ways).await;
+            let items = view.list(kind).items.iter().filter(|item| may_list(ways, kind, &item.name));
+            for item in items.filter(|item| holders.may_show(part, &item.name)) {
+                (&item.name, item.text(true), item.text(false)).hash(&mut hasher);
+            }
+        }
+        *sum = hasher.finish();
+    }
+    sums
 }
 
 /// Whether the caller may see the item: whoever may not use it does not.

@@ -5,43 +5,59 @@ use narthex_config::model::UpstreamId;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// URIs remembered for one caller on one route.
-const URIS: usize = 1024;
-/// Callers remembered.
-const CALLERS: usize = 10_000;
+/// URIs, and bytes of them, remembered of one upstream for one caller on one route. Each has its own share, or one
+/// could have the others' forgotten.
+const SHARE: (usize, usize) = (512, 128 << 10);
+/// Callers remembered, and bytes for all of them.
+const MOST: (usize, usize) = (10_000, 64 << 20);
 
 /// URIs by owner, and by what of theirs it was.
 #[derive(Debug, Default)]
 pub(crate) struct Mentions {
     callers: DashMap<String, Arc<Mutex<Seen>>>,
+    bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
     by_uri: HashMap<Arc<str>, UpstreamId>,
-    order: VecDeque<Arc<str>>,
+    order: HashMap<UpstreamId, Order>,
+}
+
+/// One upstream's, the oldest first.
+#[derive(Debug, Default)]
+struct Order {
+    uris: VecDeque<Arc<str>>,
+    bytes: usize,
 }
 
 impl Mentions {
     /// Remembers that `upstream` mentioned `uri` to `owner`. Who was first stays: nobody can take a URI over.
     pub(super) fn note(&self, owner: &str, upstream: &UpstreamId, uri: &str) {
-        if !self.callers.contains_key(owner) && self.callers.len() >= CALLERS {
+        let full = self.bytes.load(Ordering::Relaxed) >= MOST.1;
+        if full || (!self.callers.contains_key(owner) && self.callers.len() >= MOST.0) {
             return;
         }
         let seen = Arc::clone(&self.callers.entry(owner.to_owned()).or_default());
         let mut seen = seen.lock();
-        if seen.by_uri.contains_key(uri) {
+        let Seen { by_uri, order } = &mut *seen;
+        if by_uri.contains_key(uri) {
             return;
         }
-        if seen.order.len() >= URIS
-            && let Some(oldest) = seen.order.pop_front()
-        {
-            seen.by_uri.remove(&oldest);
+        let order = order.entry(upstream.clone()).or_default();
+        while order.uris.len() >= SHARE.0 || order.bytes + uri.len() > SHARE.1 {
+            let Some(oldest) = order.uris.pop_front() else { return };
+            by_uri.remove(&oldest);
+            order.bytes -= oldest.len();
+            self.bytes.fetch_sub(oldest.len(), Ordering::Relaxed);
         }
+        order.bytes += uri.len();
+        self.bytes.fetch_add(uri.len(), Ordering::Relaxed);
         let uri: Arc<str> = uri.into();
-        seen.order.push_back(Arc::clone(&uri));
-        seen.by_uri.insert(uri, upstream.clone());
+        order.uris.push_back(Arc::clone(&uri));
+        by_uri.insert(uri, upstream.clone());
     }
 
     /// Who mentioned it to `owner`.
@@ -54,8 +70,9 @@ impl Mentions {
     /// Forgets callers, all of them, once there are too many: what they were shown is in lists, too, or is seen
     /// again.
     pub(crate) fn sweep(&self) {
-        if self.callers.len() >= CALLERS {
+        if self.callers.len() >= MOST.0 || self.bytes.load(Ordering::Relaxed) >= MOST.1 {
             self.callers.clear();
+            self.bytes.store(0, Ordering::Relaxed);
         }
     }
 }
@@ -73,9 +90,18 @@ mod tests {
         assert_eq!(mentions.whose("ann", "x://1"), Some(a.clone()));
         assert_eq!(mentions.whose("bob", "x://1"), None);
         for number in 0..2000 {
-            mentions.note("ann", &a, &format!("y://{number}"));
+            mentions.note("ann", &b, &format!("y://{number}"));
         }
-        let kept = mentions.callers.get("ann").unwrap().lock().by_uri.len();
-        assert_eq!((kept, mentions.whose("ann", "x://1")), (URIS, None), "it is bounded");
+        let kept = || mentions.callers.get("ann").unwrap().lock().by_uri.len();
+        assert_eq!(kept(), SHARE.0 + 1, "it is bounded");
+        assert_eq!(mentions.whose("ann", "x://1"), Some(a.clone()), "by nobody else's");
+        for number in 0..2000 {
+            mentions.note("ann", &a, &format!("z://{number}"));
+        }
+        assert_eq!((kept(), mentions.whose("ann", "x://1")), (2 * SHARE.0, None));
+        for number in 0..200 {
+            mentions.note("ann", &a, &format!("z://{number}/{}", "x".repeat(2000)));
+        }
+        assert!(mentions.bytes.load(Ordering::Relaxed) <= 2 * SHARE.1, "in bytes as well");
     }
 }

@@ -1,5 +1,6 @@
 //! A merged route to a client of 2026-07-28.
 
+use super::catalogue::Doubt;
 use super::changes::Changes;
 use super::dress::Dress;
 use super::find::{self, Found, NotFound};
@@ -82,7 +83,7 @@ impl Door {
 
     async fn discover(&self, request: &Request, out: &mut Out<'_>) -> Result<(), Refusal> {
         let parts = Parts::gather(&self.merged, &self.ways, self.bounds).await;
-        if parts.there().next().is_none() && !self.merged.is_federation {
+        if parts.there.is_empty() && !self.merged.is_federation {
             return Err(find::out_of_reach());
         }
         let result = parts.account(&self.merged, Revision::V2026_07_28).to_discover(TTL);
@@ -91,7 +92,7 @@ impl Door {
 
     async fn list(&self, request: &Request, kind: Kind, out: &mut Out<'_>) -> Result<(), Refusal> {
         let page = list::page(&self.merged, &self.ways, kind, &request.params, self.bounds, out.visit).await;
-        match page {
+        match page? {
             Ok(result) => out.last(StatusCode::OK, None, list::message(&request.id, &result)).await,
             Err(error) => self.fail(request, StatusCode::OK, &error, out).await,
         }
@@ -136,9 +137,10 @@ impl Door {
             Ok(params) => Found { params, ..found },
             Err(error) => return self.fail(&request, StatusCode::OK, &error, out).await,
         };
-        let begun = Instant::now();
+        let (begun, doubt) = (Instant::now(), Doubt(Arc::clone(&found.part.catalogue)));
         let answered = self.pass_on(request, found, state, out).await;
         out.visit.upstream_time = Some(begun.elapsed());
+        doubt.note(&answered);
         answered
     }
 

@@ -20,12 +20,11 @@ pub(super) const DEGRADED: &str = "dev.narthex/degraded";
 
 /// The upstreams' parts, in order.
 pub(super) struct Parts<'m> {
-    /// Those of which anything is known, also if it is from before they could not be asked any more.
-    pub(super) known: Vec<Part<'m>>,
-    /// Those that cannot be asked now.
+    pub(super) there: Vec<Part<'m>>,
+    /// What was last known of those that cannot be asked now.
+    pub(super) fallen: Vec<Part<'m>>,
+    /// Those that could not be asked.
     pub(super) degraded: Vec<&'m UpstreamId>,
-    /// Nothing is known of some.
-    pub(super) is_partial: bool,
 }
 
 /// One upstream's part.
@@ -35,46 +34,59 @@ pub(super) struct Part<'m> {
     pub(super) number: usize,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) content: Arc<Content>,
-    /// It can be asked.
-    pub(super) is_there: bool,
 }
 
 impl<'m> Parts<'m> {
     /// Whatever is known; an upstream of which nothing is known yet is waited for, for as long as it may take.
     pub(super) async fn gather(merged: &'m Merged, ways: &Ways, bounds: Bounds) -> Self {
-        let mut parts =
-            Self { known: Vec::with_capacity(merged.members.len()), degraded: Vec::new(), is_partial: false };
-        let begun = Instant::now();
-        let mut asked = Vec::with_capacity(merged.members.len());
-        for member in &merged.members {
-            asked.push((member, catalogue(merged, ways, member, bounds).await));
-        }
-        for (number, (member, catalogue)) in asked.into_iter().enumerate() {
-            let part = match catalogue {
-                Some(catalogue) => Some(Part::of(member, number, catalogue, begun).await),
-                None => None,
-            };
-            if !part.as_ref().is_some_and(|part| part.is_there) {
+        let mut parts = Self {
+            there: Vec::with_capacity(merged.members.len()),
+            fallen: Vec::new(),
+            degraded: Vec::new(),
+        };
+        for begun in begin(merged, ways, 0..merged.members.len(), bounds).await {
+            let member = begun.member;
+            let Some(part) = begun.settled(true).await else {
                 parts.degraded.push(&member.id);
+                continue;
+            };
+            if !member.group.is_up() {
+                // Calls of it fail: the keeper finds out whether that is over.
+                part.catalogue.poke.notify_one();
             }
-            match part.filter(|part| part.content.account.is_some()) {
-                Some(part) => parts.known.push(part),
-                None => parts.is_partial = true,
+            if part.content.failed.is_none() && member.group.is_up() {
+                parts.there.push(part);
+                continue;
+            }
+            parts.degraded.push(&member.id);
+            if part.content.account.is_some() {
+                parts.fallen.push(part);
             }
         }
         parts
     }
 
-    /// Those that can be asked.
-    pub(super) fn there(&self) -> impl Iterator<Item = &Part<'m>> {
-        self.known.iter().filter(|part| part.is_there)
+    /// What is known of all, whether they can be asked now or not, in order.
+    pub(super) fn known(&self) -> Vec<&Part<'m>> {
+        let mut known: Vec<_> = self.there.iter().chain(&self.fallen).collect();
+        known.sort_unstable_by_key(|part| part.number);
+        known
     }
 
     /// What the route says of itself.
     pub(super) fn account(&self, merged: &Merged, revision: Revision) -> Account {
-        let said = self.there().filter_map(|part| part.account(merged));
+        let known = self.known();
+        let said = known.iter().filter_map(|part| part.account(merged));
         let said: Vec<(&str, Account)> = said.collect();
-        let accounts: Vec<(&str, &Account)> = said.iter().map(|(id, account)| (*id, account)).collect();
+        let mut accounts: Vec<(&str, &Account)> = said.iter().map(|(id, account)| (*id, account)).collect();
+        // What nobody knows yet may have any of them, and a client that is told of none never looks again.
+        let anything = Account {
+            capabilities: Object::parse(br#"{"prompts":{},"resources":{},"tools":{}}"#).unwrap_or_default(),
+            ..Account::default()
+        };
+        if self.fallen.len() < self.degraded.len() {
+            accounts.push(("", &anything));
+        }
         if !merged.is_federation {
             return single(&accounts, merged);
         }
@@ -110,17 +122,6 @@ async fn catalogue(merged: &Merged, ways: &Ways, member: &Member, bounds: Bounds
 }
 
 impl<'m> Part<'m> {
-    async fn of(member: &'m Arc<Member>, number: usize, catalogue: Arc<Catalogue>, asked: Instant) -> Self {
-        let content = catalogue.settled(asked + member.patience()).await;
-        let is_up = member.group.is_up();
-        if !is_up {
-            // Calls of it fail: the keeper finds out whether that is over.
-            catalogue.poke.notify_one();
-        }
-        let is_there = content.failed.is_none() && content.account.is_some() && is_up;
-        Self { member, number, catalogue, content, is_there }
-    }
-
     /// What the upstream says of itself. Instructions that look like an attack are left out.
     fn account(&self, merged: &Merged) -> Option<(&'m str, Account)> {
         let mut account = Account::clone(self.content.account.as_deref()?);
@@ -137,17 +138,44 @@ impl<'m> Part<'m> {
     }
 }
 
-/// One upstream's part; `None` if nothing is known of it.
-pub(super) async fn one<'m>(
+/// An upstream whose part is on its way.
+pub(super) struct Begun<'m> {
+    pub(super) member: &'m Arc<Member>,
+    number: usize,
+    catalogue: Option<Arc<Catalogue>>,
+    until: Instant,
+}
+
+/// Begins to find out about these members, all at once, so that those that are slow are waited for together.
+pub(super) async fn begin<'m>(
     merged: &'m Merged,
     ways: &Ways,
-    member: &'m Arc<Member>,
+    numbers: impl IntoIterator<Item = usize>,
     bounds: Bounds,
-) -> Option<Part<'m>> {
-    let catalogue = catalogue(merged, ways, member, bounds).await?;
-    let number = merged.index_of(member.id.as_str())?;
-    let part = Part::of(member, number, catalogue, Instant::now()).await;
-    Some(part).filter(|part| part.content.account.is_some())
+) -> Vec<Begun<'m>> {
+    let now = Instant::now();
+    let mut begun = Vec::new();
+    for number in numbers {
+        let Some(member) = merged.members.get(number) else { continue };
+        let catalogue = catalogue(merged, ways, member, bounds).await;
+        begun.push(Begun { member, number, catalogue, until: now + member.patience() });
+    }
+    begun
+}
+
+impl<'m> Begun<'m> {
+    /// What is known of it, once anything is; `None` if it cannot be asked at all. `fresh`: nothing that is long
+    /// out of date.
+    pub(super) async fn settled(self, fresh: bool) -> Option<Part<'m>> {
+        let catalogue = self.catalogue?;
+        let content = catalogue.settled(self.until, fresh).await;
+        Some(Part { member: self.member, number: self.number, catalogue, content })
+    }
+
+    /// The same, if it has ever said anything.
+    pub(super) async fn known(self) -> Option<Part<'m>> {
+        self.settled(false).await.filter(|part| part.content.account.is_some())
+    }
 }
 
 /// Who the route is to clients, for `_meta` of results; `None`: its one upstream says so itself.

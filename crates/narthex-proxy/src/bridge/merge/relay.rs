@@ -14,6 +14,7 @@ use crate::stage::inspect::SESSION_LIFETIME;
 use crate::stage::route::is_replayable_method;
 use http::StatusCode;
 use narthex_mcp::bridge::ask::Asked;
+use narthex_mcp::bridge::discover::without_reserved;
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::schema::{ParamHeaders, Schemas};
 use narthex_mcp::bridge::{Object, params, result, task};
@@ -129,6 +130,11 @@ impl Relay<'_> {
             let Some(token) = client_token.filter(|_| ours) else { return Ok(()) };
             params.set_json("progressToken", token);
         }
+        // Whatever else it says belongs to no call, and could pass for what the client listens for.
+        if !matches!(method, "notifications/progress" | "notifications/message") {
+            return Ok(());
+        }
+        let params = without_reserved(&params);
         let Some(params) = self.dress.note(method, params).await else { return Ok(()) };
         out.event(None, &message::notification(method, &params)).await
     }
@@ -166,8 +172,21 @@ impl Relay<'_> {
         result.set_string("resultType", "complete");
         if let Some(handle) = self.task.as_ref().filter(|_| result.get("taskId").is_some()) {
             result.set_string("taskId", handle);
+            self.name_in(&mut result).await?;
         }
         Ok(result)
+    }
+
+    /// Has what a task asks for say whose it is.
+    async fn name_in(&self, result: &mut Object) -> Result<(), RpcError> {
+        let Some(mut asked) = Asked::parse(result).ok().filter(|asked| !asked.asks.is_empty()) else {
+            return Ok(());
+        };
+        asked.asks = self.dress.asks(asked.asks).await?;
+        if let Some(requests) = asked.to_result().get("inputRequests") {
+            result.set_json("inputRequests", requests);
+        }
+        Ok(())
     }
 
     /// What the client is asked, with a state that only it can bring back.

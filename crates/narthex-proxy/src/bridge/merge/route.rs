@@ -6,21 +6,23 @@ use crate::snapshot::RouteEntry;
 use narthex_config::model::{Route, Target, UpstreamId};
 use narthex_credentials::CredentialSource;
 use narthex_mcp::federation::Naming;
+use narthex_mcp::federation::cursor::Kind;
 use narthex_pins::{Mode, Pins};
 use narthex_telemetry::Metrics;
 use narthex_upstreams::{Catalogue as Names, Group, Upstream};
-use std::collections::HashMap;
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+
+/// Names of one route that the log is told are taken.
+const MOST_TOLD: usize = 1000;
 
 /// What a merged route is made of.
 pub(crate) struct Merged {
     /// In the order of the configuration; at least one.
     pub(super) members: Vec<Arc<Member>>,
-    /// By the prefix of their names.
-    by_prefix: HashMap<Box<str>, usize>,
     pub(super) shape: Shape,
     /// What passes.
     pub(super) guard: Guard,
@@ -31,34 +33,8 @@ pub(crate) struct Merged {
     pub(super) page_size: usize,
     /// The names that metrics may have.
     pub(crate) names: Names,
-    /// What clients that listen were told of is from a route like this one: configured alike, of the same
-    /// upstreams.
-    life: Life,
-}
-
-/// How long a route stays as it is, over reloads that do not change it.
-#[derive(Clone, Debug)]
-pub(crate) struct Life {
-    is_over: Arc<watch::Sender<bool>>,
-    /// All that would make it another.
-    of: Arc<str>,
-}
-
-impl Life {
-    /// Waits until the route is another, or none.
-    pub(super) async fn over(&self) {
-        // It is not dropped while somebody waits.
-        let _ = self.is_over.subscribe().wait_for(|over| *over).await;
-    }
-
-    /// The route is another now, or none.
-    pub(crate) fn end(&self) {
-        self.is_over.send_replace(true);
-    }
-
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.is_over, &other.is_over)
-    }
+    /// The names that the log has been told are taken.
+    told: Mutex<HashSet<String>>,
 }
 
 /// One upstream of a merged route.
@@ -79,7 +55,6 @@ impl Merged {
     pub(crate) fn new(
         route: &Route,
         members: Vec<Arc<Member>>,
-        previous: Option<&Self>,
         pins: Arc<Pins>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
@@ -88,23 +63,16 @@ impl Merged {
             Target::Merged(merged) => Naming::new(&merged.names.separator, merged.names.prefixing, false),
         };
         let naming = naming.map_err(|e| e.to_string())?;
-        let by_prefix =
-            members.iter().enumerate().map(|(index, member)| (member.prefix.clone(), index)).collect();
         Ok(Self {
-            by_prefix,
             shape: Shape::new(naming, &route.expose),
             guard: Guard::new(route, pins, metrics)?,
-            life: life(route, &members, previous),
             is_federation: matches!(route.target, Target::Merged(_)),
             instructions: route.instructions.clone(),
             page_size: route.page_size,
             names: Names::default(),
+            told: Mutex::default(),
             members,
         })
-    }
-
-    pub(crate) fn life(&self) -> &Life {
-        &self.life
     }
 
     /// The upstream of that name.
@@ -117,36 +85,42 @@ impl Merged {
         self.members.iter().position(|member| member.id.as_str() == upstream)
     }
 
-    /// The members that a shown name may be of, the likeliest first: with prefixes there is one.
-    pub(super) fn candidates<'m>(&'m self, name: &str) -> impl Iterator<Item = &'m Arc<Member>> + use<'m> {
-        let name = self.shape.unrenamed(name);
+    /// The places of the members that a shown name may be of, the likeliest first: with prefixes there is one.
+    pub(super) fn candidates<'a>(
+        &'a self,
+        kind: Kind,
+        name: &'a str,
+    ) -> impl Iterator<Item = usize> + use<'a> {
+        let name = if kind == Kind::Tools { self.shape.unrenamed(name) } else { name };
         let separator = self.shape.naming_separator();
-        let prefixed = separator.and_then(|separator| {
-            let mut ends = name.match_indices(separator).map(|(at, _)| at);
-            ends.find_map(|at| self.by_prefix.get(name.get(..at)?))
-        });
-        let all = if separator.is_some() { 0 } else { self.members.len() };
-        prefixed.into_iter().filter_map(|at| self.members.get(*at)).chain(self.members.iter().take(all))
+        let may_have = move |member: &Member| {
+            let rest = name.strip_prefix(&*member.prefix);
+            separator.is_none_or(|separator| rest.is_some_and(|rest| rest.starts_with(separator)))
+        };
+        self.members.iter().enumerate().filter(move |(_, member)| may_have(member)).map(|(number, _)| number)
     }
-}
 
-fn life(route: &Route, members: &[Arc<Member>], previous: Option<&Merged>) -> Life {
-    let Route { target, expose, inspect, instructions, .. } = route;
-    let same_members = previous.is_some_and(|previous| {
-        let pairs = previous.members.iter().zip(members);
-        previous.members.len() == members.len() && pairs.into_iter().all(|(old, new)| old.is_like(new))
-    });
-    let of: Arc<str> = format!("{target:?} {expose:?} {inspect:?} {instructions:?}").into();
-    let kept = previous.map(|previous| &previous.life).filter(|life| same_members && life.of == of);
-    kept.cloned().unwrap_or_else(|| Life { is_over: Arc::new(watch::Sender::new(false)), of })
+    /// Whether two upstreams may have the same name (or URI) in that list.
+    pub(super) fn may_collide(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Tools => !self.shape.keeps_apart(),
+            Kind::Prompts => self.shape.naming_separator().is_none(),
+            Kind::Resources | Kind::Templates => true,
+        }
+    }
+
+    /// Says once that what an upstream calls so is not shown, as another has the name.
+    pub(super) fn tell_of_loss(&self, kind: Kind, name: &str, loser: &UpstreamId) {
+        let key = format!("{} {loser} {name}", kind.method());
+        let mut told = self.told.lock();
+        if told.len() < MOST_TOLD && told.insert(key) {
+            let list = kind.method();
+            tracing::warn!(upstream = %loser, list, name, "not shown: another upstream has the name already");
+        }
+    }
 }
 
 impl Member {
-    fn is_like(&self, other: &Self) -> bool {
-        let endpoints = |member: &Self| member.group.iter().map(Arc::as_ptr).collect::<Vec<_>>();
-        Arc::ptr_eq(&self.credentials, &other.credentials) && endpoints(self) == endpoints(other)
-    }
-
     pub(crate) fn new(
         prefix: &str,
         group: &Arc<Group>,

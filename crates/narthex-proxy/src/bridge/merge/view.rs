@@ -44,6 +44,11 @@ impl Shape {
         self.separator.as_deref()
     }
 
+    /// Whether no two upstreams' tools can have the same name.
+    pub(super) fn keeps_apart(&self) -> bool {
+        self.separator.is_some() && self.rename.is_empty()
+    }
+
     /// The name that a shown one stands for, before it was given another.
     pub(super) fn unrenamed<'n>(&'n self, name: &'n str) -> &'n str {
         self.renamed.get(name).map_or(name, String::as_str)
@@ -97,6 +102,10 @@ impl ShownItem {
 }
 
 impl Shown {
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.index.contains_key(name)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&ShownItem> {
         self.items.get(*self.index.get(name)?)
     }

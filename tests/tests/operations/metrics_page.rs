@@ -20,6 +20,8 @@ pub(super) async fn busy_gateway() -> Stage {
         upstream: format!("    credential:\n      token_exchange: {{ token_url: {idp}/token, {client} }}\n"),
         route: "    tools:\n      - match: [add]\n        limits: { requests: 1/1h, per: subject }\n"
             .to_owned(),
+        routes: "  looked: { path: /looked, upstream: main, inspect: {} }\n".to_owned(),
+        granted: ", looked".to_owned(),
         ..Config::new()
     };
     assert!(!stage.gateway.reload("server: {}\n").await);
@@ -62,6 +64,16 @@ async fn bridge_a_call(stage: &Stage) {
     assert_eq!(bridged.status, 200, "{}", String::from_utf8_lossy(&bridged.body));
 }
 
+/// Calls a tool, with a secret among its arguments, on the route where they are looked into.
+async fn find_a_secret(stage: &Stage) {
+    let (address, token) = (stage.gateway.address(), stage.idp.token(&stage.resource("/looked")));
+    let session = mcp::open_session(address, "/looked", Some(&token), mcp::STATEFUL).await.unwrap();
+    let headers = [("Mcp-Session-Id", session.as_str()), ("MCP-Protocol-Version", mcp::STATEFUL)];
+    let call = mcp::tools_call("echo", json!({"text": "ghp_16C7e42F292c6912E7710c838347Ae178B4a"}));
+    let called = mcp::exchange(address, &mcp::post("/looked", Some(&token), &headers, &call)).await.unwrap();
+    assert_eq!(called.status, 200, "{}", called.text());
+}
+
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let rows = table(&read("docs/metrics.md"), "Metrics");
     let row = |cells: Vec<String>| {
@@ -75,6 +87,7 @@ fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
 async fn every_metric_is_as_it_is_documented_and_there_is_no_other() {
     let stage = busy_gateway().await;
     bridge_a_call(&stage).await;
+    find_a_secret(&stage).await;
     let text = stage.gateway.metrics().await;
     let scraped = Exposition::read(&text);
     let documented = documented();

@@ -98,8 +98,9 @@ fn publish(catalogue: &Catalogue, server: &Server, lists: Vec<(Kind, List)>) {
 /// Hears of changes, and reads what has changed or become too old, until the upstream cannot be heard any more.
 async fn attend(weak: &Weak<Catalogue>, server: &Server, mut link: Link) {
     let Ok(mut ears) = Ears::open(server, &mut link).await else { return };
+    let since = Instant::now();
     loop {
-        let due = match next(weak, server, &mut ears).await {
+        let due = match next(weak, server, &mut ears, since).await {
             Next::Read(kinds) => kinds,
             Next::Lost => return,
         };
@@ -117,7 +118,7 @@ enum Next {
     Lost,
 }
 
-async fn next(weak: &Weak<Catalogue>, server: &Server, ears: &mut Ears) -> Next {
+async fn next(weak: &Weak<Catalogue>, server: &Server, ears: &mut Ears, since: Instant) -> Next {
     loop {
         let Some(catalogue) = weak.upgrade() else { return Next::Lost };
         tokio::select! {
@@ -127,7 +128,7 @@ async fn next(weak: &Weak<Catalogue>, server: &Server, ears: &mut Ears) -> Next 
             },
             () = catalogue.poke.notified() => return Next::Read(Kind::ALL.to_vec()),
             () = sleep(TICK) => {
-                let due = due(&catalogue, server, ears);
+                let due = due(&catalogue, server, ears, since);
                 if !due.is_empty() {
                     return Next::Read(due);
                 }
@@ -147,14 +148,14 @@ async fn gather(first: Vec<Kind>, ears: &mut Ears) -> Next {
     Next::Read(Kind::ALL.into_iter().filter(|kind| kinds.contains(kind)).collect())
 }
 
-/// The lists that are too old, if anybody has asked for them lately: of those of which the upstream would tell,
-/// none is.
-fn due(catalogue: &Catalogue, server: &Server, ears: &Ears) -> Vec<Kind> {
+/// The lists that are too old, if anybody has asked for them lately. Of those of which the upstream would tell, none
+/// is, once it was read after the upstream was listened to: what changed before then, nobody heard.
+fn due(catalogue: &Catalogue, server: &Server, ears: &Ears, since: Instant) -> Vec<Kind> {
     let (content, now) = (catalogue.content(), Instant::now());
     let is_due = |kind: &Kind| {
         let list = content.list(*kind).filter(|list| list.is_stale(now));
-        let watched = ears.is_open() && server.tells_of(*kind);
-        !watched && list.is_some_and(|list| catalogue.idle() <= list.ttl)
+        let hears = ears.is_open() && server.tells_of(*kind);
+        list.is_some_and(|list| !(hears && list.read >= since) && catalogue.idle() <= list.ttl)
     };
     Kind::ALL.into_iter().filter(is_due).collect()
 }

@@ -11,7 +11,11 @@ use narthex_mcp::federation::{Naming, UriTemplate, item};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
+/// For how long a view is good, even if nothing changes: what waits for approval is forgotten where it has not been
+/// seen for a day.
+const GOOD_FOR: Duration = Duration::from_secs(3600);
 /// Items that are made ready before others get a turn.
 const AT_ONCE: usize = 64;
 
@@ -120,7 +124,7 @@ pub(super) struct View {
     lists: [Shown; 4],
     /// Nothing of it may be kept for others than the caller.
     pub(super) public: bool,
-    pub(super) ttl: Option<std::time::Duration>,
+    pub(super) ttl: Option<Duration>,
 }
 
 impl View {
@@ -144,6 +148,7 @@ struct Made {
     generation: u64,
     /// Of the pins.
     trust: u64,
+    at: Instant,
     view: Arc<View>,
 }
 
@@ -161,6 +166,7 @@ impl Views {
         let is_current = |made: &Made| {
             (made.generation, made.trust) == (content.generation, trust)
                 && std::ptr::eq(made.of.as_ptr(), Arc::as_ptr(merged))
+                && made.at.elapsed() < GOOD_FOR
         };
         if let Some(made) = self.0.get(route).filter(|made| is_current(made)) {
             return Arc::clone(&made.view);
@@ -169,7 +175,7 @@ impl Views {
         let names = view.list(Kind::Tools).items.iter().map(|item| &*item.name);
         merged.names.learn(names);
         let (of, generation) = (Arc::downgrade(merged), content.generation);
-        let made = Made { of, generation, trust, view: Arc::clone(&view) };
+        let made = Made { of, generation, trust, at: Instant::now(), view: Arc::clone(&view) };
         self.0.insert(route.clone(), made);
         view
     }
@@ -188,26 +194,15 @@ async fn make(content: &Content, merged: &Merged, member: &Member) -> View {
     view
 }
 
-async fn show(list: &List, kind: Kind, merged: &Merged, member: &Member) -> Shown {
+async fn show(list: &Arc<List>, kind: Kind, merged: &Merged, member: &Member) -> Shown {
     let mut shown = Shown::default();
-    if kind == Kind::Tools {
-        for (number, (item, inspected)) in merged.guard.tools(list, member).into_iter().enumerate() {
-            pause(number).await;
-            let text = inspected.text.as_deref().unwrap_or(&item.text);
-            tool(item, text, merged, member).into_iter().for_each(|made| shown.push(made));
-        }
-        return shown;
-    }
-    for (number, item) in list.items.iter().enumerate() {
+    for (number, (item, inspected)) in merged.guard.shown(list, kind, member).await.into_iter().enumerate() {
         pause(number).await;
-        let inspected = merged.guard.definition(&item.text, member);
-        if inspected.refused {
-            continue;
-        }
         let text = inspected.text.as_deref().unwrap_or(&item.text);
         let made = match kind {
-            Kind::Tools | Kind::Prompts => prompt(item, text, merged, member),
-            Kind::Resources | Kind::Templates => Some(resource(item, text, kind)),
+            Kind::Tools => tool(item, text, merged, member),
+            Kind::Prompts => prompt(item, text, merged, member),
+            Kind::Resources | Kind::Templates => resource(item, text, kind),
         };
         made.into_iter().for_each(|made| shown.push(made));
     }
@@ -247,18 +242,26 @@ fn prompt(item: &Item, text: &str, merged: &Merged, member: &Member) -> Option<S
     let own = item::name_of(text)?;
     let name = merged.shape.shown(&member.prefix, &own, Kind::Prompts);
     let text = if name == own { text.into() } else { item::rename(text, &name, None)?.into() };
-    Some(ShownItem { name: name.into(), modern: Some(text), ..resource(item, "", Kind::Prompts) })
+    Some(plain(item, name, text))
 }
 
-fn resource(item: &Item, text: &str, kind: Kind) -> ShownItem {
-    let template = (kind == Kind::Templates).then(|| UriTemplate::parse(&item.key).ok()).flatten();
+fn resource(item: &Item, text: &str, kind: Kind) -> Option<ShownItem> {
+    if kind == Kind::Resources {
+        return Some(plain(item, item::uri_of(text)?, text.into()));
+    }
+    let shown = item::uri_template_of(text)?;
+    let template = UriTemplate::parse(&shown).ok();
+    Some(ShownItem { template, ..plain(item, shown, text.into()) })
+}
+
+fn plain(item: &Item, name: String, text: Box<str>) -> ShownItem {
     ShownItem {
-        name: Arc::clone(&item.key),
+        name: name.into(),
         key: Arc::clone(&item.key),
-        modern: Some(text.into()),
+        modern: Some(text),
         legacy: None,
         headers: None,
         needs_task: false,
-        template,
+        template: None,
     }
 }

@@ -24,10 +24,10 @@ pub(super) async fn busy_gateway() -> Stage {
             free_port(),
             free_port()
         ),
-        routes: "  child: { path: /child, upstream: child, scopes: [mcp:read] }\n".to_owned(),
-        granted: ", child".to_owned(),
         route: "    tools:\n      - match: [add]\n        limits: { requests: 1/1h, per: subject }\n"
             .to_owned(),
+        routes: "  child: { path: /child, upstream: child, scopes: [mcp:read] }\n  looked: { path: /looked, upstream: main, inspect: {} }\n".to_owned(),
+        granted: ", child, looked".to_owned(),
         ..Config::new()
     };
     assert!(!stage.gateway.reload("server: {}\n").await);
@@ -82,6 +82,16 @@ async fn run_a_child(stage: &Stage) {
     stage.gateway.wait_for_metric(exits, |exits| exits == 1.0).await;
 }
 
+/// Calls a tool, with a secret among its arguments, on the route where they are looked into.
+async fn find_a_secret(stage: &Stage) {
+    let (address, token) = (stage.gateway.address(), stage.idp.token(&stage.resource("/looked")));
+    let session = mcp::open_session(address, "/looked", Some(&token), mcp::STATEFUL).await.unwrap();
+    let headers = [("Mcp-Session-Id", session.as_str()), ("MCP-Protocol-Version", mcp::STATEFUL)];
+    let call = mcp::tools_call("echo", json!({"text": "ghp_16C7e42F292c6912E7710c838347Ae178B4a"}));
+    let called = mcp::exchange(address, &mcp::post("/looked", Some(&token), &headers, &call)).await.unwrap();
+    assert_eq!(called.status, 200, "{}", called.text());
+}
+
 fn documented() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let rows = table(&read("docs/metrics.md"), "Metrics");
     let row = |cells: Vec<String>| {
@@ -96,6 +106,7 @@ async fn every_metric_is_as_it_is_documented_and_there_is_no_other() {
     let stage = busy_gateway().await;
     bridge_a_call(&stage).await;
     run_a_child(&stage).await;
+    find_a_secret(&stage).await;
     let text = stage.gateway.metrics().await;
     let scraped = Exposition::read(&text);
     let documented = documented();

@@ -78,7 +78,11 @@ impl Front {
     pub(super) async fn why_failed(&mut self, call: &LegacyCall) -> Result<RpcError, Refusal> {
         let params = named(call.owned().unwrap_or_default());
         let found = call.session().try_ask(&mut self.link, "tasks/get", &params).await?;
-        Ok(failure(&found.unwrap_or_default()))
+        let why = failure(&found.unwrap_or_default());
+        Ok(match &self.dress {
+            Some(dress) => dress.error(why).await,
+            None => why,
+        })
     }
 
     fn handle(&self, id: &str, out: &Out<'_>) -> Result<String, Refusal> {
@@ -108,12 +112,8 @@ impl Front {
             return self.fail(StatusCode::OK, &error, out).await;
         };
         self.link.may_call(&tool)?;
-        match self.perform(session.clone(), &id, &handle).await? {
-            Ok(result) => {
-                let mut result = match self.dressed(result).await {
-                    Ok(result) => result,
-                    Err(error) => return self.fail(StatusCode::OK, &error, out).await,
-                };
+        match self.performed(session.clone(), &id, &handle).await? {
+            Ok(mut result) => {
                 result.set_string("resultType", "complete");
                 task::sign(&mut result, session.account.server_info.as_ref());
                 out.last(StatusCode::OK, None, message::result(&self.request.id, &result)).await
@@ -125,12 +125,19 @@ impl Front {
         }
     }
 
-    /// What the route shows of what the server says of a task.
-    async fn dressed(&self, result: Object) -> Outcome {
-        match &self.dress {
-            Some(dress) => dress.result(&self.request.method, result).await,
-            None => Ok(result),
-        }
+    /// Does what the request says. What comes of it, as it may be passed on.
+    async fn performed(&mut self, session: Arc<Session>, id: &str, handle: &str) -> Result<Outcome, Refusal> {
+        let done = self.perform(session, id, handle).await?;
+        let Some(dress) = &self.dress else { return Ok(done) };
+        Ok(match done {
+            Ok(result) => dress.result(&self.request.method, result).await.map(|mut result| {
+                if result.has("taskId") {
+                    result.set_string("taskId", handle);
+                }
+                result
+            }),
+            Err(error) => Err(dress.error(error).await),
+        })
     }
 
     /// Does what the request says; in a new session, if the server does not know this one any more.
@@ -216,8 +223,11 @@ impl Front {
     /// What the task wants to know: it says so to whoever waits for its result.
     async fn asks(&mut self, session: &Arc<Session>, id: &str) -> Result<Vec<(String, Ask)>, Refusal> {
         let Some(call) = self.asking(session, id).await? else { return Ok(Vec::new()) };
-        let asks = call.asks();
+        let mut asks = call.asks();
         self.hold(id, call)?;
+        if let Some(dress) = &self.dress {
+            asks = dress.named(asks);
+        }
         Ok(asks)
     }
 

@@ -1,6 +1,7 @@
 //! Hearing of changes on behalf of one client: of any list of any upstream, and of the resources that it names.
 
 use super::catalogue::Catalogue;
+use super::dress::Dress;
 use super::route::Merged;
 use super::{find, list};
 use crate::bridge::enter::{self, Bounds};
@@ -59,7 +60,7 @@ impl Changes {
             tasks.spawn(follow_route(members, Arc::clone(merged), ways.detached(), bounds, sender.clone()));
         }
         let mut filter = Filter { uris: BTreeSet::new(), ..wanted.clone() };
-        for (mut link, uris) in owners(merged, ways, &wanted.uris, bounds).await {
+        for (dress, mut link, uris) in owners(merged, ways, &wanted.uris, bounds).await {
             link.lane = lane.cloned();
             let wanted = Filter { uris, ..Filter::default() };
             let patience = link.upstream().settings().catalogue.timeout;
@@ -67,7 +68,7 @@ impl Changes {
             let Ok(Ok(source)) = opened else { continue };
             filter.uris.extend(source.uris().intersection(&wanted.uris).cloned());
             let (declared, sender, link) = (declared.clone(), sender.clone(), link.detached());
-            tasks.spawn(async move { watch(source, link, &declared, wanted, bounds, &sender).await });
+            tasks.spawn(async move { watch(source, link, &dress, &declared, wanted, bounds, &sender).await });
         }
         Self { filter, heard, ready: VecDeque::new(), _tasks: tasks }
     }
@@ -180,21 +181,22 @@ async fn owners(
     ways: &Ways,
     uris: &BTreeSet<String>,
     bounds: Bounds,
-) -> Vec<(Link, BTreeSet<String>)> {
-    let mut owned: BTreeMap<usize, (Option<Link>, BTreeSet<String>)> = BTreeMap::new();
+) -> Vec<(Dress, Link, BTreeSet<String>)> {
+    let mut owned: BTreeMap<usize, (Dress, Option<Link>, BTreeSet<String>)> = BTreeMap::new();
     for uri in uris {
         let mut params = Object::default();
         params.set_string("uri", uri);
         let found = find::owner(merged, ways, "resources/subscribe", &params, bounds).await;
         let Ok(found) = found else { continue };
-        let place = owned.entry(found.part.number).or_default();
-        place.1.insert(uri.clone());
-        if place.0.is_none() {
-            place.0 =
+        let dress = || Dress::new(merged, found.part.member, ways);
+        let place = owned.entry(found.part.number).or_insert_with(|| (dress(), None, BTreeSet::new()));
+        place.2.insert(uri.clone());
+        if place.1.is_none() {
+            place.1 =
                 ways.to(found.part.member.endpoint_of(&ways.whose(), std::time::Instant::now())).await.ok();
         }
     }
-    owned.into_values().filter_map(|(link, uris)| Some((link?, uris))).collect()
+    owned.into_values().filter_map(|(dress, link, uris)| Some((dress, link?, uris))).collect()
 }
 
 /// Where an upstream tells of its resources.
@@ -240,6 +242,7 @@ impl Source {
 async fn watch(
     mut source: Source,
     mut link: Link,
+    dress: &Dress,
     declared: &Declared,
     wanted: Filter,
     bounds: Bounds,
@@ -251,6 +254,7 @@ async fn watch(
             wait = BACKOFF.0;
             if wanted.wants(&method, &params) {
                 let params = narthex_mcp::bridge::discover::without_reserved(&params);
+                let Some(params) = dress.note(&method, params).await else { continue };
                 let _ = sender.try_send(Heard::Resource(method, params));
             }
         }

@@ -111,7 +111,8 @@ fn slot(kind: Kind) -> usize {
 }
 
 impl List {
-    /// The list of these JSON objects. What has no key, or the key of an earlier one, is left out.
+    /// The list of these JSON objects. What has no key, or the key of an earlier one, is left out; but of tools
+    /// the pins are to know.
     pub(super) fn new(
         kind: Kind,
         texts: impl IntoIterator<Item = Box<str>>,
@@ -124,8 +125,11 @@ impl List {
         for text in texts {
             let Some(key) = key_of(kind, &text) else { continue };
             let key: Arc<str> = key.into();
-            if !list.index.contains_key(&key) {
+            let is_first = !list.index.contains_key(&key);
+            if is_first {
                 list.index.insert(Arc::clone(&key), list.items.len());
+            }
+            if is_first || kind == Kind::Tools {
                 list.items.push(Item { key, text });
             }
         }
@@ -176,7 +180,7 @@ mod tests {
     #[test]
     fn a_name_has_one_owner_and_what_has_none_is_left_out() {
         let texts = [r#"{"name":"a"}"#, r#"{"name":"a","description":"2"}"#, r#"{"title":"b"}"#, "[]"];
-        let list = List::new(Kind::Tools, texts.map(Box::from), Duration::ZERO, true, true, Instant::now());
+        let list = List::new(Kind::Prompts, texts.map(Box::from), Duration::ZERO, true, true, Instant::now());
         assert_eq!(list.items.len(), 1);
         assert!(list.index.contains_key("a") && &*list.items[0].text == r#"{"name":"a"}"#);
     }

@@ -62,7 +62,8 @@ impl Dress {
         Some(params)
     }
 
-    /// What the client's user is asked: clients must tell which server asks (2026-07-28, client/elicitation).
+    /// What the client's user is asked, with the server's name: clients must tell who asks (2026-07-28,
+    /// client/elicitation).
     ///
     /// # Errors
     /// It is not to be asked.
@@ -70,13 +71,17 @@ impl Dress {
         let mut passed = Vec::with_capacity(asks.len());
         for (key, ask) in asks {
             let params = self.merged.guard.said(ask.params, &self.member).await?;
-            let mut ask = Ask { method: ask.method, params };
-            if self.merged.is_federation {
-                notice::name_in(&mut ask, self.member.id.as_str());
-            }
-            passed.push((key, ask));
+            passed.push((key, Ask { method: ask.method, params }));
         }
-        Ok(passed)
+        Ok(self.named(passed))
+    }
+
+    /// The same questions, with the server's name in them.
+    pub(crate) fn named(&self, mut asks: Vec<(String, Ask)>) -> Vec<(String, Ask)> {
+        if self.merged.is_federation {
+            asks.iter_mut().for_each(|(_, ask)| notice::name_in(ask, self.member.id.as_str()));
+        }
+        asks
     }
 
     /// A result.
@@ -94,7 +99,7 @@ impl Dress {
     }
 
     /// An error: it is read by models, too.
-    pub(super) async fn error(&self, error: RpcError) -> RpcError {
+    pub(crate) async fn error(&self, error: RpcError) -> RpcError {
         let mut said = Object::default();
         said.set_string("message", &error.message);
         if let Some(data) = &error.data {

@@ -60,8 +60,12 @@ pub(super) async fn owner<'m>(
         "prompts/get" => find.named(Kind::Prompts, params).await,
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
             let uri = params.string("uri").ok_or_else(|| missing("uri"))?;
-            let part = find.resource(&uri).await?;
-            Ok(Found { part, params: params.clone(), headers: None, tool: None, needs_task: false })
+            let (part, own) = find.resource(&uri).await?;
+            let mut params = params.clone();
+            if let Some(own) = own {
+                params.set_string("uri", &own);
+            }
+            Ok(Found { part, params, headers: None, tool: None, needs_task: false })
         }
         "completion/complete" => find.reference(params).await,
         _ => Err(NotFound::Unknown(RpcError::new(rpc::METHOD_NOT_FOUND, "Method not found"))),
@@ -116,8 +120,9 @@ impl<'m> Finder<'m, '_> {
         if silent { Err(unavailable()) } else { Err(unknown()) }
     }
 
-    /// Who has the resource of that URI: whoever lists it, mentioned it to this caller, or has a template of it.
-    async fn resource(&self, uri: &str) -> Result<Part<'m>, NotFound> {
+    /// Who has the resource of that URI: whoever lists it, mentioned it to this caller, or has a template of it. And
+    /// the upstream's own URI, if it lists it.
+    async fn resource(&self, uri: &str) -> Result<(Part<'m>, Option<Arc<str>>), NotFound> {
         if !may_list(self.ways, Kind::Resources, uri) {
             return Err(NotFound::Unknown(no_resource(uri)));
         }
@@ -140,7 +145,10 @@ impl<'m> Finder<'m, '_> {
             .or_else(|| there.iter().position(|(_, view)| has_template(view, uri)))
             .or_else(|| only_one(&there).filter(|_| !silent));
         match at {
-            Some(at) => Ok(there.swap_remove(at).0),
+            Some(at) => {
+                let (part, view) = there.swap_remove(at);
+                Ok((part, view.list(Kind::Resources).get(uri).map(|item| Arc::clone(&item.key))))
+            }
             None if silent => Err(unavailable()),
             None => Err(NotFound::Unknown(no_resource(uri))),
         }
@@ -176,7 +184,7 @@ impl<'m> Finder<'m, '_> {
                 return Ok(part);
             }
         }
-        self.resource(uri).await
+        self.resource(uri).await.map(|(part, _)| part)
     }
 }
 

@@ -119,7 +119,7 @@ pub(crate) async fn route(
     };
     out.visit.known_tool = found.tool.clone();
     out.visit.upstream = Some(found.part.member.id.clone());
-    let params = match merged.guard.params(found.params, found.part.member) {
+    let params = match merged.guard.params(found.params, found.part.member).await {
         Ok(params) => params,
         Err(error) => return Ok(Routed::Said(Err(error))),
     };

@@ -133,7 +133,7 @@ impl Door {
             let error = RpcError::new(rpc::HEADER_MISMATCH, "an Mcp-Param header differs from the arguments");
             return self.fail(&request, StatusCode::BAD_REQUEST, &error, out).await;
         }
-        let found = match self.merged.guard.params(found.params, found.part.member) {
+        let found = match self.merged.guard.params(found.params, found.part.member).await {
             Ok(params) => Found { params, ..found },
             Err(error) => return self.fail(&request, StatusCode::OK, &error, out).await,
         };

@@ -126,9 +126,7 @@ impl<'m> Part<'m> {
     fn account(&self, merged: &Merged) -> Option<(&'m str, Account)> {
         let mut account = Account::clone(self.content.account.as_deref()?);
         if let Some(text) = account.instructions.take() {
-            let inspected = merged.guard.definition(&text, self.member);
-            let fit = !inspected.suspicious && !inspected.refused;
-            account.instructions = fit.then(|| inspected.text.unwrap_or(text));
+            account.instructions = merged.guard.instructions(text, self.member);
         }
         Some((self.member.id.as_str(), account))
     }

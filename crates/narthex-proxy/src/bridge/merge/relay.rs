@@ -153,7 +153,7 @@ impl Relay<'_> {
             Some("input_required") if request_state::may_ask(&self.request.method) => {
                 self.asks(&result, out).await?
             }
-            Some("task") if self.request.method == "tools/call" => self.created(result, out),
+            Some("task") if self.request.method == "tools/call" => self.created(result, out).await,
             None | Some("complete") => self.done(result).await,
             Some(_) => Err(result::BadResult::Type.to_error()),
         };
@@ -215,18 +215,22 @@ impl Relay<'_> {
         }
         let mut made = asked.to_result();
         if let Some(meta) = result.object("_meta") {
-            made.set_object("_meta", &meta);
+            match self.dress.result(&self.request.method, meta).await {
+                Ok(meta) => made.set_object("_meta", &meta),
+                Err(error) => return Ok(Err(error)),
+            }
         }
         Ok(Ok(made))
     }
 
-    fn created(&self, mut result: Object, out: &Out<'_>) -> Result<Object, RpcError> {
+    async fn created(&self, result: Object, out: &Out<'_>) -> Result<Object, RpcError> {
         if !task::is_declared(&self.request.declared.capabilities) {
             // A server MUST NOT start a task for a client that does not know them (SEP-2663).
             return Err(result::BadResult::Type.to_error());
         }
         let internal = || RpcError::new(rpc::INTERNAL_ERROR, "the server's task cannot be kept");
         let id = result.string("taskId").ok_or_else(internal)?;
+        let mut result = self.dress.result(&self.request.method, result).await?;
         let tool = self.request.named().unwrap_or_default();
         let handle = task::Handle { id, tool };
         let expires = out.visit.now + SESSION_LIFETIME;

@@ -11,9 +11,13 @@ use narthex_mcp::federation::{Naming, UriTemplate, item};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
-/// Items from which on a list is made ready where that holds up no other request.
-const MANY: usize = 32;
+/// For how long a view is good, even if nothing changes: what waits for approval is forgotten where it has not been
+/// seen for a day.
+const GOOD_FOR: Duration = Duration::from_secs(3600);
+/// Items that are made ready before others get a turn.
+const AT_ONCE: usize = 64;
 
 /// How items are shown, whatever upstream they are of.
 #[derive(Debug)]
@@ -102,12 +106,12 @@ impl ShownItem {
 }
 
 impl Shown {
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.index.contains_key(name)
-    }
-
     pub(super) fn get(&self, name: &str) -> Option<&ShownItem> {
         self.items.get(*self.index.get(name)?)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.index.contains_key(name)
     }
 
     pub(super) fn position(&self, after: impl Fn(&str) -> bool) -> Option<usize> {
@@ -129,7 +133,7 @@ pub(super) struct View {
     lists: [Shown; 4],
     /// Nothing of it may be kept for others than the caller.
     pub(super) public: bool,
-    pub(super) ttl: Option<std::time::Duration>,
+    pub(super) ttl: Option<Duration>,
 }
 
 impl View {
@@ -157,6 +161,7 @@ struct Made {
     generation: u64,
     /// Of the pins.
     trust: u64,
+    at: Instant,
     view: Arc<View>,
 }
 
@@ -167,7 +172,7 @@ impl Views {
         catalogue: &Catalogue,
         route: &RouteId,
         merged: &Arc<Merged>,
-        member: &Arc<Member>,
+        member: &Member,
     ) -> Arc<View> {
         if let Some(view) = self.current(catalogue, route, merged) {
             return view;
@@ -177,10 +182,10 @@ impl Views {
             return view;
         }
         let (content, trust) = (catalogue.content(), merged.guard.generation());
-        let generation = content.generation;
-        let view = Arc::new(make(content, Arc::clone(merged), Arc::clone(member)).await);
+        let (of, generation) = (Arc::downgrade(merged), content.generation);
+        let view = Arc::new(make(&content, merged, member).await);
         merged.names.learn(view.list(Kind::Tools).items.iter().map(|item| &*item.name));
-        let made = Made { of: Arc::downgrade(merged), generation, trust, view: Arc::clone(&view) };
+        let made = Made { of, generation, trust, at: Instant::now(), view: Arc::clone(&view) };
         self.made.insert(route.clone(), made);
         view
     }
@@ -188,57 +193,44 @@ impl Views {
     fn current(&self, catalogue: &Catalogue, route: &RouteId, merged: &Arc<Merged>) -> Option<Arc<View>> {
         let made = self.made.get(route)?;
         let now = (catalogue.content().generation, merged.guard.generation());
-        let same = std::ptr::eq(made.of.as_ptr(), Arc::as_ptr(merged));
+        let same = std::ptr::eq(made.of.as_ptr(), Arc::as_ptr(merged)) && made.at.elapsed() < GOOD_FOR;
         ((made.generation, made.trust) == now && same).then(|| Arc::clone(&made.view))
     }
 }
 
-async fn make(content: Arc<Content>, merged: Arc<Merged>, member: Arc<Member>) -> View {
-    let many =
-        Kind::ALL.into_iter().filter_map(|kind| content.list(kind)).any(|list| list.items.len() > MANY);
-    if !many {
-        return show_all(&content, &merged, &member);
-    }
-    let made = tokio::task::spawn_blocking(move || show_all(&content, &merged, &member)).await;
-    // One that cannot be made shows nothing.
-    made.unwrap_or_default()
-}
-
-fn show_all(content: &Content, merged: &Merged, member: &Member) -> View {
+async fn make(content: &Content, merged: &Merged, member: &Member) -> View {
     let mut view = View { public: true, ..View::default() };
     for (slot, kind) in Kind::ALL.into_iter().enumerate() {
         let Some(list) = content.list(kind) else { continue };
         view.public &= list.public;
         view.ttl = Some(view.ttl.map_or(list.ttl, |ttl| ttl.min(list.ttl)));
         if let Some(shown) = view.lists.get_mut(slot) {
-            *shown = show(list, kind, merged, member);
+            *shown = show(list, kind, merged, member).await;
         }
     }
     view
 }
 
-fn show(list: &List, kind: Kind, merged: &Merged, member: &Member) -> Shown {
+async fn show(list: &Arc<List>, kind: Kind, merged: &Merged, member: &Member) -> Shown {
     let mut shown = Shown::default();
-    if kind == Kind::Tools {
-        for (item, inspected) in merged.guard.tools(list, member) {
-            let text = inspected.text.as_deref().unwrap_or(&item.text);
-            tool(item, text, merged, member).into_iter().for_each(|made| shown.push(made));
-        }
-        return shown;
-    }
-    for item in &list.items {
-        let inspected = merged.guard.definition(&item.text, member);
-        if inspected.refused {
-            continue;
-        }
+    for (number, (item, inspected)) in merged.guard.shown(list, kind, member).await.into_iter().enumerate() {
+        pause(number).await;
         let text = inspected.text.as_deref().unwrap_or(&item.text);
         let made = match kind {
-            Kind::Tools | Kind::Prompts => prompt(item, text, merged, member),
-            Kind::Resources | Kind::Templates => Some(resource(item, text, kind)),
+            Kind::Tools => tool(item, text, merged, member),
+            Kind::Prompts => prompt(item, text, merged, member),
+            Kind::Resources | Kind::Templates => resource(item, text, kind),
         };
         made.into_iter().for_each(|made| shown.push(made));
     }
     shown
+}
+
+/// Gives others a turn from time to time.
+async fn pause(number: usize) {
+    if number % AT_ONCE == AT_ONCE - 1 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// `text` is what may be seen of the item.
@@ -267,18 +259,26 @@ fn prompt(item: &Item, text: &str, merged: &Merged, member: &Member) -> Option<S
     let own = item::name_of(text)?;
     let name = merged.shape.shown(&member.prefix, &own, Kind::Prompts);
     let text = if name == own { text.into() } else { item::rename(text, &name, None)?.into() };
-    Some(ShownItem { name: name.into(), modern: Some(text), ..resource(item, "", Kind::Prompts) })
+    Some(plain(item, name, text))
 }
 
-fn resource(item: &Item, text: &str, kind: Kind) -> ShownItem {
-    let template = (kind == Kind::Templates).then(|| UriTemplate::parse(&item.key).ok()).flatten();
+fn resource(item: &Item, text: &str, kind: Kind) -> Option<ShownItem> {
+    if kind == Kind::Resources {
+        return Some(plain(item, item::uri_of(text)?, text.into()));
+    }
+    let shown = item::uri_template_of(text)?;
+    let template = UriTemplate::parse(&shown).ok();
+    Some(ShownItem { template, ..plain(item, shown, text.into()) })
+}
+
+fn plain(item: &Item, name: String, text: Box<str>) -> ShownItem {
     ShownItem {
-        name: Arc::clone(&item.key),
+        name: name.into(),
         key: Arc::clone(&item.key),
-        modern: Some(text.into()),
+        modern: Some(text),
         legacy: None,
         headers: None,
         needs_task: false,
-        template,
+        template: None,
     }
 }

@@ -93,7 +93,6 @@ impl Client {
     }
 
     /// The same with more header fields.
-    #[expect(clippy::needless_pass_by_value, reason = "so that calls can say json!(…) without a borrow")]
     pub(crate) async fn answer_with(
         &self,
         method: &str,

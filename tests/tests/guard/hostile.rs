@@ -153,7 +153,7 @@ async fn all_data(route: &'static str) -> Vec<[&'static str; 2]> {
 type Case<'c> = (&'c str, &'c str, &'c Want);
 
 async fn result(stage: &Stage, path: &str, client: &Client, case: Case<'_>) -> &'static str {
-    let before = stage.found(&path[1..], case.1, "report").await;
+    let before = stage.reported(&path[1..]).await;
     let answer = client.call_with("get", "{}").await;
     let body = answer.text();
     let message = answer.rpc();
@@ -162,12 +162,12 @@ async fn result(stage: &Stage, path: &str, client: &Client, case: Case<'_>) -> &
         return "refused";
     }
     let verdict = verdict(&body, case);
-    with_report(verdict, stage.found(&path[1..], case.1, "report").await > before)
+    with_report(verdict, stage.reported(&path[1..]).await > before)
 }
 
 async fn argument(stage: &Stage, server: &Server, client: &Client, case: Case<'_>) -> &'static str {
     let route = if server.era == Era::Modern { "modern" } else { "legacy" };
-    let before = stage.found(route, case.1, "report").await;
+    let before = stage.reported(route).await;
     let asked = server.calls();
     let answer = client.call_with("get", &format!("{{\"v\":{}}}", case.0)).await;
     if server.calls() == asked {
@@ -177,7 +177,7 @@ async fn argument(stage: &Stage, server: &Server, client: &Client, case: Case<'_
     }
     let sent = server.last_call();
     let verdict = verdict(&String::from_utf8_lossy(&sent.body), case);
-    with_report(verdict, stage.found(route, case.1, "report").await > before)
+    with_report(verdict, stage.reported(route).await > before)
 }
 
 fn with_report(verdict: &'static str, reported: bool) -> &'static str {

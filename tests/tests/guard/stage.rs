@@ -205,11 +205,20 @@ impl Stage {
 
     /// How often inspection has found `kind` on a route, and done so.
     pub(crate) async fn found(&self, route: &str, kind: &str, action: &str) -> f64 {
+        self.counted(&[("route", route), ("kind", kind), ("action", action)]).await
+    }
+
+    /// How often it has found anything on a route that it only reports.
+    pub(crate) async fn reported(&self, route: &str) -> f64 {
+        self.counted(&[("route", route), ("action", "report")]).await
+    }
+
+    async fn counted(&self, labels: &[(&str, &str)]) -> f64 {
         let text = self.gateway.metrics().await;
-        let parts =
-            [format!("route=\"{route}\""), format!("kind=\"{kind}\""), format!("action=\"{action}\"")];
         let lines = text.lines().filter(|line| line.starts_with("narthex_inspection_findings_total{"));
-        let of = lines.filter(|line| parts.iter().all(|part| line.contains(part)));
+        let has =
+            |line: &str| labels.iter().all(|(name, value)| line.contains(&format!("{name}=\"{value}\"")));
+        let of = lines.filter(|line| has(line));
         of.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 }

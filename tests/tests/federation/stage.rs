@@ -14,8 +14,6 @@ pub(crate) const KEY: &str = "federation-upstream-key-5c1e";
 /// How the gateway is set up.
 #[derive(Clone)]
 pub(crate) struct Setup {
-    /// Lines of `server:`, indented by two.
-    pub(crate) server: String,
     /// Lines of each upstream, indented by four; `{idp}` and `{dir}` are put in.
     pub(crate) upstream: String,
     /// Lines of the route, indented by four.
@@ -32,7 +30,6 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            server: String::new(),
             upstream: "    credential: { header: { name: x-api-key, value: { file: \"{dir}/key\" } } }\n"
                 .to_owned(),
             route: String::new(),
@@ -62,12 +59,6 @@ impl Setup {
         self
     }
 
-    /// With these lines of `server:`.
-    pub(crate) fn server(mut self, lines: &[&str]) -> Self {
-        self.server = indented(2, lines);
-        self
-    }
-
     /// With another upstream, last in order.
     pub(crate) fn with(mut self, name: &'static str, lines: &[&str]) -> Self {
         writeln!(self.more, "  {name}:").unwrap();
@@ -88,7 +79,7 @@ impl Setup {
         let mut names: Vec<_> = peers.iter().map(|peer| peer.id).collect();
         names.extend(&self.names);
         let upstreams = names.join(", ");
-        let mut yaml = place.server_yaml(&format!("  threads: 2\n{}", self.server));
+        let mut yaml = place.server_yaml("  threads: 2\n");
         write!(yaml, "auth:\n  issuers:\n    - {}", idp.issuer_yaml(6)).unwrap();
         write!(
             yaml,

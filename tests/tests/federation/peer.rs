@@ -15,6 +15,8 @@ const LISTS: [(&str, &str, &str); 4] = [
 ];
 
 type Rule = Arc<dyn Fn(&UpstreamRequest) -> Answer + Send + Sync>;
+type Guard = Arc<dyn Fn(&UpstreamRequest) -> bool + Send + Sync>;
+type Hears = Arc<dyn Fn(&UpstreamRequest) + Send + Sync>;
 
 /// An upstream under the test's control. Dropping it ends it.
 pub(crate) struct Peer {
@@ -43,9 +45,9 @@ struct Told {
     rules: HashMap<String, Rule>,
     trouble: Option<Rule>,
     /// Which requests have no good credential.
-    guard: Option<Arc<dyn Fn(&UpstreamRequest) -> bool + Send + Sync>>,
+    guard: Option<Guard>,
     /// Is shown every message of a session.
-    hears: Option<Arc<dyn Fn(&UpstreamRequest) + Send + Sync>>,
+    hears: Option<Hears>,
     feeds: Vec<(Value, SseFeed)>,
     sessions: HashSet<String>,
     opened: usize,

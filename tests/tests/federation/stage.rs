@@ -18,6 +18,8 @@ pub(crate) struct Setup {
     pub(crate) upstream: String,
     /// Lines of the route, indented by four.
     pub(crate) route: String,
+    /// Further routes, indented by two; `alone` is one that callers may use.
+    pub(crate) routes: String,
     /// Lines of the tenant `globex`, indented by four.
     pub(crate) globex: String,
     /// Further upstreams, indented by two, and their names.
@@ -33,6 +35,7 @@ impl Default for Setup {
             upstream: "    credential: { header: { name: x-api-key, value: { file: \"{dir}/key\" } } }\n"
                 .to_owned(),
             route: String::new(),
+            routes: String::new(),
             globex: String::new(),
             more: String::new(),
             names: Vec::new(),
@@ -81,9 +84,10 @@ impl Setup {
         let upstreams = names.join(", ");
         let mut yaml = place.server_yaml("  threads: 2\n");
         write!(yaml, "auth:\n  issuers:\n    - {}", idp.issuer_yaml(6)).unwrap();
+        let alone = if self.routes.is_empty() { "" } else { ", alone" };
         write!(
             yaml,
-            "tenants:\n  acme: {{ routes: [main, other] }}\n  globex:\n    routes: [main, other]\n{}",
+            "tenants:\n  acme: {{ routes: [main, other{alone}] }}\n  globex:\n    routes: [main, other{alone}]\n{}",
             self.globex
         )
         .unwrap();
@@ -103,7 +107,8 @@ impl Setup {
         yaml.push_str(&self.more);
         write!(yaml, "routes:\n  main:\n    path: /mcp\n    upstreams: [{upstreams}]\n{}", self.route)
             .unwrap();
-        write!(yaml, "  other: {{ path: /other, upstreams: [{upstreams}] }}\n").unwrap();
+        writeln!(yaml, "  other: {{ path: /other, upstreams: [{upstreams}] }}").unwrap();
+        yaml.push_str(&self.routes);
         yaml
     }
 

@@ -5,7 +5,9 @@ use super::peer::{Peer, tool};
 use super::stage::{Setup, Stage, eventually, mixed};
 use narthex_testkit::{Answer, MockIdp, UpstreamRequest};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn one_list_serves_many_clients_and_none_is_read_for_a_call() {
@@ -36,11 +38,7 @@ fn by_credential(peer: &Peer, idp: &Arc<MockIdp>) {
         });
         let claims =
             whose.as_deref().and_then(|token| token.split('.').nth(1)).unwrap_or_default().to_owned();
-        let subject = ["alice", "bob"].into_iter().find(|name| {
-            use std::collections::hash_map::DefaultHasher;
-            let _ = DefaultHasher::new();
-            decoded(&claims)["sub"] == *name
-        });
+        let subject = ["alice", "bob"].into_iter().find(|name| decoded(&claims)["sub"] == *name);
         let result = json!({"tools": [tool(&format!("for_{}", subject.unwrap_or("nobody")))]});
         if modern {
             let mut result = result;
@@ -120,6 +118,44 @@ async fn what_one_callers_credential_lists_no_other_caller_sees() {
 }
 
 #[tokio::test]
+async fn a_callers_credential_that_expires_is_no_outage() {
+    let new = Peer::modern("new").await.tools(&["a"]).caching(1000, "private").silent();
+    let old = Peer::legacy("old").await.tools(&["a"]).silent();
+    let setup = Setup::default().catalogue(", ttl: 1s").upstream(&[
+        "credential:",
+        "  token_exchange:",
+        "    token_url: {idp}/token",
+        "    client: { id: narthex, secret: { file: \"{dir}/client-secret\" } }",
+    ]);
+    let stage = setup.start(&[&new, &old]).await;
+    stage.idp.set_expires_in(Duration::from_secs(2));
+    for peer in [&new, &old] {
+        let seen: Mutex<HashMap<String, Instant>> = Mutex::default();
+        peer.refuse(move |request| {
+            let bearer = request.header("authorization").unwrap_or_default().to_owned();
+            let first = *seen.lock().unwrap().entry(bearer).or_insert_with(Instant::now);
+            first.elapsed() > Duration::from_secs(2)
+        });
+    }
+    for client in stage.both().await {
+        let mut stream = client.listen(&[]).await;
+        if client.is_modern() {
+            stream.event().await;
+        }
+        client.tools().await;
+        stream.within(Duration::from_millis(300)).await;
+        for pause in [100, 300, 900, 2300, 100, 700, 3100, 100] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let page = client.result("tools/list", json!({})).await;
+            assert_eq!(items(&page).len(), 2, "after {pause} ms: {page}");
+            assert_eq!(client.call("old__a", json!({})).await, "old a {}");
+        }
+        let told = stream.within(Duration::from_millis(200)).await;
+        assert!(told.is_empty(), "nothing has changed: {told:?}");
+    }
+}
+
+#[tokio::test]
 async fn how_long_a_page_may_be_kept_is_what_all_of_it_may() {
     let a = Peer::modern("new").await.tools(&["a", "b"]).caching(40_000, "public");
     let b = Peer::modern("two").await.tools(&["a", "b"]).caching(20_000, "public");
@@ -179,11 +215,11 @@ async fn nobody_is_given_a_list_that_has_been_too_old_for_long() {
     let clients = stage.both().await;
     assert_eq!(clients[0].tools().await, ["new__a", "old__a"]);
     // Nobody asks for a while, so nobody reads it.
-    tokio::time::sleep(std::time::Duration::from_millis(3500)).await;
+    tokio::time::sleep(Duration::from_millis(3500)).await;
     let read = new.count("tools/list");
     new.set("tools/list", vec![tool("b")]);
     old.set("tools/list", vec![tool("b")]);
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(new.count("tools/list"), read, "what nobody wants is not read");
     assert_eq!(clients[1].tools().await, ["new__b", "old__b"], "the first to ask gets what is true now");
 }

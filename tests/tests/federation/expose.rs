@@ -131,13 +131,7 @@ async fn a_tool_that_only_a_scope_is_missing_for_is_listed_and_challenged() {
 async fn one_upstream_alone_can_be_shown_in_part_too() {
     let (new, old) = peers().await;
     for peer in [&new, &old] {
-        let mut setup = Setup::default();
-        setup.route = format!(
-            "  alone:\n    path: /alone\n    upstream: {}\n    expose: {{ exclude: [drop], rename: {{ read: get }}, prompts: {{ exclude: [secret] }} }}\n",
-            peer.id
-        );
-        let setup = AloneSetup(setup);
-        let stage = setup.start(peer).await;
+        let stage = alone(peer).await;
         for client in stage.both_as("/alone", json!({})).await {
             assert_eq!(client.tools().await, ["get", "write"]);
             assert_eq!(client.names("prompts/list").await, ["hi"]);
@@ -155,19 +149,14 @@ async fn one_upstream_alone_can_be_shown_in_part_too() {
     }
 }
 
-/// A route of one upstream besides the usual.
-struct AloneSetup(Setup);
-
-impl AloneSetup {
-    async fn start(&self, peer: &Peer) -> Stage {
-        let Setup { route, .. } = self.0.clone();
-        let base = Setup { route, ..self.0.clone() };
-        let idp = narthex_testkit::MockIdp::start().await;
-        let launch = narthex_testkit::Launch::new(|place: &narthex_testkit::Place| {
-            let yaml = base.yaml(place, &idp, &[peer]);
-            yaml.replace("routes: [main, other]", "routes: [main, other, alone]")
-        });
-        let gateway = launch.start().await.unwrap_or_else(|failure| panic!("{failure}"));
-        Stage { idp, gateway }
-    }
+/// A gateway with a route of that upstream alone besides the usual.
+async fn alone(peer: &Peer) -> Stage {
+    let lines = [
+        "  alone:",
+        "    path: /alone",
+        &format!("    upstream: {}", peer.id),
+        "    expose: { exclude: [drop], rename: { read: get }, prompts: { exclude: [secret] } }",
+    ];
+    let setup = Setup { routes: lines.map(|line| format!("{line}\n")).concat(), ..Setup::default() };
+    setup.start(&[peer]).await
 }

@@ -38,8 +38,10 @@ async fn an_upstream_that_is_dead_from_the_start_is_left_out_and_named() {
     }
 }
 
+type Trouble = fn() -> Answer;
+
 /// The ways in which an upstream may be of no use.
-fn troubles() -> Vec<(&'static str, fn() -> Answer)> {
+fn troubles() -> Vec<(&'static str, Trouble)> {
     vec![
         ("hangs", Answer::hang),
         ("500", || Answer::full(500, "text/html", "<h1>oops</h1>")),

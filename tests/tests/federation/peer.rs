@@ -15,6 +15,8 @@ const LISTS: [(&str, &str, &str); 4] = [
 ];
 
 type Rule = Arc<dyn Fn(&UpstreamRequest) -> Answer + Send + Sync>;
+type Guard = Arc<dyn Fn(&UpstreamRequest) -> bool + Send + Sync>;
+type Hears = Arc<dyn Fn(&UpstreamRequest) + Send + Sync>;
 
 /// An upstream under the test's control. Dropping it ends it.
 pub(crate) struct Peer {
@@ -42,8 +44,10 @@ struct Told {
     changing: bool,
     rules: HashMap<String, Rule>,
     trouble: Option<Rule>,
+    /// Which requests have no good credential.
+    guard: Option<Guard>,
     /// Is shown every message of a session.
-    hears: Option<Arc<dyn Fn(&UpstreamRequest) + Send + Sync>>,
+    hears: Option<Hears>,
     feeds: Vec<(Value, SseFeed)>,
     sessions: HashSet<String>,
     opened: usize,
@@ -125,6 +129,11 @@ impl Peer {
         rule: impl Fn(&UpstreamRequest) -> Answer + Send + Sync + 'static,
     ) {
         self.told().rules.insert(method.to_owned(), Arc::new(rule));
+    }
+
+    /// Refuses the credential of requests for which this is true.
+    pub(crate) fn refuse(&self, guard: impl Fn(&UpstreamRequest) -> bool + Send + Sync + 'static) {
+        self.told().guard = Some(Arc::new(guard));
     }
 
     /// Shows every message of a session to this.
@@ -235,6 +244,10 @@ impl State {
         let trouble = self.told.lock().unwrap().trouble.clone();
         if let Some(trouble) = trouble {
             return trouble(request);
+        }
+        let guard = self.told.lock().unwrap().guard.clone();
+        if guard.is_some_and(|guard| guard(request)) {
+            return Answer::status(401);
         }
         let method = request.rpc_method().unwrap_or_default();
         let hears = self.told.lock().unwrap().hears.clone();

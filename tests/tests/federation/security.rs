@@ -3,7 +3,7 @@
 use super::client::{Client, fault, whole};
 use super::peer::Peer;
 use super::stage::{KEY, Stage};
-use narthex_testkit::{SseEvent, mcp};
+use narthex_testkit::mcp;
 use serde_json::json;
 use std::time::Duration;
 
@@ -172,6 +172,5 @@ async fn requests_that_are_none_are_refused_as_elsewhere() {
     legacy.result("logging/setLevel", json!({"level": "debug"})).await;
     assert_eq!(legacy.fault("logging/setLevel", json!({"level": "loud"})).await.1, json!(-32602));
     let unasked = json!({"jsonrpc": "2.0", "id": "made-up", "result": {}}).to_string();
-    assert!(legacy.post(&unasked).await.status >= 400 || legacy.post(&unasked).await.status == 202);
-    let _ = SseEvent::default();
+    assert!(legacy.post(&unasked).await.status < 500, "it is nobody's");
 }

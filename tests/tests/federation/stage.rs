@@ -14,12 +14,12 @@ pub(crate) const KEY: &str = "federation-upstream-key-5c1e";
 /// How the gateway is set up.
 #[derive(Clone)]
 pub(crate) struct Setup {
-    /// Lines of `server:`, indented by two.
-    pub(crate) server: String,
     /// Lines of each upstream, indented by four; `{idp}` and `{dir}` are put in.
     pub(crate) upstream: String,
     /// Lines of the route, indented by four.
     pub(crate) route: String,
+    /// Further routes, indented by two; `alone` is one that callers may use.
+    pub(crate) routes: String,
     /// Lines of the tenant `globex`, indented by four.
     pub(crate) globex: String,
     /// Further upstreams, indented by two, and their names.
@@ -32,10 +32,10 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            server: String::new(),
             upstream: "    credential: { header: { name: x-api-key, value: { file: \"{dir}/key\" } } }\n"
                 .to_owned(),
             route: String::new(),
+            routes: String::new(),
             globex: String::new(),
             more: String::new(),
             names: Vec::new(),
@@ -62,12 +62,6 @@ impl Setup {
         self
     }
 
-    /// With these lines of `server:`.
-    pub(crate) fn server(mut self, lines: &[&str]) -> Self {
-        self.server = indented(2, lines);
-        self
-    }
-
     /// With another upstream, last in order.
     pub(crate) fn with(mut self, name: &'static str, lines: &[&str]) -> Self {
         writeln!(self.more, "  {name}:").unwrap();
@@ -88,11 +82,12 @@ impl Setup {
         let mut names: Vec<_> = peers.iter().map(|peer| peer.id).collect();
         names.extend(&self.names);
         let upstreams = names.join(", ");
-        let mut yaml = place.server_yaml(&format!("  threads: 2\n{}", self.server));
+        let mut yaml = place.server_yaml("  threads: 2\n");
         write!(yaml, "auth:\n  issuers:\n    - {}", idp.issuer_yaml(6)).unwrap();
+        let alone = if self.routes.is_empty() { "" } else { ", alone" };
         write!(
             yaml,
-            "tenants:\n  acme: {{ routes: [main, other] }}\n  globex:\n    routes: [main, other]\n{}",
+            "tenants:\n  acme: {{ routes: [main, other{alone}] }}\n  globex:\n    routes: [main, other{alone}]\n{}",
             self.globex
         )
         .unwrap();
@@ -112,7 +107,8 @@ impl Setup {
         yaml.push_str(&self.more);
         write!(yaml, "routes:\n  main:\n    path: /mcp\n    upstreams: [{upstreams}]\n{}", self.route)
             .unwrap();
-        write!(yaml, "  other: {{ path: /other, upstreams: [{upstreams}] }}\n").unwrap();
+        writeln!(yaml, "  other: {{ path: /other, upstreams: [{upstreams}] }}").unwrap();
+        yaml.push_str(&self.routes);
         yaml
     }
 

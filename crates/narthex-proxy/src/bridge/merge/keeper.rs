@@ -25,17 +25,31 @@ const POKED: Duration = Duration::from_secs(2);
 const TOGETHER: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How often is looked whether a list has become too old.
 const TICK: Duration = Duration::from_millis(500);
+/// Endpoints of one upstream that are tried one after the other.
+const TRIES: usize = 3;
 /// A stream of changes that breaks sooner is not opened again at once.
 const STEADY: Duration = Duration::from_secs(5);
+
+/// What is kept.
+#[derive(Clone, Copy)]
+struct Keeps {
+    /// One caller's, with that caller's credential.
+    is_per_caller: bool,
+    /// It can be had from more than one endpoint.
+    has_others: bool,
+}
 
 /// Keeps the catalogue for as long as anybody has it.
 pub(super) async fn keep(catalogue: Weak<Catalogue>, member: Option<Arc<Member>>, bounds: Bounds) {
     let mut wait = BACKOFF.0;
-    let is_per_caller = member.as_ref().is_none_or(|member| member.is_per_caller());
+    let keeps = Keeps {
+        is_per_caller: member.as_ref().is_none_or(|member| member.is_per_caller()),
+        has_others: member.as_ref().is_some_and(|member| member.endpoints() > 1),
+    };
     loop {
         let begun = Instant::now();
         match read(&catalogue, member.as_deref(), bounds).await {
-            Some(Ok((server, link))) => attend(&catalogue, &server, link, is_per_caller).await,
+            Some(Ok((server, link))) => attend(&catalogue, &server, link, keeps).await,
             Some(Err(refusal)) => {
                 let Some(catalogue) = catalogue.upgrade() else { return };
                 catalogue.fail(&refusal);
@@ -71,10 +85,19 @@ async fn read(
     bounds: Bounds,
 ) -> Option<Result<(Server, Link), Refusal>> {
     let catalogue = catalogue.upgrade()?;
-    Some(match way(&catalogue, member).await {
-        Ok(mut link) => read_all(&catalogue, &mut link, bounds).await.map(|server| (server, link)),
-        Err(refusal) => Err(refusal),
-    })
+    let mut tries = member.map_or(1, Member::endpoints).min(TRIES);
+    loop {
+        let read = match way(&catalogue, member).await {
+            Ok(mut link) => read_all(&catalogue, &mut link, bounds).await.map(|server| (server, link)),
+            Err(refusal) => Err(refusal),
+        };
+        tries -= 1;
+        match read {
+            // Another endpoint may have what this one has not.
+            Err(refusal) if tries > 0 && is_outage(&refusal) => {}
+            read => return Some(read),
+        }
+    }
 }
 
 /// The way to ask: of the gateway's own, a new one each time, as credentials expire and endpoints fail.
@@ -113,7 +136,7 @@ fn publish(catalogue: &Catalogue, server: &Server, lists: Vec<(Kind, List)>, tol
 }
 
 /// Hears of changes, and reads what has changed or become too old, until the upstream cannot be heard any more.
-async fn attend(weak: &Weak<Catalogue>, server: &Server, mut link: Link, is_per_caller: bool) {
+async fn attend(weak: &Weak<Catalogue>, server: &Server, mut link: Link, keeps: Keeps) {
     let Ok(mut ears) = Ears::open(server, &mut link).await else { return };
     watch(weak, server, Some(&ears));
     let (mut storm, since) = (Storm::default(), Instant::now());
@@ -124,14 +147,14 @@ async fn attend(weak: &Weak<Catalogue>, server: &Server, mut link: Link, is_per_
             Next::Lost => break,
         };
         let Some(catalogue) = weak.upgrade() else { return };
-        if is_per_caller {
+        if keeps.is_per_caller {
             // The caller has brought another credential, perhaps.
             link = catalogue.link();
         }
         match read_lists(server, &mut link, &due).await {
             Ok(lists) => publish(&catalogue, server, lists, told),
-            // It has been started anew, perhaps: what is known stands until it was asked again.
-            Err(_) if server.is_gone() => break,
+            // It has been started anew, or has other endpoints: what is known stands until it was asked again.
+            Err(_) if server.is_gone() || keeps.has_others => break,
             Err(refusal) => {
                 catalogue.fail(&refusal);
                 break;

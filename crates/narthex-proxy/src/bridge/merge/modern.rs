@@ -17,6 +17,7 @@ use crate::refusal::Refusal;
 use http::StatusCode;
 use narthex_mcp::Revision;
 use narthex_mcp::bridge::declared::Declared;
+use narthex_mcp::bridge::discover::Account;
 use narthex_mcp::bridge::listen::Filter;
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::schema::ParamHeaders;
@@ -90,6 +91,11 @@ impl Door {
         out.last(StatusCode::OK, None, message::result(&request.id, &result)).await
     }
 
+    async fn account(&self) -> Account {
+        let parts = Parts::gather(&self.merged, &self.ways, self.bounds).await;
+        parts.account(&self.merged, Revision::V2026_07_28)
+    }
+
     async fn list(&self, request: &Request, kind: Kind, out: &mut Out<'_>) -> Result<(), Refusal> {
         let page = list::page(&self.merged, &self.ways, kind, &request.params, self.bounds, out.visit).await;
         match page? {
@@ -105,8 +111,7 @@ impl Door {
             let error = RpcError::new(rpc::INVALID_PARAMS, why);
             return self.fail(request, StatusCode::BAD_REQUEST, &error, out).await;
         };
-        let parts = Parts::gather(&self.merged, &self.ways, self.bounds).await;
-        let mut account = parts.account(&self.merged, Revision::V2026_07_28);
+        let mut account = self.account().await;
         super::tell_of_changes(&mut account);
         let wanted = wanted.within(&account);
         let (declared, bounds) = (&request.declared, self.bounds);

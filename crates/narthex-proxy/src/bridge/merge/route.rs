@@ -160,6 +160,11 @@ impl Member {
         self.credentials.needs_subject_token() || self.group.first().is_process_per_caller()
     }
 
+    /// How many endpoints it has.
+    pub(super) fn endpoints(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The endpoint for a request that belongs to no session.
     pub(super) fn endpoint(&self, now: Instant) -> &Arc<RouteEntry> {
         self.entry(self.group.pick(now, self.turns.fetch_add(1, Ordering::Relaxed)))

@@ -19,10 +19,11 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What outlives every configuration.
 pub(crate) struct Shared {
@@ -86,6 +87,16 @@ impl Gateway {
         let bridge = &self.shared.bridge;
         let (suspended, live) = (bridge.suspended.count(), bridge.live.count());
         self.shared.metrics.bridge(suspended, live, bridge.sessions.count());
+    }
+
+    /// Makes the health checks that are due, beside each other. To be called every second, within a runtime.
+    pub fn check_endpoints(&self) {
+        let now = Instant::now();
+        let random = RandomState::new().hash_one(now);
+        for check in self.snapshot.load().upstreams.checks_due(now, random) {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move { check.run(&shared.connections).await });
+        }
     }
 
     /// Bytes of request bodies held now.

@@ -16,6 +16,8 @@ use tracing::{info, warn};
 
 /// How often gauges are set and what is due is done.
 const TICK: Duration = Duration::from_secs(2);
+/// How often is looked which health checks are due.
+const CHECK: Duration = Duration::from_secs(1);
 /// How long after the signal a drained process still answers, so that balancers see it is going.
 const LINGER: Duration = Duration::from_millis(300);
 /// How long connections have to send what the last answers left to them.
@@ -69,6 +71,7 @@ impl BackgroundService for Housekeeping {
         // An issuer that does not answer holds up neither a reload nor the end.
         tokio::spawn(async move { priming.identity.prime().await });
         let mut tick = tokio::time::interval(TICK);
+        let mut check = tokio::time::interval(CHECK);
         loop {
             let hung_up = async {
                 match &mut hangup {
@@ -78,6 +81,7 @@ impl BackgroundService for Housekeeping {
             };
             tokio::select! {
                 _ = tick.tick() => self.tick(),
+                _ = check.tick() => self.gateway.check_endpoints(),
                 () = self.changed.notified() => self.reload(),
                 _ = hung_up => self.reload(),
                 _ = shutdown.changed() => return self.drain().await,
@@ -100,7 +104,11 @@ impl Housekeeping {
         self.metrics.limit_keys(found.keys, found.overflows);
         for upstream in snapshot.upstreams.iter() {
             self.metrics.upstream_up(upstream.id.as_str(), upstream.is_up());
-            self.metrics.breaker_open(upstream.id.as_str(), !upstream.is_up());
+            self.metrics.breaker_open(upstream.id.as_str(), upstream.is_refusing());
+            for endpoint in upstream.several() {
+                let (up, in_flight) = (endpoint.is_healthy(Instant::now()), endpoint.in_flight());
+                self.metrics.endpoint(upstream.id.as_str(), &endpoint.label, up, in_flight);
+            }
         }
         self.gateway.sweep();
         self.metrics.buffered_bytes(self.gateway.buffered_bytes());

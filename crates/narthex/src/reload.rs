@@ -1,10 +1,11 @@
 //! Putting a changed configuration to use: all of it, or nothing.
 
 use crate::run::Prepared;
-use narthex_config::model::{Admin, Server, Tls};
+use narthex_config::model::{Admin, Server, Tls, UpstreamId};
 use narthex_config::{Config, Watcher};
 use narthex_proxy::{Certificates, Gateway, Snapshot};
 use narthex_telemetry::Metrics;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,6 +24,12 @@ pub(crate) struct Reloader {
     pub(crate) watcher: Option<Watcher>,
     /// What can only be set at the start.
     pub(crate) started_with: StartOnly,
+}
+
+/// The endpoints of upstreams that have several, by name.
+fn several(snapshot: &Snapshot) -> HashSet<(UpstreamId, Box<str>)> {
+    let endpoints = snapshot.upstreams.iter().flat_map(|upstream| upstream.several());
+    endpoints.map(|endpoint| (endpoint.id.clone(), endpoint.label.clone())).collect()
 }
 
 /// Settings that a running process cannot change.
@@ -105,6 +112,9 @@ impl Reloader {
                     self.metrics.endpoint_removed(upstream.id.as_str(), &old.label);
                 }
             }
+        }
+        for (upstream, endpoint) in several(previous).difference(&several(&current)) {
+            self.metrics.endpoint_removed(upstream.as_str(), endpoint);
         }
     }
 

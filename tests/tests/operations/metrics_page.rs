@@ -3,7 +3,7 @@
 use super::exposition::Exposition;
 use super::prometheus::promtool;
 use super::repository::{quoted, read, table};
-use super::stage::{Config, Stage};
+use super::stage::{Config, PATIENCE, Stage, eventually};
 use narthex_testkit::{Answer, MockIdp, free_port, mcp};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +57,8 @@ async fn make_traffic(stage: &Stage) {
     assert_eq!(call(Some(&token), &mcp::request(1, "tools/list", json!({}))).await, 200, "renewed");
     stage.upstream.next(Answer::close());
     assert_eq!(call(Some(&token), &mcp::request(1, "tools/list", json!({}))).await, 200, "sent again");
+    let endpoints = || async { stage.gateway.metrics().await.contains("narthex_upstream_endpoint_up{") };
+    assert!(eventually(PATIENCE, endpoints).await.is_some(), "{}", stage.gateway.metrics().await);
     stage.gateway.wait_for_metric("narthex_upstream_up{upstream=\"main\"}", |up| up == 1.0).await;
 }
 

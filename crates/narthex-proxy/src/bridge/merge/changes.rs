@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 /// Notifications that wait for a client that does not read; over it, they are dropped.
 const BACKLOG: usize = 256;
@@ -32,6 +33,7 @@ pub(crate) struct Changes {
     /// What will be heard.
     pub(crate) filter: Filter,
     heard: mpsc::Receiver<Heard>,
+    gathering: Gathering,
     ready: VecDeque<(String, Object)>,
     life: Life,
     over: bool,
@@ -74,7 +76,15 @@ impl Changes {
             tasks.spawn(async move { watch(source, link, &declared, wanted, bounds, &sender).await });
         }
         let life = merged.life().clone();
-        Self { filter, heard, ready: VecDeque::new(), life, over: false, _tasks: tasks }
+        Self {
+            filter,
+            heard,
+            gathering: Gathering::default(),
+            ready: VecDeque::new(),
+            life,
+            over: false,
+            _tasks: tasks,
+        }
     }
 
     /// The next notification: method and `params`; `None`: there will be no more. Dropping the future loses
@@ -90,8 +100,13 @@ impl Changes {
             tokio::select! {
                 heard = self.heard.recv() => match heard? {
                     Heard::Resource(method, params) => return Some((method, params)),
-                    Heard::Lists(first) => self.gather(first).await,
+                    Heard::Lists(kind) => self.gathering.add(kind, Instant::now()),
                 },
+                () = self.gathering.ripe() => {
+                    let changed = self.gathering.take().into_iter();
+                    let wanted = changed.filter(|method| self.filter.wants(method, &Object::default()));
+                    self.ready.extend(wanted.map(|method| (method.to_owned(), Object::default())));
+                }
                 // Another route is there instead: all may be different, and has to be asked for anew.
                 () = self.life.over() => {
                     self.over = true;
@@ -101,21 +116,32 @@ impl Changes {
             }
         }
     }
+}
 
-    /// Waits for what comes close after a first change.
-    async fn gather(&mut self, first: Kind) {
-        let mut changed = BTreeSet::from([method(first)]);
-        let until = tokio::time::Instant::now() + TOGETHER;
-        let mut resources = Vec::new();
-        while let Ok(Some(heard)) = tokio::time::timeout_at(until, self.heard.recv()).await {
-            match heard {
-                Heard::Lists(kind) => drop(changed.insert(method(kind))),
-                Heard::Resource(method, params) => resources.push((method, params)),
-            }
+/// Changes of lists that are told as one, once no more come close.
+#[derive(Default)]
+struct Gathering {
+    changed: BTreeSet<&'static str>,
+    until: Option<Instant>,
+}
+
+impl Gathering {
+    fn add(&mut self, kind: Kind, now: Instant) {
+        self.changed.insert(method(kind));
+        self.until.get_or_insert(now + TOGETHER);
+    }
+
+    /// Waits until they are to be told. Dropping the future loses nothing.
+    async fn ripe(&self) {
+        match self.until {
+            Some(until) => sleep_until(until).await,
+            None => std::future::pending().await,
         }
-        let wanted = changed.into_iter().filter(|method| self.filter.wants(method, &Object::default()));
-        self.ready.extend(wanted.map(|method| (method.to_owned(), Object::default())));
-        self.ready.extend(resources);
+    }
+
+    fn take(&mut self) -> BTreeSet<&'static str> {
+        self.until = None;
+        std::mem::take(&mut self.changed)
     }
 }
 
@@ -241,5 +267,25 @@ async fn watch(
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[tokio::test]
+    async fn a_change_is_told_though_whoever_waited_for_it_did_something_else_in_between() {
+        let (mut gathering, now) = (Gathering::default(), Instant::now());
+        gathering.add(Kind::Resources, now);
+        assert!(gathering.ripe().now_or_never().is_none(), "more may come");
+        gathering.add(Kind::Templates, now);
+        gathering.add(Kind::Tools, now);
+        gathering.until = Some(now);
+        gathering.ripe().await;
+        let told = ["notifications/resources/list_changed", "notifications/tools/list_changed"];
+        assert_eq!(gathering.take(), BTreeSet::from(told));
+        assert!(gathering.ripe().now_or_never().is_none(), "nothing is told twice");
     }
 }

@@ -63,6 +63,11 @@ impl Server {
         }
     }
 
+    /// Whether it does not know the session any more.
+    pub(super) fn has_forgotten(&self) -> bool {
+        matches!(self, Self::Legacy(session) if session.is_gone())
+    }
+
     /// Whether it tells of changes of that list.
     pub(super) fn tells_of(&self, kind: Kind) -> bool {
         self.account().offers(family(kind), "listChanged")

@@ -15,7 +15,7 @@ use narthex_mcp::bridge::message::Incoming;
 use narthex_mcp::federation::cursor::Kind;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Waits before an upstream that cannot be reached is asked again: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
@@ -28,6 +28,7 @@ const STEADY: Duration = Duration::from_secs(5);
 
 /// Keeps the catalogue for as long as anybody has it.
 pub(super) async fn keep(catalogue: Weak<Catalogue>, member: Option<Arc<Member>>, bounds: Bounds) {
+    let Some(poke) = catalogue.upgrade().map(|catalogue| Arc::clone(&catalogue.poke)) else { return };
     let mut wait = BACKOFF.0;
     loop {
         let begun = Instant::now();
@@ -42,7 +43,9 @@ pub(super) async fn keep(catalogue: Weak<Catalogue>, member: Option<Arc<Member>>
         if begun.elapsed() > STEADY {
             wait = BACKOFF.0;
         }
-        sleep(wait).await;
+        // Somebody may know that the upstream is back, and always waits the least.
+        sleep(BACKOFF.0).await;
+        let _ = timeout(wait.saturating_sub(BACKOFF.0), poke.notified()).await;
         wait = (wait * 2).min(BACKOFF.1);
     }
 }

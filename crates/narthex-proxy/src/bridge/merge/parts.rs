@@ -113,8 +113,8 @@ impl<'m> Part<'m> {
     async fn of(member: &'m Arc<Member>, number: usize, catalogue: Arc<Catalogue>, asked: Instant) -> Self {
         let content = catalogue.settled(asked + member.patience()).await;
         let is_up = member.group.is_up();
-        if !is_up {
-            // Calls of it fail: the keeper finds out whether that is over.
+        if !is_up || content.failed.is_some() {
+            // Calls of it, or reading its lists, failed: the keeper finds out whether that is over.
             catalogue.poke.notify_one();
         }
         let is_there = content.failed.is_none() && content.account.is_some() && is_up;

@@ -124,27 +124,15 @@ fn hosts(dir: &Path) -> Vec<Host> {
         host("rmcp", json!({"call": {"name": "echo", "arguments": {"text": "hi"}}}), &[("call", "hi")]),
         host("sse", sse(), SSE),
         host("child", child(), CHILD),
-        host(
-            "files",
-            json!({"call": call("read_text_file", json!({"path": dir.join("note.txt")}))}),
-            &[("call", "a note")],
-        ),
-        host("memory", json!({"call": call("read_graph", json!({}))}), &[("call", "entities")]),
-        host(
-            "time",
-            json!({"call": call("get_current_time", json!({"timezone": "UTC"}))}),
-            &[("call", "UTC")],
-        ),
-        host(
-            "git",
-            json!({"call": call("git_log", json!({"repo_path": dir}))}),
-            &[("call", "the first of all")],
-        ),
+        host("files", call("read_text_file", &json!({"path": dir.join("note.txt")})), &[("call", "a note")]),
+        host("memory", call("read_graph", &json!({})), &[("call", "entities")]),
+        host("time", call("get_current_time", &json!({"timezone": "UTC"})), &[("call", "UTC")]),
+        host("git", call("git_log", &json!({"repo_path": dir})), &[("call", "the first of all")]),
     ]
 }
 
-fn call(name: &str, arguments: Value) -> Value {
-    json!({"name": name, "arguments": arguments})
+fn call(name: &str, arguments: &Value) -> Value {
+    json!({"call": {"name": name, "arguments": arguments}})
 }
 
 /// The last of the hosts, which are child processes of the gateway.

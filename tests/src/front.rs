@@ -40,7 +40,7 @@ impl Front {
     }
 
     /// In front of servers that are one on the route `/mcp`: its `upstreams:` in this order, each with its URL and
-    /// its `protocol:`, and its `names:`.
+    /// its `protocol:`, and its `names:`. A list of JSON in the place of the URL is a `command:`.
     pub async fn merging(servers: &[(&str, &str, &str)], names: &str) -> Self {
         let order: Vec<_> = servers.iter().map(|(name, ..)| *name).collect();
         let target = format!("upstreams: [{}]\n    names: {names}", order.join(", "));
@@ -93,6 +93,10 @@ fn yaml(
     let server = place.server_yaml(&format!("  allowed_origins: [\"{}\"]\n", relay.origin()));
     let (mut upstreams, mut all_routes) = (String::new(), String::new());
     for (name, url, protocol) in servers {
+        if url.starts_with('[') {
+            let _ = write!(upstreams, "  {name}:\n    command: {url}\n    protocol: {protocol}\n");
+            continue;
+        }
         let _ = write!(
             upstreams,
             "  {name}:\n    url: {url}\n    protocol: {protocol}\n    credential: {{ header: {{ name: x-api-key, value: {{ file: {key} }} }} }}\n"

@@ -1,6 +1,7 @@
 //! Products, as processes.
 
 use narthex_testkit::free_port;
+use std::ffi::{OsStr, OsString};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,14 @@ use std::time::{Duration, Instant};
 pub struct Peer {
     child: Child,
     port: u16,
+    again: Again,
+}
+
+/// What it takes to start a program once more.
+struct Again {
+    program: OsString,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, Option<OsString>)>,
 }
 
 impl Peer {
@@ -36,7 +45,38 @@ impl Peer {
     pub fn spawn(command: &mut Command, port: u16) -> Self {
         let spawned = command.process_group(0).stdin(Stdio::null()).spawn();
         let child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}. {SETUP}"));
-        Self { child, port }
+        let again = Again {
+            program: command.get_program().to_owned(),
+            arguments: command.get_args().map(OsStr::to_owned).collect(),
+            environment: command
+                .get_envs()
+                .map(|(name, value)| (name.to_owned(), value.map(OsStr::to_owned)))
+                .collect(),
+        };
+        Self { child, port, again }
+    }
+
+    /// Ends it and all that it started at once, as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.signal("KILL");
+        let _ = self.child.wait();
+    }
+
+    /// Starts what was killed where it was, without a word, and waits until it listens.
+    ///
+    /// # Panics
+    /// It does not listen.
+    pub async fn restart(&mut self) {
+        let mut command = Command::new(&self.again.program);
+        command.args(&self.again.arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        for (name, value) in &self.again.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        *self = Self::spawn(&mut command, self.port);
+        assert!(self.until_listening().await, "{command:?} does not listen again");
     }
 
     async fn until_listening(&mut self) -> bool {

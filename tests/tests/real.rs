@@ -11,6 +11,7 @@ mod real {
     mod matrix;
     mod matrix_cross_era;
     mod merged;
+    mod merged_outage;
     mod peers;
     mod sessions;
     mod stage;

@@ -164,7 +164,7 @@ impl Stand {
         Target { address, path: "/mcp".to_owned(), tokens }
     }
 
-    fn launch(
+    pub(crate) fn launch(
         &self,
         cpu: Option<usize>,
         program: &Path,
@@ -194,7 +194,7 @@ impl Stand {
         self.directory.join(format!("{name}.stderr"))
     }
 
-    fn with_output(&self, error: &Error, program: &Path) -> Error {
+    pub(crate) fn with_output(&self, error: &Error, program: &Path) -> Error {
         let mut shown = String::new();
         // What cannot be read cannot be shown; the error itself still is.
         let _ = std::fs::File::open(self.errors(program))

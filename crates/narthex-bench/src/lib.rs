@@ -6,6 +6,7 @@ pub mod bare;
 pub mod client;
 pub mod contender;
 pub mod error;
+pub mod federation;
 pub mod gateway;
 pub mod load;
 pub mod memory;

@@ -36,6 +36,9 @@ pub struct Options {
     /// Idle streams opened in the memory part.
     #[arg(long, default_value_t = 1000, value_parser = count)]
     pub streams: usize,
+    /// Measure merged routes instead: lists of 1, 10 and 50 upstreams, and what one that is dead costs the others.
+    #[arg(long)]
+    pub federation: bool,
     /// Leave out the part that compares Narthex with itself: bridged calls, and retries with a state.
     #[arg(long)]
     pub no_compared: bool,

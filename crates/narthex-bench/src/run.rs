@@ -115,7 +115,7 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
     Ok(results)
 }
 
-fn stand(options: &Options, directory: PathBuf) -> Result<Stand, Error> {
+pub(crate) fn stand(options: &Options, directory: PathBuf) -> Result<Stand, Error> {
     let this = std::env::current_exe().map_err(Error::io("finding this program"))?;
     let programs = this.parent().map(PathBuf::from).unwrap_or_default();
     Ok(Stand {

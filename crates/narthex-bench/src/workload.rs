@@ -127,16 +127,18 @@ impl Sender<'_> {
         self.message("MCP-Protocol-Version: 2025-06-18\r\n", &Message::new(method, rest))
     }
 
-    fn post_modern(&self, tool: &str) -> Request {
+    /// `tools/list` as revision 2026-07-28 has it.
+    pub(crate) fn list_modern(&self) -> Request {
+        let message = Message::new("tools/list", &format!("\"params\":{{{META}}}"));
+        self.message("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\n", &message)
+    }
+
+    /// A `tools/call` of 1 KiB as revision 2026-07-28 has it.
+    pub(crate) fn post_modern(&self, tool: &str) -> Request {
         let retry = self.state.map(|state| {
             format!("\"requestState\":\"{state}\",\"inputResponses\":{{\"go\":{{\"action\":\"accept\"}}}},")
         });
-        let meta = format!(
-            "\"_meta\":{{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
-             \"io.modelcontextprotocol/clientCapabilities\":{{\"elicitation\":{{}}}},\
-             \"io.modelcontextprotocol/clientInfo\":{{\"name\":\"bench\",\"version\":\"1\"}}}},{}",
-            retry.unwrap_or_default()
-        );
+        let meta = format!("{META},{}", retry.unwrap_or_default());
         let legacy = self.call(tool, &meta, BODY);
         let body = legacy.bytes[legacy.id_at - ID_OFFSET..].to_vec();
         let headers =
@@ -168,6 +170,10 @@ impl Sender<'_> {
     }
 }
 
+/// What a request of 2026-07-28 has in `params`.
+const META: &str = "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
+    \"io.modelcontextprotocol/clientCapabilities\":{\"elicitation\":{}},\
+    \"io.modelcontextprotocol/clientInfo\":{\"name\":\"bench\",\"version\":\"1\"}}";
 const BODY_FRONT: &str = "{\"jsonrpc\":\"2.0\",\"id\":";
 const ID_OFFSET: usize = BODY_FRONT.len();
 

@@ -103,14 +103,8 @@ impl Reloader {
     fn forget_removed(&self, previous: &Snapshot) {
         let current = self.gateway.snapshot();
         for upstream in previous.upstreams.iter() {
-            let kept = current.upstreams.get(&upstream.id);
-            if kept.is_none() {
+            if current.upstreams.get(&upstream.id).is_none() {
                 self.metrics.upstream_removed(upstream.id.as_str());
-            }
-            for old in upstream.several() {
-                if !kept.is_some_and(|kept| kept.several().any(|new| new.label == old.label)) {
-                    self.metrics.endpoint_removed(upstream.id.as_str(), &old.label);
-                }
             }
         }
         for (upstream, endpoint) in several(previous).difference(&several(&current)) {

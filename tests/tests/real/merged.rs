@@ -3,22 +3,24 @@
 use super::hosts::Host;
 use super::peers::inspector;
 use super::visitors::{Era, VISITORS, Visitor};
-use narthex_tests::{Front, Peer, servers};
+use narthex_tests::{Front, Peer, installed, node, run, servers};
 use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use tempfile::TempDir;
 
 /// The servers, and the gateway in front of them.
 struct Together {
     front: Front,
     _peers: Vec<Peer>,
-    _key: TempDir,
+    dir: TempDir,
 }
 
 impl Together {
     async fn start() -> Self {
-        let key = tempfile::tempdir().unwrap();
-        let key_file = key.path().join("key");
+        let dir = tempfile::tempdir().unwrap();
+        let key_file = dir.path().join("key");
         fs::write(&key_file, Front::KEY).unwrap();
         let (python_2, python_1, fastmcp, npm, rmcp, sse) = tokio::join!(
             servers::python(),
@@ -29,11 +31,12 @@ impl Together {
             servers::http_sse(),
         );
         let peers = vec![python_2, python_1, fastmcp, npm, rmcp, sse];
-        let all = hosts();
-        let urls: Vec<_> = peers.iter().zip(&all).map(|(peer, host)| peer.url(path(host))).collect();
+        let all = hosts(dir.path());
+        let mut urls: Vec<_> = peers.iter().zip(&all).map(|(peer, host)| peer.url(path(host))).collect();
+        urls.extend(commands(dir.path()).await);
         let upstreams: Vec<_> =
             all.iter().zip(&urls).map(|(host, url)| (host.name, url.as_str(), protocol(host))).collect();
-        Self { front: Front::merging(&upstreams, "{}").await, _peers: peers, _key: key }
+        Self { front: Front::merging(&upstreams, "{}").await, _peers: peers, dir }
     }
 
     fn visit(&self, host: &Host, visitor: &Visitor) -> Value {
@@ -50,7 +53,7 @@ impl Together {
 #[tokio::test]
 async fn every_client_uses_what_each_server_of_a_merged_route_has() {
     let together = Together::start().await;
-    let (hosts, mut failures) = (hosts(), Vec::new());
+    let (hosts, mut failures) = (hosts(together.dir.path()), Vec::new());
     for visitor in &VISITORS {
         let visits: Vec<_> = hosts.iter().map(|host| together.visit(host, visitor)).collect();
         for (host, seen) in hosts.iter().zip(visitor.visit(&visits).await) {
@@ -74,7 +77,7 @@ async fn the_inspector_lists_and_uses_what_each_server_of_a_merged_route_has() {
         let names = answer[list].as_array().into_iter().flatten();
         listed.extend(names.filter_map(|item| item[key].as_str().map(str::to_owned)));
     }
-    for host in hosts() {
+    for host in hosts(together.dir.path()) {
         let named = [&host.plan["call"]["name"], &host.plan["prompt"], &host.plan["resource"]];
         for name in named.into_iter().filter_map(Value::as_str) {
             assert!(listed.iter().any(|listed| listed == name), "{name} is not among {listed:?}");
@@ -106,7 +109,7 @@ fn call_of(host: &Host) -> Vec<String> {
 }
 
 /// In the order of the route. A URI that several have is the first one's.
-fn hosts() -> Vec<Host> {
+fn hosts(dir: &Path) -> Vec<Host> {
     let host = |name, plan, sees| Host {
         name,
         eras: &[Era::Stateful, Era::Stateless],
@@ -120,7 +123,46 @@ fn hosts() -> Vec<Host> {
         host("npm", npm(), NPM),
         host("rmcp", json!({"call": {"name": "echo", "arguments": {"text": "hi"}}}), &[("call", "hi")]),
         host("sse", sse(), SSE),
+        host("child", child(), CHILD),
+        host("files", call("read_text_file", &json!({"path": dir.join("note.txt")})), &[("call", "a note")]),
+        host("memory", call("read_graph", &json!({})), &[("call", "entities")]),
+        host("time", call("get_current_time", &json!({"timezone": "UTC"})), &[("call", "UTC")]),
+        host("git", call("git_log", &json!({"repo_path": dir})), &[("call", "the first of all")]),
     ]
+}
+
+fn call(name: &str, arguments: &Value) -> Value {
+    json!({"call": {"name": name, "arguments": arguments}})
+}
+
+/// The last of the hosts, which are child processes of the gateway.
+async fn commands(dir: &Path) -> Vec<String> {
+    fs::write(dir.join("note.txt"), "a note").unwrap();
+    git(dir, &["init", "--quiet"]).await;
+    git(dir, &["commit", "--quiet", "--allow-empty", "-m", "the first of all"]).await;
+    let (node, path) = (node().display().to_string(), dir.display().to_string());
+    let npm = |server: &str| {
+        installed(&format!("node_modules/@modelcontextprotocol/{server}/dist/index.js")).display().to_string()
+    };
+    let python = |server: &str| installed(&format!(".venv-stdio/bin/{server}")).display().to_string();
+    let memory = format!(
+        "{}\n    env: {{ MEMORY_FILE_PATH: {path}/memory.jsonl }}",
+        json!([node, npm("server-memory")])
+    );
+    vec![
+        // What it asks its client, it asks the one that it belongs to.
+        format!("{}\n    instances: per_caller", json!([node, npm("server-everything"), "stdio"])),
+        json!([node, npm("server-filesystem"), path]).to_string(),
+        memory,
+        json!([python("mcp-server-time"), "--local-timezone", "Europe/Vienna"]).to_string(),
+        json!([python("mcp-server-git"), "--repository", path]).to_string(),
+    ]
+}
+
+async fn git(dir: &Path, arguments: &[&str]) {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(dir).args(["-c", "user.name=n", "-c", "user.email=n@example.com"]).args(arguments);
+    run(command).await;
 }
 
 fn path(host: &Host) -> &'static str {
@@ -128,7 +170,11 @@ fn path(host: &Host) -> &'static str {
 }
 
 fn protocol(host: &Host) -> &'static str {
-    if host.name == "sse" { "2024-11-05" } else { "auto" }
+    match host.name {
+        "sse" => "2024-11-05",
+        "child" | "files" | "memory" | "time" | "git" => "2025-11-25",
+        _ => "auto",
+    }
 }
 
 /// The plan with the names that the tools and prompts of `host` have on the route.
@@ -196,6 +242,17 @@ fn npm() -> Value {
     })
 }
 
+/// The same server as `npm`, whose resources are therefore `npm`'s.
+fn child() -> Value {
+    json!({
+        "call": {"name": "echo", "arguments": {"message": "hi"}},
+        "elicit": {"name": "trigger-elicitation-request", "arguments": {}},
+        "sample": {"name": "trigger-sampling-request", "arguments": {"prompt": "A word, please"}},
+        "prompt": "simple-prompt",
+        "complete": {"prompt": "completable-prompt", "argument": {"name": "department", "value": "S"}},
+    })
+}
+
 fn sse() -> Value {
     json!({
         "call": {"name": "greet", "arguments": {"name": "Ann"}}, "elicit": {"name": "ask", "arguments": {}},
@@ -230,6 +287,13 @@ const NPM: &[(&str, &str)] = &[
     ("prompt", "This is a simple prompt without arguments."),
     ("complete", "Sales"),
     ("updates", "demo://resource/static/document/features.md"),
+];
+const CHILD: &[(&str, &str)] = &[
+    ("call", "Echo: hi"),
+    ("elicit", "- Name: word"),
+    ("sample", "A word of the model."),
+    ("prompt", "This is a simple prompt without arguments."),
+    ("complete", "Sales"),
 ];
 const SSE: &[(&str, &str)] = &[
     ("call", "Hello, Ann!"),

@@ -3,7 +3,7 @@
 
 use clap::Parser as _;
 use narthex_bench::options::Options;
-use narthex_bench::{report, run};
+use narthex_bench::{Error, federation, report, run};
 use std::io::Write as _;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 async fn main() -> ExitCode {
     let options = Options::parse().resolved();
     let measured = tokio::select! {
-        measured = run::run(&options, |what| say(&format!("… {what}"))) => measured,
+        measured = measure(&options) => measured,
         // Leaving the run drops, and so kills, what it started.
         () = asked_to_stop() => {
             say("stopped");
@@ -20,18 +20,24 @@ async fn main() -> ExitCode {
         }
     };
     match measured {
-        Ok(results) => {
-            let text = report::markdown(&results, &options);
-            match std::io::stdout().write_all(text.as_bytes()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE,
-            }
-        }
+        Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         Err(error) => {
             say(&format!("bench: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The report.
+async fn measure(options: &Options) -> Result<String, Error> {
+    let progress = |what: &str| say(&format!("… {what}"));
+    if options.federation {
+        return Ok(federation::run(options, progress).await?.markdown());
+    }
+    Ok(report::markdown(&run::run(options, progress).await?, options))
 }
 
 async fn asked_to_stop() {

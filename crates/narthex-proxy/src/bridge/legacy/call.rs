@@ -70,23 +70,27 @@ async fn refused(session: &Session, id: &str, mut heard: Heard) -> Result<Incomi
         Some(Incoming::Error { id: Some(answered), error }) if answered == id && status.is_client_error() => {
             Ok(Incoming::Error { id: Some(answered), error })
         }
-        // Without an id it is about the transport: the request was not even looked at.
-        None if status == StatusCode::NOT_FOUND && session.has_id() => gone(session),
-        Some(Incoming::Error { id: None, .. })
-            if session.has_id() && matches!(status, StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST) =>
-        {
-            gone(session)
+        first if says_gone(session, status, first.as_ref()) => {
+            session.lose();
+            Err(NotBegun::SessionGone)
         }
-        // Some answer with an id of their own making.
-        Some(Incoming::Error { .. }) if status == StatusCode::NOT_FOUND && session.has_id() => gone(session),
         Some(error @ Incoming::Error { .. }) if status.is_client_error() => Ok(error),
         _ => Err(NotBegun::Refused(heard.refusal())),
     }
 }
 
-fn gone(session: &Session) -> Result<Incoming, NotBegun> {
-    session.lose();
-    Err(NotBegun::SessionGone)
+/// Whether an answer says that the server does not know the session.
+pub(super) fn says_gone(session: &Session, status: StatusCode, first: Option<&Incoming>) -> bool {
+    let about = match first {
+        // Without an id it is about the transport: the request was not even looked at.
+        Some(Incoming::Error { id: None, .. }) => {
+            matches!(status, StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST)
+        }
+        // Some answer with an id of their own making.
+        None | Some(Incoming::Error { .. }) => status == StatusCode::NOT_FOUND,
+        Some(_) => false,
+    };
+    about && session.has_id()
 }
 
 /// What a call is made of.

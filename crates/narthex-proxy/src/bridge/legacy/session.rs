@@ -1,5 +1,6 @@
 //! One session at a server of 2025-11-25 or earlier.
 
+use super::call::says_gone;
 use super::ear::Ear;
 use super::source::Source;
 use super::stdio_wire;
@@ -238,8 +239,9 @@ impl Session {
     ) -> Result<Result<Object, RpcError>, Refusal> {
         let id = self.next_id();
         let mut source = match self.send(link, &id, message::request(&id, method, params), true).await? {
-            Sent::Heard(heard) if !heard.status.is_success() => {
-                if heard.status == StatusCode::NOT_FOUND {
+            Sent::Heard(mut heard) if !heard.status.is_success() => {
+                let first = heard.reader.next().await.ok().flatten();
+                if heard.status == StatusCode::NOT_FOUND || says_gone(self, heard.status, first.as_ref()) {
                     self.lose();
                 }
                 return Err(heard.refusal());

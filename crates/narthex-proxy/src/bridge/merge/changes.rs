@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Notifications that wait for a client that does not read; over it, they are dropped.
 const BACKLOG: usize = 256;
@@ -34,6 +34,7 @@ pub(crate) struct Changes {
     /// What will be heard.
     pub(crate) filter: Filter,
     heard: mpsc::Receiver<Heard>,
+    gathering: Gathering,
     ready: VecDeque<(String, Object)>,
     _tasks: JoinSet<()>,
 }
@@ -70,7 +71,8 @@ impl Changes {
             let (declared, sender, link) = (declared.clone(), sender.clone(), link.detached());
             tasks.spawn(async move { watch(source, link, &dress, &declared, wanted, bounds, &sender).await });
         }
-        Self { filter, heard, ready: VecDeque::new(), _tasks: tasks }
+        let gathering = Gathering::default();
+        Self { filter, heard, gathering, ready: VecDeque::new(), _tasks: tasks }
     }
 
     /// The next notification: method and `params`; `None`: there will be no more. Dropping the future loses
@@ -80,27 +82,45 @@ impl Changes {
             if let Some(ready) = self.ready.pop_front() {
                 return Some(ready);
             }
-            match self.heard.recv().await? {
-                Heard::Resource(method, params) => return Some((method, params)),
-                Heard::Lists(first) => self.gather(first).await,
+            tokio::select! {
+                heard = self.heard.recv() => match heard? {
+                    Heard::Resource(method, params) => return Some((method, params)),
+                    Heard::Lists(kind) => self.gathering.add(kind, Instant::now()),
+                },
+                () = self.gathering.ripe() => {
+                    let changed = self.gathering.take().into_iter();
+                    let wanted = changed.filter(|method| self.filter.wants(method, &Object::default()));
+                    self.ready.extend(wanted.map(|method| (method.to_owned(), Object::default())));
+                }
             }
         }
     }
+}
 
-    /// Waits for what comes close after a first change.
-    async fn gather(&mut self, first: Kind) {
-        let mut changed = BTreeSet::from([method(first)]);
-        let until = tokio::time::Instant::now() + TOGETHER;
-        let mut resources = Vec::new();
-        while let Ok(Some(heard)) = tokio::time::timeout_at(until, self.heard.recv()).await {
-            match heard {
-                Heard::Lists(kind) => drop(changed.insert(method(kind))),
-                Heard::Resource(method, params) => resources.push((method, params)),
-            }
+/// Changes of lists that are told as one, once no more come close.
+#[derive(Default)]
+struct Gathering {
+    changed: BTreeSet<&'static str>,
+    until: Option<Instant>,
+}
+
+impl Gathering {
+    fn add(&mut self, kind: Kind, now: Instant) {
+        self.changed.insert(method(kind));
+        self.until.get_or_insert(now + TOGETHER);
+    }
+
+    /// Waits until they are to be told. Dropping the future loses nothing.
+    async fn ripe(&self) {
+        match self.until {
+            Some(until) => sleep_until(until).await,
+            None => std::future::pending().await,
         }
-        let wanted = changed.into_iter().filter(|method| self.filter.wants(method, &Object::default()));
-        self.ready.extend(wanted.map(|method| (method.to_owned(), Object::default())));
-        self.ready.extend(resources);
+    }
+
+    fn take(&mut self) -> BTreeSet<&'static str> {
+        self.until = None;
+        std::mem::take(&mut self.changed)
     }
 }
 
@@ -273,5 +293,25 @@ async fn watch(
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    #[tokio::test]
+    async fn a_change_is_told_though_whoever_waited_for_it_did_something_else_in_between() {
+        let (mut gathering, now) = (Gathering::default(), Instant::now());
+        gathering.add(Kind::Resources, now);
+        assert!(gathering.ripe().now_or_never().is_none(), "more may come");
+        gathering.add(Kind::Templates, now);
+        gathering.add(Kind::Tools, now);
+        gathering.until = Some(now);
+        gathering.ripe().await;
+        let told = ["notifications/resources/list_changed", "notifications/tools/list_changed"];
+        assert_eq!(gathering.take(), BTreeSet::from(told));
+        assert!(gathering.ripe().now_or_never().is_none(), "nothing is told twice");
     }
 }

@@ -117,8 +117,14 @@ async fn read_all(catalogue: &Catalogue, link: &mut Link, bounds: Bounds) -> Res
     let mut slot = link.enter()?;
     let met = Server::meet(link, bounds).await;
     report(&mut slot, &met);
-    let server = met?;
-    let lists = read_lists(&server, link, &Kind::ALL).await?;
+    let mut server = met?;
+    let mut lists = read_lists(&server, link, &Kind::ALL).await;
+    if lists.is_err() && server.is_gone() {
+        // The session was opened before it restarted.
+        server = Server::meet(link, bounds).await?;
+        lists = read_lists(&server, link, &Kind::ALL).await;
+    }
+    let lists = lists?;
     publish(catalogue, &server, lists, false);
     Ok(server)
 }

@@ -50,8 +50,8 @@ impl<'m> Parts<'m> {
                 parts.degraded.push(&member.id);
                 continue;
             };
-            if !member.group.is_up() {
-                // Calls of it fail: the keeper finds out whether that is over.
+            if !member.group.is_up() || part.content.failed.is_some() {
+                // Calls of it, or reading its lists, failed: the keeper finds out whether that is over.
                 part.catalogue.poke.notify_one();
             }
             if part.content.failed.is_none() && member.group.is_up() {

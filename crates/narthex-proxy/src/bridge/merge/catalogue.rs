@@ -52,7 +52,7 @@ pub(super) struct Catalogue {
     /// Tells listeners which lists have changed.
     pub(super) news: broadcast::Sender<Kind>,
     /// Has the keeper look again.
-    pub(super) poke: Arc<Notify>,
+    pub(super) poke: Notify,
     /// The way that the keeper takes.
     link: Mutex<Link>,
     epoch: Instant,
@@ -175,7 +175,7 @@ impl Catalogue {
             locked: AtomicBool::new(false),
             outwaited: AtomicU64::new(u64::MAX),
             news: broadcast::Sender::new(BACKLOG),
-            poke: Arc::default(),
+            poke: Notify::new(),
             link: Mutex::new(link),
             epoch: Instant::now(),
             used: AtomicU64::new(0),

@@ -228,12 +228,16 @@ impl Gateway {
         }
     }
 
+    /// Until the list says that the last upstream is not in it: its server tells of no changes, so that it takes
+    /// calls to find out.
     async fn until_degraded(&mut self) -> Result<(), Error> {
         let end = Instant::now() + PATIENCE;
+        let mut call = self.call(SOME - 1);
         while !self.is_degraded().await? {
             if Instant::now() > end {
                 return Err(Error::Overdue(PATIENCE.as_secs()));
             }
+            self.client.timed(&mut call).await?;
             sleep(RETRY).await;
         }
         Ok(())

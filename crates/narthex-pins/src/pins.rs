@@ -130,6 +130,12 @@ impl Pins {
         Ok(self.take_up(&mut state, read.unwrap_or_default()))
     }
 
+    /// The file with the approved definitions.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.state.read().file.clone()
+    }
+
     /// The standing of what `upstream` shows, one for each of `candidates`. `complete`: they are all its
     /// tools, of all pages.
     ///

@@ -7,8 +7,9 @@ use narthex_proxy::Gateway;
 use narthex_telemetry::{AccessLog, Metrics};
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -55,6 +56,15 @@ pub(crate) struct Housekeeping {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access_log: Arc<AccessLog>,
     pub(crate) ready: Arc<Ready>,
+    /// When the pins file was last written, as far as was seen.
+    pub(crate) pins_seen: AtomicU64,
+}
+
+/// Another number whenever the file was written.
+fn stamp(file: &Path) -> u64 {
+    let written = std::fs::metadata(file).and_then(|found| found.modified());
+    let since = written.ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 #[async_trait]
@@ -119,6 +129,14 @@ impl Housekeeping {
 
     fn keep_pins(&self) {
         let pins = &self.reloader.prepared.pins;
+        // A file that is put back as it was when it was loaded is no change to whoever watches it, but what was
+        // approved since is then to be forgotten.
+        let stamp = stamp(&pins.file());
+        if self.pins_seen.swap(stamp, Ordering::Relaxed) != stamp
+            && let Err(error) = pins.reread()
+        {
+            warn!(%error, "the pins file cannot be taken up, the pins stay as they were");
+        }
         pins.housekeep(SystemTime::now());
         let quarantined = pins.quarantined_counts();
         for upstream in self.gateway.snapshot().upstreams.iter() {

@@ -24,7 +24,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -202,8 +202,9 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         service: narthex_admin::service(admin.listen, application),
         phases: server.watch_execution_phase(),
     });
+    let (pins_seen, access_log_kept) = (AtomicU64::new(0), Arc::clone(&access_log));
     let housekeeping =
-        Housekeeping { reloader, changed, gateway, metrics, access_log: Arc::clone(&access_log), ready };
+        Housekeeping { reloader, changed, gateway, metrics, access_log: access_log_kept, ready, pins_seen };
     server.add_service(background_service("housekeeping", housekeeping));
     info!(listen = %settings.listen, public_url = settings.public_url.url, admin = %admin.listen, fingerprint, "starting");
     Ok((server, access_log))

@@ -100,3 +100,24 @@ async fn a_pin_that_is_taken_away_hides_its_tool_from_then_on() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_pins_file_that_is_put_back_is_what_holds_from_then_on() {
+    let stage = waiting().await;
+    let earlier = stage.pins_file();
+    for (path, _) in stage.servers() {
+        let upstream = &path[1..];
+        let (_, _, sha256) = stage.waiting(upstream).await.remove(0);
+        assert_eq!(stage.approve(upstream, "mul", &sha256).await.status, 204);
+        for client in stage.clients(path).await {
+            stage.shows(&client, &["add", "mul"]).await;
+        }
+    }
+    assert_ne!(stage.pins_file(), earlier);
+    std::fs::write(stage.dir().join("narthex.pins.json"), earlier).unwrap();
+    for (path, _) in stage.servers() {
+        for client in stage.clients(path).await {
+            stage.shows(&client, &["add"]).await;
+        }
+    }
+}

@@ -2,38 +2,32 @@
 //! HTTP+SSE, or of a child process.
 
 use super::Out;
+use super::begin::LEVEL;
 use super::event_id;
+use super::initialize::initialize;
 use super::live::{LiveSession, Running};
 use super::log::Keep;
 use super::out::Aside;
 use super::questions::{Asked, unanswered};
 use super::standalone;
-use crate::bridge::enter::{self, Bounds, Job};
-use crate::bridge::legacy::{self, LegacyCall, NotBegun};
-use crate::bridge::link::{Link, Ways};
+use crate::bridge::enter::{Bounds, Job};
+use crate::bridge::link::Link;
 use crate::bridge::merge::legacy as merge;
 use crate::bridge::merge::{Dress, Merged};
-use crate::bridge::modern::{self, ModernCall, SchemaCache};
+use crate::bridge::modern::SchemaCache;
 use crate::bridge::party::{Call, Step};
 use crate::refusal::Refusal;
 use crate::stage::frame::Verb;
-use crate::stage::inspect::SESSION_LIFETIME;
-use crate::stage::route::is_replayable_method;
 use http::StatusCode;
 use narthex_mcp::Revision;
-use narthex_mcp::bridge::declared::{Declared, severity};
-use narthex_mcp::bridge::discover::{Account, negotiate};
+use narthex_mcp::bridge::declared::severity;
 use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::{Object, schema};
 use narthex_mcp::rpc;
 use narthex_mcp::seal::HandleError;
-use narthex_mcp::session::BridgedSession;
 use narthex_mcp::sse::{self, Fields};
 use std::sync::Arc;
 use tokio::time::Instant;
-
-/// The level of log messages for clients that never say one: older servers send them unasked.
-const LEVEL: &str = "info";
 
 /// Answers a client of 2025-11-25 or earlier.
 ///
@@ -67,90 +61,6 @@ pub(crate) async fn answer(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusa
     }
 }
 
-/// MCP 2025-11-25, basic/lifecycle#initialization.
-async fn initialize(mut job: Job, out: &mut Out<'_>) -> Result<(), Refusal> {
-    let Some(Incoming::Request { id, params, .. }) = job.messages.pop() else {
-        return Err(Refusal::SessionRequired);
-    };
-    let hello = match Hello::read(id, &params) {
-        Ok(hello) => hello,
-        Err(body) => return out.last(StatusCode::OK, None, body).await,
-    };
-    // A server with sessions opens the one that the calls to come will use, not one for this alone.
-    job.link.lane = Some(hello.session.as_str().into());
-    let account = account(&mut job.link, &hello.declared, job.bounds).await.inspect_err(|_| {
-        // It may speak another era than it did.
-        job.link.upstream().eras.doubt(std::time::Instant::now());
-    })?;
-    let owner = job.link.owner();
-    welcome(&job.link, owner, job.bounds, hello, account, out).await
-}
-
-/// A client's `initialize`.
-pub(crate) struct Hello {
-    id: String,
-    /// The revision that the session is to have.
-    pub(crate) revision: Revision,
-    declared: Declared,
-    /// The id of the session that is to be opened.
-    session: String,
-}
-
-impl Hello {
-    /// Reads one. `id` is the request's.
-    ///
-    /// # Errors
-    /// The error to answer with.
-    pub(crate) fn read(id: String, params: &Object) -> Result<Self, String> {
-        let Ok(declared) = Declared::from_initialize(params) else {
-            let why = "the client's capabilities are missing or malformed";
-            return Err(message::error(&id, &RpcError::new(rpc::INVALID_PARAMS, why)));
-        };
-        let revision = negotiate(&params.string("protocolVersion").unwrap_or_default());
-        let Ok(opened) = BridgedSession::open(revision, &declared) else {
-            return Err(message::error(&id, &RpcError::new(rpc::INTERNAL_ERROR, "Internal error")));
-        };
-        Ok(Self { id, revision, declared: opened.declared, session: opened.id })
-    }
-}
-
-/// Opens the client's session, and says what is behind it.
-///
-/// # Errors
-/// There are too many sessions.
-pub(crate) async fn welcome(
-    ways: &Ways,
-    owner: String,
-    bounds: Bounds,
-    hello: Hello,
-    account: Account,
-    out: &mut Out<'_>,
-) -> Result<(), Refusal> {
-    let Hello { id, revision, declared, session } = hello;
-    let opened = BridgedSession { id: session, revision, declared };
-    let snapshot = Arc::clone(&out.visit.snapshot);
-    let sealed = opened.seal(&snapshot.sealer, &ways.binding(), out.visit.now + SESSION_LIFETIME);
-    let handle = sealed.map_err(|_| Refusal::Internal("cannot seal a session"))?;
-    let result = account.to_initialize(revision);
-    let live = ways.shared.bridge.live.take_up(opened, owner, ways.whose(), bounds).await?;
-    let _ = live.account.set(account);
-    out.reply(StatusCode::OK, Some(message::result(&id, &result)), Some(&handle)).await
-}
-
-/// What the server says of itself.
-pub(super) async fn account(
-    link: &mut Link,
-    declared: &Declared,
-    bounds: Bounds,
-) -> Result<Account, Refusal> {
-    if !link.upstream().has_wire() {
-        return modern::discover(link, declared).await;
-    }
-    let shared = Arc::clone(&link.shared);
-    let session = shared.bridge.sessions.get(link, declared, bounds).await?;
-    Ok(session.account.clone())
-}
-
 /// One POST of a client's.
 pub(crate) struct Front {
     pub(super) live: Arc<LiveSession>,
@@ -161,9 +71,9 @@ pub(crate) struct Front {
     /// What is done to what that one says.
     dress: Option<Dress>,
     /// What is known of the tools of a modern server.
-    schemas: Arc<SchemaCache>,
+    pub(super) schemas: Arc<SchemaCache>,
     /// The tool whose call is being made as a task.
-    as_task: Option<String>,
+    pub(super) as_task: Option<String>,
     /// Where its events are noted, once there are any.
     pub(super) stream: Option<u64>,
 }
@@ -374,83 +284,6 @@ impl Front {
         match call {
             Ok(call) => self.drive(call, id, method, &running, out).await,
             Err(refusal) => Err(refusal),
-        }
-    }
-
-    async fn begin(&mut self, method: &str, params: &Object) -> Result<Call, Refusal> {
-        let mut declared = self.live.opened.declared.clone();
-        if self.as_task.is_some() {
-            declared = declared.with_tasks();
-        }
-        let replayable = is_replayable_method(method);
-        if self.asks_in_sessions().await {
-            let start = legacy::Start { method, params, replayable, task: false };
-            return self.begin_in_session(&declared, &start).await;
-        }
-        let level = self.live.level.lock().clone();
-        let start = modern::Start {
-            method,
-            params,
-            declared: &declared,
-            level: level.as_deref().unwrap_or(LEVEL),
-            schemas: &self.schemas,
-            replayable,
-        };
-        ModernCall::begin(self.link.clone(), &start).await.map(|call| Call::Modern(Box::new(call)))
-    }
-
-    /// Whether the server is spoken to as the client is: if it has sessions at all, where there is a choice.
-    async fn asks_in_sessions(&self) -> bool {
-        let upstream = self.link.upstream();
-        if self.merged.is_none() || upstream.has_wire() {
-            return upstream.has_wire();
-        }
-        match upstream.eras.legacy(std::time::Instant::now()) {
-            Some(speaks) => speaks,
-            None => enter::speaks_modern(&self.link).await != Some(true) || self.opens_sessions().await,
-        }
-    }
-
-    /// Finds out whether a server of 2026-07-28 has sessions, too.
-    async fn opens_sessions(&self) -> bool {
-        let (shared, mut link) = (Arc::clone(&self.link.shared), self.link.clone());
-        let opened = shared.bridge.sessions.get(&mut link, &self.live.opened.declared, self.bounds).await;
-        let eras = &link.upstream().eras;
-        match &opened {
-            Ok(_) => eras.learn_legacy(true, std::time::Instant::now()),
-            Err(Refusal::UpstreamError { status }) if status.is_client_error() => {
-                eras.learn_legacy(false, std::time::Instant::now());
-            }
-            Err(_) => {}
-        }
-        opened.is_ok()
-    }
-
-    async fn begin_in_session(
-        &self,
-        declared: &Declared,
-        start: &legacy::Start<'_>,
-    ) -> Result<Call, Refusal> {
-        let shared = Arc::clone(&self.link.shared);
-        let mut again = true;
-        loop {
-            let mut link = self.link.clone();
-            let session = shared.bridge.sessions.get(&mut link, declared, self.bounds).await?;
-            let level = self.live.level.lock().clone();
-            let logs = session.account.capabilities.object("logging").is_some();
-            if let Some(level) = level.filter(|_| logs || self.merged.is_none()) {
-                // Without its messages the call still does what it is for.
-                let _ = session.set_level(&mut link, &level).await;
-            }
-            match LegacyCall::begin(link, session, start).await {
-                Ok(call) => return Ok(Call::Legacy(Box::new(call))),
-                Err(NotBegun::Refused(refusal)) => return Err(refusal),
-                // Nothing was done in it, so the call is made in a new one.
-                Err(NotBegun::SessionGone) if again => again = false,
-                Err(NotBegun::SessionGone) => {
-                    return Err(Refusal::UpstreamError { status: StatusCode::NOT_FOUND });
-                }
-            }
         }
     }
 

@@ -2,7 +2,8 @@
 
 use super::Out;
 use super::event_id;
-use super::legacy::{account, encode};
+use super::initialize::account;
+use super::legacy::encode;
 use super::listen::MOST_URIS;
 use super::live::LiveSession;
 use super::log::{Keep, STANDALONE};

@@ -23,6 +23,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 const POKED: Duration = Duration::from_secs(2);
 /// Changes that come so close together are one: at first, and of an upstream that does not stop.
 const TOGETHER: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// A change that comes so long after what was gathered last is the first of its own.
+const CALM: Duration = Duration::from_millis(500);
 /// How often is looked whether a list has become too old.
 const TICK: Duration = Duration::from_millis(500);
 /// Endpoints of one upstream that are tried one after the other.
@@ -180,20 +182,20 @@ fn watch(weak: &Weak<Catalogue>, server: &Server, ears: Option<&Ears>) {
 /// How long is waited for more, after a first change: the longer, the more come one after the other.
 struct Storm {
     together: Duration,
-    last: Instant,
+    last: Option<Instant>,
 }
 
 impl Default for Storm {
     fn default() -> Self {
-        Self { together: TOGETHER.0, last: Instant::now() }
+        Self { together: TOGETHER.0, last: None }
     }
 }
 
 impl Storm {
-    fn wait(&mut self) -> Duration {
-        let goes_on = self.last.elapsed() < self.together + TOGETHER.1;
+    fn wait(&mut self, now: Instant) -> Duration {
+        let goes_on = self.last.is_some_and(|last| now.duration_since(last) < self.together + CALM);
         self.together = if goes_on { (self.together * 2).min(TOGETHER.1) } else { TOGETHER.0 };
-        self.last = Instant::now();
+        self.last = Some(now);
         self.together
     }
 }
@@ -218,7 +220,7 @@ async fn next(
         let Some(catalogue) = weak.upgrade() else { return Next::Lost };
         tokio::select! {
             heard = ears.next() => return match heard {
-                Some(first) => gather(first, ears, storm.wait()).await,
+                Some(first) => gather(first, ears, storm.wait(Instant::now())).await,
                 None => Next::Lost,
             },
             () = catalogue.poke.notified() => return Next::Read(Kind::ALL.to_vec()),
@@ -333,6 +335,22 @@ mod tests {
         assert!(!is_due(None, 61, ttl), "nobody asks for it");
         assert!(!is_due(Some(begun), 0, ttl), "its changes would have been heard");
         assert!(is_due(Some(begun + Duration::from_millis(1)), 0, ttl), "one may have been missed");
+    }
+
+    #[test]
+    fn only_changes_that_come_without_end_wait_ever_longer_for_each_other() {
+        let (mut storm, mut now) = (Storm::default(), Instant::now());
+        let mut waits = |gaps: &[u64]| -> Vec<u128> {
+            let wait = |gap: &u64| {
+                now += Duration::from_millis(*gap);
+                storm.wait(now).as_millis()
+            };
+            gaps.iter().map(wait).collect()
+        };
+        assert_eq!(waits(&[0, 900, 1500, 600, 5000]), [100; 5], "each is one by itself");
+        let without_end = [50, 110, 210, 410, 810, 1610, 2010, 2400];
+        assert_eq!(waits(&without_end), [200, 400, 800, 1600, 2000, 2000, 2000, 2000]);
+        assert_eq!(waits(&[2500, 700]), [100, 100], "it is over");
     }
 
     #[tokio::test]

@@ -19,4 +19,5 @@ pub mod sse;
 pub mod tools;
 
 pub use envelope::{Body, Kind, Message, Meta, ScanError, ScanLimits, scan};
+pub use json::plain_len;
 pub use revision::Revision;

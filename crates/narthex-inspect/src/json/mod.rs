@@ -5,7 +5,6 @@
 //! surrogate pairs, which servers written in JavaScript do send.
 
 mod place;
-mod plain;
 mod strings;
 mod text;
 

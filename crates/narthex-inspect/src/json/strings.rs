@@ -2,7 +2,7 @@
 
 use super::Place;
 use super::place::Step;
-use super::plain::plain_len;
+use narthex_mcp::plain_len;
 use std::ops::Range;
 
 /// Containers within each other at most.

@@ -13,4 +13,5 @@ mod text;
 pub(crate) use cursor::{Cursor, Shape, Value};
 pub(crate) use fault::Fault;
 pub(crate) use keys::{Keys, folds_to};
+pub use plain::plain_len;
 pub(crate) use text::Text;

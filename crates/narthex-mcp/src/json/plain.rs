@@ -8,7 +8,8 @@ const SHORT: usize = 4;
 
 /// How many bytes at the start of `bytes` are neither `"`, `\` nor a control character.
 #[inline]
-pub(super) fn plain_len(bytes: &[u8]) -> usize {
+#[must_use]
+pub fn plain_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     for word in bytes.as_chunks().0.iter().take(SHORT) {
         let special = specials(word);

@@ -16,4 +16,4 @@ mod tasks_legacy;
 mod tasks_modern;
 
 pub(crate) use listen::{MOST_URIS, stream_changes};
-pub(crate) use out::{Aside, Out};
+pub(crate) use out::Out;

@@ -1,7 +1,6 @@
 //! Being a server of 2026-07-28 to a client, in front of one of an older revision.
 
 use super::Out;
-use super::out::Aside;
 use crate::bridge::enter::{Bounds, Job};
 use crate::bridge::legacy::{LegacyCall, Session, Start};
 use crate::bridge::link::Link;
@@ -9,7 +8,6 @@ use crate::bridge::merge::Dress;
 use crate::bridge::party::{Response, Step};
 use crate::bridge::suspended::Held;
 use crate::bridge::{TTL, legacy};
-use crate::forward::ForwardError;
 use crate::refusal::Refusal;
 use crate::stage::route::is_replayable_method;
 use http::StatusCode;
@@ -21,6 +19,7 @@ use narthex_mcp::bridge::{Object, meta, params, result, schema, task};
 use narthex_mcp::headers::decode_value;
 use narthex_mcp::{request_state, rpc, seal};
 use serde_json::Value;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -297,26 +296,7 @@ impl Front {
         call: &mut LegacyCall,
         out: &mut Out<'_>,
     ) -> Result<Option<Result<Step, Refusal>>, Refusal> {
-        let mut next = std::pin::pin!(call.next());
-        loop {
-            tokio::select! {
-                biased;
-                step = &mut next => return Ok(Some(step)),
-                aside = out.aside(false) => match aside {
-                    Aside::Quiet => out.comment().await?,
-                    // Closing the stream cancels.
-                    Aside::Gone => {
-                        out.leave();
-                        return Ok(None);
-                    }
-                    Aside::Expired | Aside::Stopping => {
-                        out.cut("ended");
-                        let late = Refusal::Forward(ForwardError::Timeout);
-                        return if out.is_stream() { Ok(None) } else { Err(late) };
-                    }
-                },
-            }
-        }
+        out.wait_for(pin!(call.next())).await
     }
 
     async fn note(&self, method: &str, params: &Object, out: &mut Out<'_>) -> Result<(), Refusal> {

@@ -1,6 +1,7 @@
 //! The answer to a client: one message, or a stream of them.
 
 use crate::bridge::KEEP_ALIVE;
+use crate::forward::ForwardError;
 use crate::gateway::Shared;
 use crate::record::Visit;
 use crate::refusal::Refusal;
@@ -15,6 +16,7 @@ use narthex_telemetry::Tally;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -80,6 +82,36 @@ impl<'a> Out<'a> {
             () = sleep_until(self.until) => Aside::Expired,
             () = stopping(&mut self.shutdown), if endless => Aside::Stopping,
             () = tokio::time::sleep_until(quiet), if !self.gone => Aside::Quiet,
+        }
+    }
+
+    /// Waits for what a call says next, and keeps the stream alive meanwhile. `None`: the client is not to have it any
+    /// more, as it went away or its time is up.
+    ///
+    /// # Errors
+    /// Its time is up, and nothing has been sent yet.
+    pub(crate) async fn wait_for<T>(
+        &mut self,
+        mut next: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<Option<T>, Refusal> {
+        loop {
+            tokio::select! {
+                biased;
+                next = &mut next => return Ok(Some(next)),
+                aside = self.aside(false) => match aside {
+                    Aside::Quiet => self.comment().await?,
+                    // Closing the stream cancels.
+                    Aside::Gone => {
+                        self.leave();
+                        return Ok(None);
+                    }
+                    Aside::Expired | Aside::Stopping => {
+                        self.cut("ended");
+                        let late = Refusal::Forward(ForwardError::Timeout);
+                        return if self.is_stream() { Ok(None) } else { Err(late) };
+                    }
+                },
+            }
         }
     }
 

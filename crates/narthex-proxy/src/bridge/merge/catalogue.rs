@@ -185,18 +185,20 @@ impl Catalogue {
     }
 
     fn is_of(&self, member: &Member) -> bool {
-        let mut places = self.places.iter();
-        let same = |endpoint: &Arc<Upstream>| places.next().is_some_and(|place| Arc::ptr_eq(place, endpoint));
-        Arc::ptr_eq(&self.source, &member.credentials)
-            && member.group.iter().all(same)
-            && places.next().is_none()
+        self.is_at(&member.credentials, member.group.iter())
     }
 
     fn is_like(&self, other: &Self) -> bool {
-        let same = |(one, other): (&Arc<Upstream>, &Arc<Upstream>)| Arc::ptr_eq(one, other);
-        Arc::ptr_eq(&self.source, &other.source)
-            && self.places.len() == other.places.len()
-            && self.places.iter().zip(&other.places).all(same)
+        self.is_at(&other.source, other.places.iter())
+    }
+
+    /// Whether it is that of the server at these endpoints, with this credential.
+    fn is_at<'p>(
+        &self,
+        source: &Arc<CredentialSource>,
+        places: impl Iterator<Item = &'p Arc<Upstream>>,
+    ) -> bool {
+        Arc::ptr_eq(&self.source, source) && self.places.iter().map(Arc::as_ptr).eq(places.map(Arc::as_ptr))
     }
 
     /// What is known now.

@@ -3,12 +3,11 @@
 
 use super::dress::Dress;
 use super::parts::signed;
+use crate::bridge::front::Out;
 use crate::bridge::front::modern::Request;
-use crate::bridge::front::{Aside, Out};
 use crate::bridge::link::{Link, report};
 use crate::bridge::modern;
 use crate::bridge::reader::malformed;
-use crate::forward::ForwardError;
 use crate::refusal::Refusal;
 use crate::stage::inspect::SESSION_LIFETIME;
 use crate::stage::route::is_replayable_method;
@@ -19,6 +18,7 @@ use narthex_mcp::bridge::message::{self, Incoming, RpcError};
 use narthex_mcp::bridge::schema::{ParamHeaders, Schemas};
 use narthex_mcp::bridge::{Object, params, result, task};
 use narthex_mcp::{request_state, rpc, seal};
+use std::pin::pin;
 use std::time::SystemTime;
 
 /// The token of progress: it is alone on its stream.
@@ -255,26 +255,7 @@ async fn next(
     reader: &mut crate::bridge::reader::Reader,
     out: &mut Out<'_>,
 ) -> Result<Option<Result<Incoming, Refusal>>, Refusal> {
-    let mut next = std::pin::pin!(reader.next());
-    loop {
-        tokio::select! {
-            biased;
-            incoming = &mut next => {
-                let ended = || malformed("the answer ended before its result");
-                return Ok(Some(incoming.and_then(|incoming| incoming.ok_or_else(ended))));
-            }
-            aside = out.aside(false) => match aside {
-                Aside::Quiet => out.comment().await?,
-                Aside::Gone => {
-                    out.leave();
-                    return Ok(None);
-                }
-                Aside::Expired | Aside::Stopping => {
-                    out.cut("ended");
-                    let late = Refusal::Forward(ForwardError::Timeout);
-                    return if out.is_stream() { Ok(None) } else { Err(late) };
-                }
-            },
-        }
-    }
+    let incoming = out.wait_for(pin!(reader.next())).await?;
+    let ended = || malformed("the answer ended before its result");
+    Ok(incoming.map(|incoming| incoming.and_then(|incoming| incoming.ok_or_else(ended))))
 }

@@ -36,4 +36,7 @@ if [ "${1:-build}" = test ]; then
         apt_install --no-install-recommends prometheus || true
         command -v promtool >/dev/null || { echo 'promtool is missing: please install Prometheus' >&2; exit 1; }
     fi
+    # A browser for the pages, and an identity provider that is not ours.
+    need chromium chromium
+    need glewlwyd glewlwyd
 fi

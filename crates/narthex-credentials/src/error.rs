@@ -1,5 +1,6 @@
 //! Why there is no credential: when building, and for one call.
 
+use crate::consent::Consent;
 use crate::secret::SecretError;
 use narthex_config::model::UpstreamId;
 use narthex_upstreams::egress::EgressError;
@@ -66,6 +67,7 @@ impl BuildError {
 pub struct CredentialError {
     reason: Reason,
     detail: Option<Arc<str>>,
+    consent: Option<Arc<Consent>>,
 }
 
 /// The stable reasons, as metrics and logs name them.
@@ -88,6 +90,11 @@ pub enum Reason {
     NotRenewable,
     /// The assertion that authenticates the gateway could not be signed.
     AssertionFailed,
+    /// The user must consent at the upstream's own authorization server first: [`CredentialError::consent`]
+    /// says where.
+    ConsentRequired,
+    /// The upstream wants scopes that the user was just asked for, or too many, or too often.
+    ScopeNotGranted,
 }
 
 impl Reason {
@@ -103,20 +110,28 @@ impl Reason {
             Self::WrongOrigin => "wrong_origin",
             Self::NotRenewable => "not_renewable",
             Self::AssertionFailed => "assertion_failed",
+            Self::ConsentRequired => "consent_required",
+            Self::ScopeNotGranted => "scope_not_granted",
         }
     }
 }
 
 impl From<Reason> for CredentialError {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: None }
+        Self { reason, detail: None, consent: None }
+    }
+}
+
+impl From<Arc<Consent>> for CredentialError {
+    fn from(consent: Arc<Consent>) -> Self {
+        Self { reason: Reason::ConsentRequired, detail: None, consent: Some(consent) }
     }
 }
 
 impl CredentialError {
     /// An error with a detail for the log: made printable and short here, whoever wrote it.
     pub(crate) fn with_detail(reason: Reason, detail: &str) -> Self {
-        Self { reason, detail: Some(printable(detail).into()) }
+        Self { reason, detail: Some(printable(detail).into()), consent: None }
     }
 
     /// The stable reason, for metrics, logs and callers.
@@ -129,6 +144,12 @@ impl CredentialError {
     #[must_use]
     pub fn kind(&self) -> Reason {
         self.reason
+    }
+
+    /// Where the user consents, if that is what is missing.
+    #[must_use]
+    pub fn consent(&self) -> Option<&Consent> {
+        self.consent.as_deref()
     }
 
     /// What the log may know in addition; not for callers. Empty if there is nothing.

@@ -36,9 +36,11 @@ impl Grant {
     /// The grant of a credential that is obtained; `None` for a fixed one.
     pub(crate) fn of(credential: &Credential) -> Option<Self> {
         match credential {
-            Credential::None | Credential::Header { .. } | Credential::Basic { .. } | Credential::Env(_) => {
-                None
-            }
+            Credential::None
+            | Credential::Header { .. }
+            | Credential::Basic { .. }
+            | Credential::Env(_)
+            | Credential::AuthorizationCode(_) => None,
             Credential::ClientCredentials { scopes, resource, audience, .. } => {
                 Some(Self::ClientCredentials(Wanted::new(scopes, resource.as_ref(), audience.as_ref())))
             }

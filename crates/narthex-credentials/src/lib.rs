@@ -15,7 +15,9 @@
 
 mod answer;
 mod assertion;
+mod authorization_code;
 mod client_auth;
+mod consent;
 mod credential;
 mod endpoint;
 mod error;
@@ -31,6 +33,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use consent::{Changed, Consent};
 pub use credential::UpstreamCredential;
 pub use error::{BuildError, BuildProblem, CredentialError, Reason};
 pub use source::{CredentialSource, Credentials};

@@ -1,6 +1,8 @@
 //! The credentials of one upstream, and of all.
 
+use crate::authorization_code::Consented;
 use crate::client_auth::ClientAuth;
+use crate::consent::Changed;
 use crate::credential::{Origin, UpstreamCredential};
 use crate::endpoint::{CALL_TIMEOUT, Endpoint, MAX_CALLS};
 use crate::error::{BuildError, BuildProblem, CredentialError, Reason};
@@ -18,7 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast};
 use url::Url;
 
 /// What the gateway presents to each of its upstreams.
@@ -38,6 +40,8 @@ enum Kind {
     Fixed(UpstreamCredential),
     /// From a token endpoint.
     Obtained(Arc<Obtained>),
+    /// What each user consented to.
+    Consented(Arc<Consented>),
 }
 
 /// All that a source is made from. While it stays the same, a source outlives reloads.
@@ -115,6 +119,7 @@ impl CredentialSource {
         match &self.kind {
             Kind::Fixed(credential) => Some(credential.clone()),
             Kind::Obtained(obtained) => obtained.ready(Need { caller, subject_token, now }),
+            Kind::Consented(consented) => consented.ready(caller, now),
         }
     }
 
@@ -132,6 +137,7 @@ impl CredentialSource {
         match &self.kind {
             Kind::Fixed(credential) => Ok(credential.clone()),
             Kind::Obtained(obtained) => obtained.obtain(Need { caller, subject_token, now }).await,
+            Kind::Consented(consented) => consented.obtain(caller, now).await,
         }
     }
 
@@ -151,13 +157,42 @@ impl CredentialSource {
         match &self.kind {
             Kind::Fixed(_) => Err(Reason::NotRenewable.into()),
             Kind::Obtained(obtained) => obtained.renew(rejected, Need { caller, subject_token, now }).await,
+            Kind::Consented(consented) => consented.renew(rejected, caller, now).await,
         }
     }
 
     /// Whether it is worth calling [`renew`](Self::renew) after a 401.
     #[must_use]
     pub fn is_renewable(&self) -> bool {
-        matches!(self.kind, Kind::Obtained(_))
+        matches!(self.kind, Kind::Obtained(_) | Kind::Consented(_))
+    }
+
+    /// Whether each user must consent at the upstream's own authorization server first.
+    #[must_use]
+    pub fn wants_consent(&self) -> bool {
+        matches!(self.kind, Kind::Consented(_))
+    }
+
+    /// What is to be said after the upstream's 403 with `error="insufficient_scope"`: that the user must
+    /// consent to more, which is what is held already and what `challenge` (the value of the upstream's
+    /// `WWW-Authenticate`) asks for.
+    ///
+    /// The reason is `consent_required`, or `scope_not_granted` where asking again would be in vain.
+    pub async fn step_up(&self, caller: &Caller, challenge: &str, now: SystemTime) -> CredentialError {
+        match &self.kind {
+            Kind::Fixed(_) | Kind::Obtained(_) => Reason::NotRenewable.into(),
+            Kind::Consented(consented) => consented.step_up(caller, challenge, now).await,
+        }
+    }
+
+    /// Tells whenever a user of this process connects this upstream or ends a connection to it; `None`:
+    /// nobody ever does. Who falls behind is told so, and had better ask again.
+    #[must_use]
+    pub fn changed(&self) -> Option<broadcast::Receiver<Changed>> {
+        match &self.kind {
+            Kind::Fixed(_) | Kind::Obtained(_) => None,
+            Kind::Consented(consented) => Some(consented.changed()),
+        }
     }
 
     /// Whether calls need the caller's own token, to be exchanged: not to be used on `auth: none` routes.
@@ -175,6 +210,7 @@ impl fmt::Debug for CredentialSource {
             Credential::Basic { .. } => "basic",
             Credential::ClientCredentials { .. } => "client_credentials",
             Credential::TokenExchange(_) => "token_exchange",
+            Credential::AuthorizationCode(_) => "authorization_code",
             Credential::Env(_) => "env",
         };
         f.debug_struct("CredentialSource").field("strategy", &strategy).finish_non_exhaustive()
@@ -215,6 +251,7 @@ fn secret_of(credential: &Credential) -> Option<(&SecretRef, bool)> {
         }
         Credential::ClientCredentials { client, .. }
         | Credential::TokenExchange(TokenExchange { client, .. }) => ClientAuth::secret(client),
+        Credential::AuthorizationCode(consent) => ClientAuth::secret(consent.client.as_ref()?),
     }
 }
 
@@ -232,6 +269,10 @@ impl Builder<'_> {
             }
             Credential::Header { name, .. } => Some(fixed::header(name, secret()?)?),
             Credential::Basic { username, .. } => Some(fixed::basic(username, secret()?)?),
+            Credential::AuthorizationCode(_) => {
+                let consented = Consented::new(id.clone());
+                return Ok(CredentialSource { definition, kind: Kind::Consented(Arc::new(consented)) });
+            }
             Credential::ClientCredentials { token_url, client, .. }
             | Credential::TokenExchange(TokenExchange { token_url, client, .. }) => {
                 let obtained = self.obtained(id, &definition, token_url, client)?;

@@ -84,7 +84,7 @@ impl Check<'_> {
 
     /// An issuer is a URL without query or fragment (RFC 8414 §2), kept exactly as written since `iss`
     /// is compared byte by byte.
-    fn issuer_name(&self, text: String, at: Span, insecure: bool) -> Option<String> {
+    pub(super) fn issuer_name(&self, text: String, at: Span, insecure: bool) -> Option<String> {
         match http_url(&text) {
             Ok(_) if text.contains('?') => {
                 self.report.error(at, "an issuer has no query (RFC 8414 section 2)")

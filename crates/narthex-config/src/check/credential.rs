@@ -77,6 +77,7 @@ impl Check<'_> {
             grammar::Credential::TokenExchange(grant) => {
                 self.token_exchange(grant, at, insecure).map(Credential::TokenExchange)
             }
+            grammar::Credential::AuthorizationCode(given) => self.authorization_code(*given, at, insecure),
             grammar::Credential::Env(variables) => self.secret_variables(&variables.0.0, at),
         }
     }
@@ -156,7 +157,7 @@ impl Check<'_> {
     }
 
     /// A resource indicator is an absolute URI without fragment (RFC 8707 §2).
-    fn resource(&self, field: Field<String>) -> Option<String> {
+    pub(super) fn resource(&self, field: Field<String>) -> Option<String> {
         let at = field.span()?;
         let text = self.text(field)?;
         if Url::parse(&text).is_ok_and(|url| url.fragment().is_none()) && !text.contains(char::is_whitespace)

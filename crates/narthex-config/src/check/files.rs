@@ -37,6 +37,7 @@ fn credential(credential: &Credential) -> Option<&Path> {
         }
         Credential::ClientCredentials { client: at, .. } => client(at),
         Credential::TokenExchange(exchange) => client(&exchange.client),
+        Credential::AuthorizationCode(consent) => consent.client.as_ref().and_then(client),
     }
 }
 

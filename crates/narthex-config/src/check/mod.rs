@@ -3,6 +3,7 @@
 
 mod auth;
 mod client;
+mod consent;
 mod credential;
 mod expose;
 mod files;

@@ -182,6 +182,10 @@ impl Check<'_> {
                 );
                 self.report.error(at, message);
             }
+            if matches!(upstream.credential, Credential::AuthorizationCode(_)) {
+                let message = format!("with `auth: none` there is no user who could connect upstream `{id}`");
+                self.report.error(at, message);
+            }
             if upstream.transport.stdio().is_some_and(|stdio| stdio.instances == Instances::PerCaller) {
                 let message = format!("with `auth: none` all callers share one process of upstream `{id}`");
                 let help = "they are all one caller; say `instances: shared` if that is meant";

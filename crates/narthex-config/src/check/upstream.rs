@@ -71,7 +71,8 @@ impl Check<'_> {
             (Credential::None, _) | (Credential::Env(_), Transport::Stdio(_)) => {}
             (Credential::Env(_), Transport::Http(_)) => {
                 let message = "the credential `env` goes with `command`, and this upstream has a URL";
-                let help = "use `header`, `basic`, `client_credentials` or `token_exchange`";
+                let help =
+                    "use `header`, `basic`, `client_credentials`, `token_exchange` or `authorization_code`";
                 self.report.error_with_help(at, message, help);
             }
             (_, Transport::Http(_)) => {}

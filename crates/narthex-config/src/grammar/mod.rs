@@ -2,6 +2,7 @@
 //! JSON Schema, which editors show; so they speak to operators.
 
 mod auth;
+mod consent;
 mod expose;
 mod feature;
 mod inspect;
@@ -15,6 +16,7 @@ mod stdio;
 mod upstream;
 
 pub(crate) use auth::{Auth, Introspection, Issuer, OAuthClient, TenantRule};
+pub(crate) use consent::{AuthorizationCode, Registration, ResourceParameter};
 pub(crate) use expose::{Expose, Names, Prefix, Selection, Shown};
 pub(crate) use inspect::{Handling, HiddenText, Inspect, Instructions, Pattern};
 pub(crate) use pins::Pins;

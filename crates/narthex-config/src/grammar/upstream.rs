@@ -1,9 +1,9 @@
 //! `upstreams:`.
 
-use super::OAuthClient;
 use super::protocol::Protocol;
 use super::reference::{FileRef, Secret};
 use super::scalar::{Count, Http, HttpUrl, HumanDuration, PinsMode, Scope, Size, Variable};
+use super::{AuthorizationCode, OAuthClient};
 use super::{Instances, ProcessLimits, Restart};
 use crate::yaml::{Field, Masked, Named};
 use schemars::JsonSchema;
@@ -140,6 +140,8 @@ pub(crate) enum Credential {
     ClientCredentials(ClientCredentials),
     /// A token for the caller, exchanged for the caller's own (RFC 8693).
     TokenExchange(TokenExchange),
+    /// A token that each caller consents to at the server's own authorization server.
+    AuthorizationCode(Box<AuthorizationCode>),
     /// Environment variables of a program; with `command` only.
     Env(Masked<Named<Variable, Secret>>),
 }

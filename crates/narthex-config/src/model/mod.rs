@@ -5,6 +5,7 @@
 //! has been filled in. Secrets are still references ([`SecretRef`]); `narthex-credentials` reads them.
 
 mod auth;
+mod consent;
 mod expose;
 mod id;
 mod inspect;
@@ -18,6 +19,7 @@ mod stdio;
 mod upstream;
 
 pub use auth::{Algorithm, Auth, Introspection, Issuer, KeySource, OAuthClient, OAuthClientAuth, TenantRule};
+pub use consent::{AuthorizationCode, ResourceParameter};
 pub use expose::{Expose, Merged, Names, Selection, Shown, Target};
 pub use id::{RouteId, ScopeName, TenantId, UpstreamId};
 pub use inspect::Inspect;

@@ -1,6 +1,6 @@
 //! Upstream MCP servers and the credentials made for them.
 
-use super::{OAuthClient, PinMode, Protocol, ScopeName, SecretRef, Stdio};
+use super::{AuthorizationCode, OAuthClient, PinMode, Protocol, ScopeName, SecretRef, Stdio};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -187,6 +187,8 @@ pub enum Credential {
     },
     /// RFC 8693: a token for this caller, exchanged for the caller's own.
     TokenExchange(TokenExchange),
+    /// RFC 6749 §4.1: a token that the caller consented to at the upstream's own authorization server.
+    AuthorizationCode(Box<AuthorizationCode>),
     /// `env:` environment variables of a child process, by name; with `command:` only.
     Env(BTreeMap<String, SecretRef>),
 }

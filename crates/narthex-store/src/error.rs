@@ -15,6 +15,12 @@ pub enum Error {
     /// The store could not be reached or failed; whether the call took effect is not known.
     #[error("the store is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is stored was not sealed by this vault for that key: it was damaged, or tampered with.
+    #[error("what is stored is damaged")]
+    Damaged,
+    /// A vault without keys, or a cryptographic library that failed.
+    #[error("nothing can be sealed: {0}")]
+    Seal(&'static str),
 }
 
 impl Error {
@@ -24,6 +30,8 @@ impl Error {
         match self {
             Self::TooLarge { .. } => "store_too_large",
             Self::Unavailable(_) => "store_unavailable",
+            Self::Damaged => "store_damaged",
+            Self::Seal(_) => "store_seal",
         }
     }
 }

@@ -4,13 +4,14 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
-use crate::{Error, Key, LONGEST_TTL, Store};
+use crate::{Condition, Error, Key, LONGEST_TTL, Store};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use shard::Shard;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::iter;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -84,27 +85,29 @@ impl Memory {
         }
     }
 
-    fn insert(&self, key: &Key, value: &Bytes, ttl: Duration, only_if_absent: bool) -> Result<bool, Error> {
+    fn write_now(
+        &self,
+        (key, former): (&Key, &[Key]),
+        value: &Bytes,
+        ttl: Duration,
+        condition: Condition<'_>,
+    ) -> Result<bool, Error> {
         let size = size_of(key, value);
         if size > self.capacity.bytes {
             return Err(Error::TooLarge { size, most: self.capacity.bytes });
         }
         let now = (self.clock)();
-        let mut shard = self.shard(key);
-        self.expire(&mut shard, now);
-        if only_if_absent && shard.get(key).is_some() {
+        let mut held = self.lock(key, former, now);
+        let found = held.find(key, former);
+        if !condition.holds(found.as_deref()) {
             return Ok(false);
         }
-        if let Some(old) = shard.remove(key) {
-            self.count_out(key, &old);
-        }
+        held.forget(key, former);
         if !ttl.is_zero() {
             // A copy: the bytes may be a slice that keeps a far larger buffer alive.
-            shard.insert(key.clone(), Bytes::copy_from_slice(value), now + ttl.min(LONGEST_TTL));
-            self.entries.fetch_add(1, Ordering::Relaxed);
-            self.bytes.fetch_add(size, Ordering::Relaxed);
+            held.insert(key, Bytes::copy_from_slice(value), now + ttl.min(LONGEST_TTL));
         }
-        drop(shard);
+        drop(held);
         self.make_room(key, now);
         Ok(true)
     }
@@ -128,51 +131,95 @@ impl Memory {
             || self.bytes.load(Ordering::Relaxed) > self.capacity.bytes
     }
 
-    fn expire(&self, shard: &mut Shard, now: Instant) {
-        while let Some((key, value)) = shard.remove_ended(now) {
-            self.count_out(&key, &value);
-        }
-    }
-
     /// Must be called with the shard of `key` locked, so that nobody counts what is not there yet.
     fn count_out(&self, key: &Key, value: &Bytes) {
         self.entries.fetch_sub(1, Ordering::Relaxed);
         self.bytes.fetch_sub(size_of(key, value), Ordering::Relaxed);
     }
 
-    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
+    fn shard_of(&self, key: &Key) -> usize {
         // The remainder is less than the number of shards.
-        let at = self.hasher.hash_one(key) % SHARDS as u64;
-        self.shards[at as usize].lock()
+        (self.hasher.hash_one(key) % SHARDS as u64) as usize
+    }
+
+    /// Locks the shards of all these keys, in the order of the shards, so that no two wait for each other.
+    fn lock(&self, key: &Key, former: &[Key], now: Instant) -> Held<'_> {
+        let mut at: Vec<usize> = iter::once(key).chain(former).map(|key| self.shard_of(key)).collect();
+        at.sort_unstable();
+        at.dedup();
+        let mut held = Held { memory: self, shards: Vec::with_capacity(at.len()) };
+        for at in at {
+            let mut shard = self.shards[at].lock();
+            while let Some((key, value)) = shard.remove_ended(now) {
+                self.count_out(&key, &value);
+            }
+            held.shards.push((at, shard));
+        }
+        held
+    }
+}
+
+/// Some shards of a [`Memory`], locked, without what has ended.
+struct Held<'a> {
+    memory: &'a Memory,
+    shards: Vec<(usize, MutexGuard<'a, Shard>)>,
+}
+
+impl Held<'_> {
+    fn shard(&mut self, key: &Key) -> Option<&mut Shard> {
+        let wanted = self.memory.shard_of(key);
+        self.shards.iter_mut().find(|(at, _)| *at == wanted).map(|(_, shard)| &mut **shard)
+    }
+
+    fn find(&mut self, key: &Key, former: &[Key]) -> Option<Bytes> {
+        iter::once(key).chain(former).find_map(|key| self.shard(key)?.get(key).cloned())
+    }
+
+    fn forget(&mut self, key: &Key, former: &[Key]) {
+        for key in iter::once(key).chain(former) {
+            if let Some(value) = self.shard(key).and_then(|shard| shard.remove(key)) {
+                self.memory.count_out(key, &value);
+            }
+        }
+    }
+
+    /// `key` must not be there.
+    fn insert(&mut self, key: &Key, value: Bytes, end: Instant) {
+        let (memory, size) = (self.memory, size_of(key, &value));
+        if let Some(shard) = self.shard(key) {
+            shard.insert(key.clone(), value, end);
+            memory.entries.fetch_add(1, Ordering::Relaxed);
+            memory.bytes.fetch_add(size, Ordering::Relaxed);
+        }
     }
 }
 
 #[async_trait]
 impl Store for Memory {
-    async fn get(&self, key: &Key) -> Result<Option<Bytes>, Error> {
-        let now = (self.clock)();
-        let mut shard = self.shard(key);
-        self.expire(&mut shard, now);
-        Ok(shard.get(key).cloned())
+    async fn read(&self, key: &Key, former: &[Key]) -> Result<Option<Bytes>, Error> {
+        Ok(self.lock(key, former, (self.clock)()).find(key, former))
     }
 
-    async fn put(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<(), Error> {
-        self.insert(key, &value, ttl, false).map(drop)
+    async fn withdraw(&self, key: &Key, former: &[Key]) -> Result<Option<Bytes>, Error> {
+        let mut held = self.lock(key, former, (self.clock)());
+        let found = held.find(key, former);
+        held.forget(key, former);
+        Ok(found)
     }
 
-    async fn put_if_absent(&self, key: &Key, value: Bytes, ttl: Duration) -> Result<bool, Error> {
-        self.insert(key, &value, ttl, true)
+    async fn write(
+        &self,
+        key: &Key,
+        former: &[Key],
+        value: Bytes,
+        ttl: Duration,
+        condition: Condition<'_>,
+    ) -> Result<bool, Error> {
+        self.write_now((key, former), &value, ttl, condition)
     }
 
-    async fn remove(&self, key: &Key) -> Result<bool, Error> {
-        let now = (self.clock)();
-        let mut shard = self.shard(key);
-        self.expire(&mut shard, now);
-        let removed = shard.remove(key);
-        if let Some(value) = &removed {
-            self.count_out(key, value);
-        }
-        Ok(removed.is_some())
+    fn usage(&self) -> Option<Usage> {
+        Some(Self::usage(self))
     }
 }
 

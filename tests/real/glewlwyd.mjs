@@ -7,10 +7,13 @@
 //   node glewlwyd.mjs --port 4593 --redirect http://localhost:8080/login/callback/corp [--redirect …]
 //                     [--resource URL …] [--alg ES256|RS256] [--ttl SECONDS]
 //
-// Prints `glewlwyd is ready on ISSUER` when it is. Ends its server when it is ended.
+// Listens when it is set up, and not before: what comes in is passed on to the server, which is on another port.
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +21,7 @@ import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 
 const SCHEMA = '/usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz';
+const WEB_APP = '/usr/share/glewlwyd/webapp';
 const MODULES = '/usr/lib/glewlwyd';
 const PLUGIN = 'oidc';
 
@@ -31,8 +35,9 @@ const { values: options } = parseArgs({
   },
 });
 const origin = `http://127.0.0.1:${options.port}`;
-const api = `${origin}/api`;
-const issuer = `${api}/${PLUGIN}`;
+const issuer = `${origin}/api/${PLUGIN}`;
+const inner = await freePort();
+const api = `http://127.0.0.1:${inner}/api`;
 const directory = mkdtempSync(join(tmpdir(), 'glewlwyd-'));
 
 // Sends JSON to the administration API with the session cookie of its one account.
@@ -52,12 +57,12 @@ async function call(method, path, body) {
 
 function configuration() {
   return `
-port=${options.port}
+port=${inner}
 bind_address="127.0.0.1"
 external_url="${origin}"
 login_url="login.html"
 api_prefix="api"
-static_files_path="/usr/share/glewlwyd/webapp/"
+static_files_path="${directory}/webapp/"
 static_files_mime_types=(
   { extension=".html" mime_type="text/html" }, { extension=".css" mime_type="text/css" },
   { extension=".js" mime_type="application/javascript" }, { extension=".json" mime_type="application/json" })
@@ -200,32 +205,47 @@ async function setUp() {
 const database = new DatabaseSync(join(directory, 'glewlwyd.db'));
 database.exec(gunzipSync(readFileSync(SCHEMA)).toString());
 database.close();
+// The package has a directory where its own pages look for their settings.
+cpSync(WEB_APP, join(directory, 'webapp'), { recursive: true, dereference: true, filter: (path) => !path.endsWith('config.json') });
+const settings = JSON.parse(readFileSync('/usr/share/glewlwyd/templates/config.json'));
+writeFileSync(join(directory, 'webapp/config.json'), JSON.stringify({ ...settings, GlewlwydUrl: `${origin}/` }));
 writeFileSync(join(directory, 'glewlwyd.conf'), configuration());
 const server = spawn('glewlwyd', ['--config-file', join(directory, 'glewlwyd.conf')], { stdio: ['ignore', 'inherit', 'inherit'] });
-const end = () => {
-  server.kill();
-  rmSync(directory, { recursive: true, force: true });
-};
 server.on('exit', (code) => {
   rmSync(directory, { recursive: true, force: true });
-  process.exit(code ?? 0);
+  process.exit(code ?? 1);
 });
 for (const signal of ['SIGTERM', 'SIGINT']) {
-  process.on(signal, end);
-}
-// Goes away with whoever started it, if that one kept the standard input open.
-if (!process.stdin.isTTY) {
-  process.stdin.on('end', end).resume();
+  process.on(signal, () => server.kill());
 }
 
 for (let tries = 0; ; tries += 1) {
   try {
-    await fetch(`${origin}/config`);
+    await fetch(`${api}/../config`);
     break;
   } catch (error) {
-    if (tries === 100) throw error;
-    await new Promise((done) => setTimeout(done, 100));
+    if (tries === 200) throw error;
+    await new Promise((done) => setTimeout(done, 50));
   }
 }
 await setUp();
-console.log(`glewlwyd is ready on ${issuer}`);
+createServer(passOn).listen(Number(options.port), '127.0.0.1', () => console.log(`glewlwyd is ready on ${issuer}`));
+
+function passOn(incoming, response) {
+  const { method, url, headers } = incoming;
+  const onward = request({ host: '127.0.0.1', port: inner, method, path: url, headers }, (answer) => {
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
+  onward.on('error', () => response.destroy());
+  incoming.pipe(onward);
+}
+
+async function freePort() {
+  const probe = createTcpServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}

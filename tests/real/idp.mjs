@@ -3,6 +3,11 @@
 // `org_id`. It logs everybody in as whom they say they are: for loopback and tests only.
 //
 //   node idp.mjs --port 4444 [--alg RS256|ES256] [--ttl SECONDS] [--format jwt|opaque]
+//                [--redirect URL …] [--pages] [--register]
+//
+// With `--redirect`, the client `narthex-login` (secret `narthex-login-secret`) may send people there, to log in by
+// OpenID Connect. With `--pages`, people log in and consent at pages; without, as `login_hint` says, or as alice.
+// With `--register`, clients may register (RFC 7591).
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { Provider, errors } from 'oidc-provider';
@@ -13,6 +18,9 @@ const { values: options } = parseArgs({
     alg: { type: 'string', default: 'RS256' },
     ttl: { type: 'string', default: '600' },
     format: { type: 'string', default: 'jwt' },
+    redirect: { type: 'string', multiple: true, default: [] },
+    pages: { type: 'boolean', default: false },
+    register: { type: 'boolean', default: false },
   },
 });
 const issuer = `http://127.0.0.1:${options.port}`;
@@ -45,16 +53,22 @@ const provider = new Provider(issuer, {
       response_types: [],
       redirect_uris: [],
     },
+    ...(options.redirect.length ? [loginClient()] : []),
   ],
   jwks: { keys: [jwk('rsa', 'RS256', { modulusLength: 2048 }), jwk('ec', 'ES256', { namedCurve: 'P-256' })] },
   cookies: { keys: [randomUUID()] },
-  scopes: ['openid', 'offline_access'],
-  findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
-  interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
+  scopes: ['openid', 'offline_access', 'profile', 'email'],
+  claims: { openid: ['sub', 'org_id', 'groups'], profile: ['name'], email: ['email'] },
+  conformIdTokenClaims: false,
+  findAccount: (ctx, id) => ({ accountId: id, claims: () => claimsOf(id) }),
+  ...(!options.pages && { interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` } }),
+  issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
   extraTokenClaims: (ctx, token) => ({ org_id: TENANTS[token.accountId ?? token.clientId] }),
   pkce: { required: () => true },
   features: {
-    devInteractions: { enabled: false },
+    devInteractions: { enabled: options.pages },
+    registration: { enabled: options.register },
+    revocation: { enabled: true },
     clientCredentials: { enabled: true },
     introspection: { enabled: true, allowedPolicy: () => true },
     resourceIndicators: {
@@ -80,9 +94,24 @@ function resourceServer(ctx, resource) {
   };
 }
 
+function loginClient() {
+  return {
+    client_id: 'narthex-login',
+    client_secret: 'narthex-login-secret',
+    grant_types: ['authorization_code'],
+    response_types: ['code'],
+    redirect_uris: options.redirect,
+  };
+}
+
+function claimsOf(id) {
+  const name = id[0].toUpperCase() + id.slice(1);
+  return { sub: id, org_id: TENANTS[id], groups: ['staff'], name, email: `${id}@example.com` };
+}
+
 // Nobody is asked: login is as `login_hint`, or alice, and consent is to all that the client wants.
 provider.use(async (ctx, next) => {
-  if (!ctx.path.startsWith('/interaction/')) {
+  if (options.pages || !ctx.path.startsWith('/interaction/')) {
     return next();
   }
   const details = await provider.interactionDetails(ctx.req, ctx.res);
@@ -96,7 +125,7 @@ provider.use(async (ctx, next) => {
 async function grantAll({ grantId, params, session }) {
   const grant = (grantId && (await provider.Grant.find(grantId)))
     || new provider.Grant({ clientId: params.client_id, accountId: session.accountId });
-  grant.addOIDCScope('openid offline_access');
+  grant.addOIDCScope('openid offline_access profile email');
   for (const resource of [params.resource ?? []].flat()) {
     grant.addResourceScope(resource, SCOPES);
   }

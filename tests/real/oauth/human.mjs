@@ -1,0 +1,121 @@
+// A person at a real Chromium. Goes to URL, does on each page what its roles and labels say, and stops when the
+// browser was sent to where it was to end, or when a page says that it is the end.
+//
+//   node human.mjs [--user alice] [--password password] [--decline] [--until PREFIX] [--shots DIR] [--narrow]
+//                  [--dark] [--profile DIR] [--click NAME] URL
+//
+// Prints `{"url", "pages": [{"url", "title", "heading", "text"}], "blocked"}`: where it ended, every page
+// that it was shown, and what the pages tried that their own policy forbids. Ends with 1 if it does not get on.
+// `--profile` keeps cookies from one call to the next; `--click` clicks a button or link of that name once, first.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+
+const { values: options, positionals: [start] } = parseArgs({
+  allowPositionals: true,
+  options: {
+    user: { type: 'string', default: 'alice' },
+    password: { type: 'string', default: 'password' },
+    decline: { type: 'boolean', default: false },
+    until: { type: 'string' },
+    shots: { type: 'string' },
+    narrow: { type: 'boolean', default: false },
+    dark: { type: 'boolean', default: false },
+    profile: { type: 'string' },
+    click: { type: 'string' },
+  },
+});
+
+const PATIENCE = 20_000;
+const YES = /^\W*(allow|approve|authorize|accept|connect|grant access|continue|log ?in|sign ?in|confirm)\b/i;
+const NO = /^\W*(deny|decline|cancel|refuse|don.t allow)\b/i;
+
+const directory = options.profile ?? mkdtempSync(join(tmpdir(), 'human-'));
+const context = await chromium.launchPersistentContext(directory, {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  headless: true,
+  colorScheme: options.dark ? 'dark' : 'light',
+  viewport: options.narrow ? { width: 360, height: 740 } : { width: 1000, height: 800 },
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'],
+});
+const page = context.pages()[0] ?? (await context.newPage());
+page.setDefaultTimeout(PATIENCE);
+const [pages, blocked] = [[], []];
+let landed;
+page.on('request', (request) => {
+  if (options.until && request.isNavigationRequest() && request.url().startsWith(options.until)) landed = request.url();
+});
+page.on('console', (message) => {
+  if (/content security policy/i.test(message.text())) blocked.push(message.text());
+});
+
+let failed;
+try {
+  await page.goto(start, { waitUntil: 'load' });
+  let clicked = !options.click;
+  for (let step = 0; step < 15 && !(await isOver()); step += 1) {
+    await remember(step);
+    const before = page.url();
+    const moved = clicked ? await act() : (clicked = true, await press(page.getByRole('button', { name: options.click })
+      .or(page.getByRole('link', { name: options.click })).first()));
+    if (!moved) break;
+    if (step === 14) throw new Error(`no end in sight at ${before}`);
+  }
+  if (!arrived()) await remember(15);
+} catch (error) {
+  failed = error;
+}
+console.log(JSON.stringify({ url: landed ?? page.url(), pages, blocked, ...(failed && { error: String(failed) }) }));
+await context.close();
+if (!options.profile) rmSync(directory, { recursive: true, force: true });
+process.exit(failed || (options.until && !arrived()) ? 1 : 0);
+
+function arrived() {
+  return landed !== undefined;
+}
+
+async function isOver() {
+  await page.waitForLoadState('load');
+  return arrived();
+}
+
+/** Does one thing; whether there was anything to do. */
+async function act() {
+  const name = page.locator('input[name=login], input[name=username], input#username').first();
+  if (await name.isVisible().catch(() => false)) {
+    await name.fill(options.user);
+    const password = page.locator('input[type=password]').first();
+    if (await password.isVisible().catch(() => false)) await password.fill(options.password);
+    return press(page.locator('button[type=submit], button:not([type]), input[type=submit], button#button-login').first());
+  }
+  for (const box of await page.getByRole('checkbox').all()) {
+    if (await box.isVisible()) await box.check();
+  }
+  for (const wanted of [options.decline ? NO : YES, new RegExp(`\\b${options.user}\\b`, 'i')]) {
+    const button = page.getByRole('button', { name: wanted }).first();
+    if ((await button.isVisible().catch(() => false)) && (await button.isEnabled())) return press(button);
+  }
+  return false;
+}
+
+async function press(what) {
+  // Pages made by a script change without being left.
+  const left = page.waitForEvent('framenavigated', { timeout: 1_500 }).catch(() => undefined);
+  await what.click();
+  await left;
+  await page.waitForLoadState('load');
+  return true;
+}
+
+async function remember(step) {
+  const heading = await page.locator('h1').first().textContent({ timeout: 1000 }).catch(() => '');
+  const text = await page.locator('body').innerText({ timeout: 1000 }).catch(() => '');
+  pages.push({ url: page.url(), title: await page.title(), heading: heading?.trim(), text: text.slice(0, 2000) });
+  if (options.shots) {
+    const where = new URL(page.url()).pathname.replace(/[^a-z0-9]+/gi, '-').replace(/^-|-$/g, '').slice(0, 40);
+    await page.screenshot({ path: join(options.shots, `${String(step).padStart(2, '0')}-${where}.png`), fullPage: true });
+  }
+}

@@ -29,7 +29,7 @@ const { values: options, positionals: [start] } = parseArgs({
 });
 
 const PATIENCE = 20_000;
-const YES = /^\W*(allow|approve|authorize|accept|connect|grant access|continue|log ?in|sign ?in|confirm)\b/i;
+const YES = /^\W*(allow|approve|authorize|accept|connect|grant access|continue|log.?in|sign.?in|confirm)\b/i;
 const NO = /^\W*(deny|decline|cancel|refuse|don.t allow)\b/i;
 
 const directory = options.profile ?? mkdtempSync(join(tmpdir(), 'human-'));

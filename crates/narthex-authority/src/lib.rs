@@ -6,8 +6,13 @@
 //! [`DevelopmentIssuer::jwks`] and [`DevelopmentIssuer::metadata`]. The configuration accepts it on
 //! loopback listeners only.
 
+pub mod connections;
+mod http;
 mod issuer;
 mod key;
+pub mod login;
+pub mod pages;
 
+pub use crate::http::{Request, Response};
 pub use issuer::{DevelopmentIssuer, MAX_LIFETIME, MintError, TENANT_CLAIM, TokenRequest};
 pub use key::OpenError;

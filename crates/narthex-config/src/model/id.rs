@@ -1,5 +1,6 @@
 //! Names that the operator chose, each with a type of its own so that none is taken for another.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,18 @@ macro_rules! name {
         impl From<&str> for $type {
             fn from(name: &str) -> Self {
                 Self(name.into())
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(|name| Self(name.into()))
             }
         }
 

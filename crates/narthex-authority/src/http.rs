@@ -1,0 +1,29 @@
+//! The authority's face to HTTP: what it is asked, and what it answers.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use std::net::IpAddr;
+
+/// A request to one of the authority's paths.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path below that of `public_url`, starting with `/`.
+    pub path: String,
+    /// What follows the `?`.
+    pub query: Option<String>,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// The whole body, at most 64 KiB.
+    pub body: Bytes,
+    /// Who is at the other end of the connection.
+    pub peer: Option<IpAddr>,
+    /// SHA-256 of the client certificate (DER) that TLS verified.
+    pub client_certificate: Option<[u8; 32]>,
+    /// What the access log calls this request; pages about a failure show it.
+    pub request_id: String,
+}
+
+/// An answer, complete with its security headers.
+pub type Response = http::Response<Bytes>;

@@ -1,0 +1,41 @@
+//! A page that goes on by itself.
+
+use super::shell::{Page, Site};
+use super::text::Address;
+use crate::Response;
+use maud::html;
+use url::Url;
+
+/// Sends the browser to `to`, another site, in answer to a form. It is a page, not a redirect: browsers hold
+/// every redirect after a post against the form's `form-action`, and the way may lead over hosts that nobody
+/// here knows. Where the browser does not go by itself (a scheme that belongs to an application), there is a
+/// button.
+#[must_use]
+pub fn onward(site: &Site, to: &Url) -> Response {
+    let place = match to.host_str() {
+        Some(host) if matches!(to.scheme(), "http" | "https") => host.to_owned(),
+        _ => format!("{}:", to.scheme()),
+    };
+    let content = html! {
+        section.card aria-labelledby="title" {
+            h1 #title { "One moment" }
+            p.lead { "You are being sent to " (Address(&place)) "." }
+            div.actions { a.button.primary href=(to.as_str()) rel="noreferrer" { "Continue" } }
+        }
+    };
+    Page { refresh: Some(to.as_str()), ..Page::new(site, "One moment", content) }.answer()
+}
+
+/// [`onward`] to a page of this gateway, which itself may send the browser elsewhere.
+#[must_use]
+pub(crate) fn onward_here(site: &Site, path: &str) -> Response {
+    let to = site.at(path);
+    let content = html! {
+        section.card aria-labelledby="title" {
+            h1 #title { "You are signed in" }
+            p.lead { "One moment." }
+            div.actions { a.button.primary href=(to) { "Continue" } }
+        }
+    };
+    Page { refresh: Some(&to), ..Page::new(site, "Signed in", content) }.answer()
+}

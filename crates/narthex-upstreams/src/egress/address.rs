@@ -69,7 +69,7 @@ fn classify_v6(ip: Ipv6Addr) -> AddressKind {
 }
 
 /// The IPv4 address inside, if this is one of the embedding forms.
-fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(super) fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let s = ip.segments();
     let low = |hi: u16, lo: u16| Ipv4Addr::from((u32::from(hi) << 16) | u32::from(lo));
     match s {

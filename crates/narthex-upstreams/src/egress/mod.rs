@@ -4,11 +4,13 @@
 //! could profit from (see [`classify`]).
 
 mod address;
+mod reach;
 
 pub use address::{AddressKind, classify};
+pub use reach::Reach;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, SocketAddr};
@@ -25,6 +27,7 @@ const BODY_CAP: usize = 1024 * 1024;
 pub struct Egress {
     client: reqwest::Client,
     allow_link_local: bool,
+    reach: Reach,
 }
 
 /// What a server answered.
@@ -62,6 +65,14 @@ impl Egress {
     /// # Errors
     /// The system's trust store cannot be read.
     pub fn new(timeout: Duration, allow_link_local: bool) -> Result<Self, EgressError> {
+        Self::within(timeout, Reach::Loopback, allow_link_local)
+    }
+
+    /// The same, which goes no further inside than `reach`.
+    ///
+    /// # Errors
+    /// See [`new`](Self::new).
+    pub fn within(timeout: Duration, reach: Reach, allow_link_local: bool) -> Result<Self, EgressError> {
         // pingora's TLS uses the same provider; whoever comes first installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -69,11 +80,11 @@ impl Egress {
             .no_proxy()
             .timeout(timeout)
             .connect_timeout(timeout)
-            .dns_resolver(Arc::new(GuardedResolver { allow_link_local }))
+            .dns_resolver(Arc::new(GuardedResolver { allow_link_local, reach }))
             .user_agent(concat!("narthex/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| EgressError::Setup(describe(&e)))?;
-        Ok(Self { client, allow_link_local })
+        Ok(Self { client, allow_link_local, reach })
     }
 
     /// `GET url`, accepting `accept`.
@@ -104,13 +115,44 @@ impl Egress {
         self.send(request).await
     }
 
+    /// `POST url` with a JSON body.
+    ///
+    /// # Errors
+    /// See [`EgressError`].
+    pub async fn post_json(&self, url: &Url, json: Vec<u8>) -> Result<Answer, EgressError> {
+        self.check(url)?;
+        let request = self.client.post(url.clone()).header(ACCEPT, "application/json");
+        self.send(request.header(CONTENT_TYPE, "application/json").body(json)).await
+    }
+
+    /// What `url` answers to a POST of `json` at first sight: its status and header. The body is not read, be
+    /// it without end.
+    ///
+    /// # Errors
+    /// See [`EgressError`].
+    pub async fn knock(
+        &self,
+        url: &Url,
+        json: &'static str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Result<(StatusCode, HeaderMap), EgressError> {
+        self.check(url)?;
+        let mut request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(json);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.map_err(|e| EgressError::Transport(describe(&e)))?;
+        Ok((response.status(), response.headers().clone()))
+    }
+
     fn check(&self, url: &Url) -> Result<(), EgressError> {
         let ip = match url.host() {
             Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
             Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
             _ => return Ok(()),
         };
-        if classify(ip).is_allowed(self.allow_link_local) { Ok(()) } else { Err(EgressError::Address(ip)) }
+        let allowed = reach::is_allowed(ip, self.reach, self.allow_link_local);
+        if allowed { Ok(()) } else { Err(EgressError::Address(ip)) }
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, EgressError> {
@@ -144,15 +186,16 @@ fn describe(error: &reqwest::Error) -> String {
 #[derive(Debug)]
 struct GuardedResolver {
     allow_link_local: bool,
+    reach: Reach,
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let allow_link_local = self.allow_link_local;
+        let (reach, allow_link_local) = (self.reach, self.allow_link_local);
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let allowed: Vec<SocketAddr> =
-                found.filter(|a| classify(a.ip()).is_allowed(allow_link_local)).collect();
+                found.filter(|a| reach::is_allowed(a.ip(), reach, allow_link_local)).collect();
             if allowed.is_empty() {
                 return Err(format!("{} has no allowed address", name.as_str()).into());
             }

@@ -8,15 +8,16 @@ use crate::introspection::{Answer, Asker, NEGATIVE_CACHE};
 use crate::issuer::{Issuer, Surroundings};
 use crate::jwt::claims::{ClaimRules, Verified};
 use crate::jwt::{Form, Unverified};
+use crate::keys::KeySet;
 use crate::object::Object;
 use crate::scopes::Hierarchy;
 use crate::{BuildError, Caller, TokenError};
 use ahash::RandomState;
 use narthex_config::Config;
-use narthex_config::model::Auth;
+use narthex_config::model::{Auth, KeySource};
 use narthex_telemetry::Events;
 use narthex_upstreams::egress::Egress;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -126,6 +127,22 @@ impl Identity {
         outcome?.for_resource(resource)
     }
 
+    /// Takes the keys of the gateway's own authority (those of an issuer whose keys are
+    /// [`KeySource::Own`](narthex_config::model::KeySource::Own)), a JWK set, and the `jti` of those of its
+    /// tokens that are revoked. Nothing has to be verified again unless a key or a token was taken back.
+    ///
+    /// # Errors
+    /// It is no JWK set, or there is no such issuer.
+    pub fn publish(&self, issuer: &str, jwks: &str, revoked: HashSet<String>) -> Result<(), BuildError> {
+        let error = |cause| BuildError::KeySet { issuer: issuer.to_owned(), cause };
+        let keys = KeySet::parse(jwks.as_bytes()).map_err(error)?;
+        let own = self.by_name.get(issuer).filter(|own| own.config.keys == KeySource::Own);
+        let own = own.ok_or_else(|| error(String::from("it is not the gateway's own")))?;
+        own.keys.hand_over(keys);
+        own.keys.revoke(revoked);
+        Ok(())
+    }
+
     /// Fetches the keys of all issuers that have none yet, all at once; gives up after 10 s.
     pub async fn prime(&self) {
         let fetching = self.refresh(SystemTime::now());
@@ -169,6 +186,9 @@ impl Identity {
         let algorithm = unverified.algorithm(&issuer.config.algorithms)?;
         let generation = issuer.check_signature(&unverified, algorithm, now).await?;
         let verified = issuer.rules.read(&claims, None, now)?;
+        if issuer.config.keys == KeySource::Own && issuer.keys.has_revoked(&claims) {
+            return Err(TokenError::Inactive);
+        }
         self.remember(token, issuer, generation, &verified, now);
         Ok(verified)
     }

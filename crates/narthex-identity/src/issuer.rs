@@ -98,7 +98,8 @@ fn key_store(
     let keys = match &config.keys {
         KeySource::File(path) => read_file(&config.issuer, path)?,
         KeySource::Inline(json) => parse(&config.issuer, json.as_bytes())?,
-        KeySource::Discovery | KeySource::Uri(_) => {
+        // Those of our own authority come by `Identity::publish`.
+        KeySource::Discovery | KeySource::Uri(_) | KeySource::Own => {
             let new = || {
                 KeyStore::remote(
                     &config.issuer,

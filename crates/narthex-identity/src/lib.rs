@@ -19,6 +19,7 @@ mod keys;
 mod metadata;
 mod object;
 mod scopes;
+mod signer;
 
 #[cfg(test)]
 mod fixtures;
@@ -32,3 +33,4 @@ pub use error::{BuildError, TokenError};
 pub use identity::Identity;
 pub use keys::jws_algorithm;
 pub use metadata::ResourceMetadata;
+pub use signer::{JwtKind, Signer, claimed_issuer};

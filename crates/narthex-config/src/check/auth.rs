@@ -32,8 +32,10 @@ impl Check<'_> {
         {
             self.report.error(at, "a leeway over 5m would accept tokens long expired");
         }
+        let authority = self.authority(auth.authority, auth.embedded.span(), server, names);
         Auth {
             embedded_development: auth.embedded.get().is_some(),
+            authority,
             leeway,
             token_cache: Self::usize(&auth.token_cache, 100_000),
             scope_hierarchy: self.scope_hierarchy(auth.scope_hierarchy),
@@ -59,7 +61,7 @@ impl Check<'_> {
         issuers
     }
 
-    fn issuer(&self, issuer: grammar::Issuer, at: Span, names: &Names) -> Option<Issuer> {
+    pub(super) fn issuer(&self, issuer: grammar::Issuer, at: Span, names: &Names) -> Option<Issuer> {
         let insecure = issuer.insecure.get().copied().unwrap_or(false);
         let keys = self.key_source(&issuer, insecure);
         let algorithms = self.algorithms(&issuer.algorithms);

@@ -1,6 +1,6 @@
 //! The files that a configuration refers to.
 
-use crate::model::{Config, Credential, KeySource, OAuthClient, OAuthClientAuth, SecretRef};
+use crate::model::{Config, Credential, KeySource, OAuthClient, OAuthClientAuth, RegisteredAuth, SecretRef};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,23 @@ pub(crate) fn files_of(config: &Config) -> Vec<PathBuf> {
             add(Some(path));
         }
         add(issuer.introspection.as_ref().and_then(|introspection| client(&introspection.client)));
+    }
+    if let Some(authority) = &config.auth.authority {
+        for client in authority.clients.values() {
+            match &client.auth {
+                RegisteredAuth::Secret(reference) => add(secret(reference)),
+                RegisteredAuth::KeyFile(path) => add(Some(path)),
+                RegisteredAuth::None | RegisteredAuth::KeyUri(_) => {}
+            }
+        }
+        for issuer in authority.assertions.values() {
+            if let KeySource::File(path) = &issuer.keys {
+                add(Some(path));
+            }
+        }
+        let registration = authority.dynamic_registration.as_ref();
+        let token = registration.and_then(|registration| registration.initial_access_token.as_ref());
+        add(token.and_then(secret));
     }
     for upstream in config.upstreams.values() {
         add(upstream.ca.as_deref());

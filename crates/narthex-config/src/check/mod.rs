@@ -2,6 +2,7 @@
 //! Nothing here stops at the first mistake; what cannot be built is left out and is on the report.
 
 mod auth;
+mod authority;
 mod client;
 mod consent;
 mod credential;
@@ -10,6 +11,7 @@ mod files;
 mod http_limits;
 mod inspect;
 mod limits;
+mod login;
 mod pins;
 mod protocol;
 mod reach;
@@ -68,6 +70,7 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
     let pins = cx.pins(gateway.pins);
     let upstreams = cx.upstreams(gateway.upstreams, pins.mode);
     let public_url = server.as_ref().map(|server| &server.public_url);
+    cx.own_paths(&gateway.routes, auth.authority.is_some());
     let routes = cx.routes(gateway.routes, public_url, &names, trusts_somebody, &tenants, &upstreams);
     cx.tenants_reach(&gateway.tenants, &routes);
     if cx.report.has_errors() {
@@ -100,7 +103,7 @@ fn trusts_somebody(field: &Field<grammar::Auth>) -> bool {
         Field::Bad(_) => true,
         Field::Set(_, auth) => {
             let none = auth.issuers.is_absent() || auth.issuers.get().is_some_and(Vec::is_empty);
-            !none || !auth.embedded.is_absent()
+            !none || !auth.embedded.is_absent() || !auth.authority.is_absent()
         }
     }
 }

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Paths that the gateway answers itself.
 const OWN_PATHS: [&str; 2] = ["/.well-known", "/oauth"];
+/// Further ones, where it is an authorization server.
+const AUTHORITY_PATHS: [&str; 4] = ["/login", "/logout", "/connections", "/connect"];
 const DEFAULT_PAGE: usize = 1000;
 const MAX_PAGE: u32 = 10_000;
 
@@ -47,6 +49,19 @@ impl Check<'_> {
             self.report.error_with_help(at, message, help);
         }
         routes
+    }
+
+    /// Reports routes at paths of the gateway's own authority.
+    pub(super) fn own_paths(&self, field: &Field<Named<Name, grammar::Route>>, has_authority: bool) {
+        let routes =
+            field.get().into_iter().flat_map(|routes| &routes.0).filter_map(|entry| entry.value.get());
+        for (at, path) in routes.filter_map(|route| Some((route.path.span()?, route.path.get()?))) {
+            if has_authority && AUTHORITY_PATHS.iter().any(|own| is_under(path, own)) {
+                let message = "with `auth.authority` the gateway itself answers under `/login`, `/logout`, \
+                               `/connections` and `/connect`";
+                self.report.error(at, message);
+            }
+        }
     }
 
     fn route(
@@ -200,11 +215,13 @@ fn resource(public_url: &PublicUrl, path: &str) -> String {
     format!("{}{}", public_url.url, if path == "/" { "" } else { path })
 }
 
+fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 fn path_mistake(path: &str) -> Option<&'static str> {
     let segments: BTreeSet<&str> = path.split('/').collect();
     let legal = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/".contains(c);
-    let own =
-        |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     Some(match path {
         "/" => return None,
         _ if !path.starts_with('/') => "a path begins with `/`",
@@ -215,7 +232,7 @@ fn path_mistake(path: &str) -> Option<&'static str> {
         _ if path.ends_with('/') => "a path does not end with `/`",
         _ if segments.contains("..") || segments.contains(".") => "a path has no `.` or `..` segments",
         _ if !path.chars().all(legal) => "this character cannot stand in a path",
-        _ if OWN_PATHS.iter().any(|prefix| own(prefix)) => {
+        _ if OWN_PATHS.iter().any(|own| is_under(path, own)) => {
             "the gateway itself answers under `/.well-known` and `/oauth`"
         }
         _ => return None,

@@ -1,5 +1,6 @@
 //! `auth:` and the OAuth client that the gateway is elsewhere.
 
+use super::authority::Authority;
 use super::reference::{ClientMethod, FileRef, Secret};
 use super::scalar::{Alg, HttpUrl, HumanDuration, Name, Scope};
 use crate::yaml::{Field, Named};
@@ -12,6 +13,8 @@ use serde::Deserialize;
 pub(crate) struct Auth {
     /// `development`: the gateway issues tokens itself (`narthex token`). Loopback listeners only.
     pub(crate) embedded: Field<Embedded>,
+    /// The gateway's own authorization server: users log in, clients get tokens.
+    pub(crate) authority: Field<Authority>,
     /// Trusted authorization servers.
     pub(crate) issuers: Field<Vec<Field<Issuer>>>,
     /// Scopes that holding another scope includes: `mcp:write: [mcp:read]`. Transitive.

@@ -2,10 +2,12 @@
 //! JSON Schema, which editors show; so they speak to operators.
 
 mod auth;
+mod authority;
 mod consent;
 mod expose;
 mod feature;
 mod inspect;
+mod login;
 mod pins;
 mod policy;
 mod protocol;
@@ -16,9 +18,14 @@ mod stdio;
 mod upstream;
 
 pub(crate) use auth::{Auth, Introspection, Issuer, OAuthClient, TenantRule};
+pub(crate) use authority::{
+    AssertionIssuer, Authority, DynamicRegistration, MetadataDocuments, RefreshTokens, RegisteredClient,
+    ScopeGrant,
+};
 pub(crate) use consent::{AuthorizationCode, Registration, ResourceParameter};
 pub(crate) use expose::{Expose, Names, Prefix, Selection, Shown};
 pub(crate) use inspect::{Handling, HiddenText, Inspect, Instructions, Pattern};
+pub(crate) use login::Login;
 pub(crate) use pins::Pins;
 pub(crate) use policy::{Limits, Route, Tenant, ToolRule};
 pub(crate) use protocol::{Protocol, Revision};

@@ -5,6 +5,7 @@ use crate::model::{
 };
 use std::time::Duration;
 
+mod authority;
 mod consent;
 mod hostile;
 mod inspect;

@@ -1,6 +1,6 @@
 //! Token issuers.
 
-use super::{ScopeName, SecretRef, TenantId};
+use super::{Authority, ScopeName, SecretRef, TenantId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +12,8 @@ pub struct Auth {
     /// `auth.embedded: development`: the gateway issues development tokens itself. Only accepted
     /// when `server.listen` is a loopback address.
     pub embedded_development: bool,
+    /// `auth.authority`: the gateway's own authorization server.
+    pub authority: Option<Authority>,
     /// `auth.issuers`.
     pub issuers: Vec<Issuer>,
     /// `auth.scope_hierarchy`: a scope and the scopes that holding it includes. Transitive; checked
@@ -51,6 +53,8 @@ pub enum KeySource {
     File(PathBuf),
     /// A JWK set (JSON) handed over in memory: the embedded development issuer's.
     Inline(String),
+    /// Handed over in memory once the gateway runs, and whenever they change: those of its own authority.
+    Own,
 }
 
 /// JWS signature algorithms (RFC 7518 §3.1, RFC 8037) that an issuer may be allowed.

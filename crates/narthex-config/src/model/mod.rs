@@ -5,10 +5,12 @@
 //! has been filled in. Secrets are still references ([`SecretRef`]); `narthex-credentials` reads them.
 
 mod auth;
+mod authority;
 mod consent;
 mod expose;
 mod id;
 mod inspect;
+mod login;
 mod pins;
 mod policy;
 mod protocol;
@@ -19,10 +21,15 @@ mod stdio;
 mod upstream;
 
 pub use auth::{Algorithm, Auth, Introspection, Issuer, KeySource, OAuthClient, OAuthClientAuth, TenantRule};
+pub use authority::{
+    AssertionIssuer, Authority, DynamicRegistration, HostPattern, MetadataDocuments, RefreshTokens,
+    RegisteredAuth, RegisteredClient, ScopeGrant,
+};
 pub use consent::{AuthorizationCode, ResourceParameter};
 pub use expose::{Expose, Merged, Names, Selection, Shown, Target};
 pub use id::{RouteId, ScopeName, TenantId, UpstreamId};
 pub use inspect::Inspect;
+pub use login::Login;
 pub use pins::{PinMode, Pins};
 pub use policy::{Limits, Per, Rate, Tenant, ToolPattern, ToolRule};
 pub use protocol::{LegacyRevision, Protocol};

@@ -12,6 +12,7 @@ use crate::object::{Object, WrongType};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use narthex_config::model::Algorithm;
+use serde_json::{Map, Value};
 
 /// Longest encoded header, bytes.
 const HEADER_CAP: usize = 4 * 1024;
@@ -57,8 +58,13 @@ struct Header {
 }
 
 impl<'t> Unverified<'t> {
-    /// Takes a compact JWS apart.
+    /// Takes a compact JWS apart that may be an access token.
     pub(crate) fn parse(token: &'t str) -> Result<Self, TokenError> {
+        Self::parse_as(token, &Types::ACCESS)
+    }
+
+    /// Takes a compact JWS of one of the `types` apart.
+    pub(crate) fn parse_as(token: &'t str, types: &Types) -> Result<Self, TokenError> {
         if token.len() > TOKEN_CAP {
             return Err(TokenError::TooLarge);
         }
@@ -70,13 +76,18 @@ impl<'t> Unverified<'t> {
         if !signature.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
             return Err(TokenError::MalformedToken);
         }
-        let header = Header::parse(&decode(header)?)?;
+        let header = Header::parse(&decode(header)?, types)?;
         Ok(Self { header, message, signature, payload: decode(payload)? })
     }
 
     /// The claims. Nothing that they say is proven.
     pub(crate) fn claims(&self) -> Result<Object<'_>, TokenError> {
         Object::parse(&self.payload).ok_or(TokenError::MalformedToken)
+    }
+
+    /// The claims as a map; [`claims`](Self::claims) has seen to it that no name is there twice.
+    pub(crate) fn claims_map(&self) -> Result<Map<String, Value>, TokenError> {
+        serde_json::from_str(&self.payload).map_err(|_| TokenError::MalformedToken)
     }
 
     /// The algorithm, which must be one of `allowed`.
@@ -109,7 +120,7 @@ impl<'t> Unverified<'t> {
 }
 
 impl Header {
-    fn parse(json: &str) -> Result<Self, TokenError> {
+    fn parse(json: &str, types: &Types) -> Result<Self, TokenError> {
         let header = Object::parse(json).ok_or(TokenError::MalformedToken)?;
         let text = |name| header.get::<String>(name).map_err(|WrongType| TokenError::MalformedToken);
         if header.has("crit") {
@@ -124,20 +135,50 @@ impl Header {
         if header.has("enc") {
             return Err(TokenError::Encrypted);
         }
-        check_type(text("typ")?.as_deref(), text("cty")?.as_deref())?;
+        types.check(text("typ")?.as_deref(), text("cty")?.as_deref())?;
         let algorithm = text("alg")?.ok_or(TokenError::MalformedToken)?;
         Ok(Self { algorithm, key_id: text("kid")? })
     }
 }
 
-/// Only access tokens (RFC 9068 §2.1) and tokens of no declared kind pass; ID tokens, logout tokens,
-/// assertions and proofs that say what they are do not (RFC 8725 §3.11). `cty: JWT` is a token within
-/// a token.
-fn check_type(typ: Option<&str>, cty: Option<&str>) -> Result<(), TokenError> {
-    const ACCEPTED: [&str; 3] = ["JWT", "at+jwt", "application/at+jwt"];
-    let accepted = typ.is_none_or(|typ| ACCEPTED.iter().any(|name| name.eq_ignore_ascii_case(typ)));
-    let nested = cty.is_some_and(|cty| cty.to_ascii_lowercase().ends_with("jwt"));
-    if accepted && !nested { Ok(()) } else { Err(TokenError::Type) }
+/// What a token may say that it is (RFC 8725 §3.11).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Types {
+    /// `typ`, without `application/`.
+    pub(crate) accepted: &'static [&'static str],
+    /// Whether it may say nothing.
+    pub(crate) or_none: bool,
+}
+
+impl Types {
+    /// Only access tokens (RFC 9068 §2.1) and tokens of no declared kind pass; ID tokens, logout tokens,
+    /// assertions and proofs that say what they are do not.
+    const ACCESS: Self = Self { accepted: &["JWT", "at+jwt"], or_none: true };
+
+    /// `cty: JWT` is a token within a token.
+    fn check(&self, typ: Option<&str>, cty: Option<&str>) -> Result<(), TokenError> {
+        let accepted = match typ {
+            None => self.or_none,
+            Some(typ) => {
+                let name = strip_application(typ);
+                self.accepted.iter().any(|accepted| accepted.eq_ignore_ascii_case(name))
+            }
+        };
+        let nested = cty.is_some_and(|cty| cty.to_ascii_lowercase().ends_with("jwt"));
+        if accepted && !nested { Ok(()) } else { Err(TokenError::Type) }
+    }
+}
+
+/// A media type may be written without what all of them begin with (RFC 7515 §4.1.9).
+fn strip_application(typ: &str) -> &str {
+    const PREFIX: &str = "application/";
+    match typ.split_at_checked(PREFIX.len()) {
+        // `application/JWT` is no registered type.
+        Some((prefix, name)) if prefix.eq_ignore_ascii_case(PREFIX) && !name.eq_ignore_ascii_case("JWT") => {
+            name
+        }
+        _ => typ,
+    }
 }
 
 fn decode(part: &str) -> Result<String, TokenError> {

@@ -10,12 +10,14 @@ mod tests;
 pub use jwk::jws_algorithm;
 pub(crate) use jwk::{Fitting, KeySet, algorithm_name};
 
+use crate::object::Object;
 use arc_swap::ArcSwap;
 use discovery::FetchError;
 use narthex_config::model::KeySource;
 use narthex_telemetry::Events;
 use narthex_upstreams::egress::Egress;
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -42,6 +44,8 @@ pub(crate) struct KeyStore {
     flight: Arc<tokio::sync::Mutex<()>>,
     egress: Egress,
     events: Events,
+    /// `jti` of tokens that were taken back; only those of the gateway's own authority can be.
+    revoked: ArcSwap<HashSet<String>>,
 }
 
 /// What is known of an issuer's keys at one moment.
@@ -55,7 +59,7 @@ pub(crate) struct Held {
 }
 
 /// Whether there are keys.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum State {
     /// They have not been fetched yet.
     #[default]
@@ -110,6 +114,7 @@ impl KeyStore {
             flight: Arc::default(),
             egress,
             events,
+            revoked: ArcSwap::default(),
         }
     }
 
@@ -161,13 +166,42 @@ impl KeyStore {
         }
     }
 
+    /// Takes keys that whoever owns them hands over; whether they are new.
+    pub(crate) fn hand_over(&self, keys: KeySet) -> bool {
+        if matches!(&self.held().state, State::Keys(held) if *held == keys) {
+            return false;
+        }
+        self.install(State::Keys(keys));
+        true
+    }
+
+    /// Takes the `jti` of tokens that are good no more. If there are new ones among them, everything that was
+    /// verified so far is verified again.
+    pub(crate) fn revoke(&self, revoked: HashSet<String>) {
+        let held = self.held.load_full();
+        let taken_back = !revoked.is_subset(&self.revoked.load());
+        self.revoked.store(Arc::new(revoked));
+        if taken_back {
+            let (version, generation) = (held.version + 1, held.generation + 1);
+            self.held.store(Arc::new(Held { version, generation, state: held.state.clone() }));
+            self.generation.store(generation, Ordering::Release);
+        }
+    }
+
+    /// Whether the token with these claims was taken back.
+    pub(crate) fn has_revoked(&self, claims: &Object<'_>) -> bool {
+        let revoked = self.revoked.load();
+        let id = || claims.get::<String>("jti").ok().flatten();
+        !revoked.is_empty() && id().is_none_or(|id| revoked.contains(&id))
+    }
+
     /// Whether there is at least one key.
     pub(crate) fn has_keys(&self) -> bool {
         matches!(&self.held().state, State::Keys(keys) if keys.len() > 0)
     }
 
     fn is_local(&self) -> bool {
-        matches!(self.source, KeySource::File(_) | KeySource::Inline(_))
+        matches!(self.source, KeySource::File(_) | KeySource::Inline(_) | KeySource::Own)
     }
 
     async fn fetch(&self, now: SystemTime) {

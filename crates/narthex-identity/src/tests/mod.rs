@@ -2,6 +2,7 @@
 
 mod hostile;
 mod introspection;
+mod own;
 mod reload;
 
 use crate::fixtures::{self, ISSUER, RESOURCE, Secrets, claims, later, now, token};

@@ -1,6 +1,6 @@
 //! A file or a text → [`Config`].
 
-use crate::check::{Check, check, files_of};
+use crate::check::{Check, References, check, files_of};
 use crate::diagnostic::{Diagnostics, Report};
 use crate::fingerprint;
 use crate::grammar::Gateway;
@@ -61,7 +61,8 @@ fn parse_in(
     }
     let report = Report::default();
     let dir = name.parent().unwrap_or_else(|| Path::new(""));
-    let cx = Check { report: &report, dir, state_dir: state_dir(dir, state_directory) };
+    let references = References::default();
+    let cx = Check { report: &report, dir, state_dir: state_dir(dir, state_directory), references };
     let config = gateway(text, &report).and_then(|gateway| check(gateway, &cx));
     let failed = report.has_errors();
     let found = report.finish(name, text);

@@ -1,12 +1,14 @@
 //! Secret references and the values behind them.
 
-use narthex_config::model::SecretRef;
+use narthex_config::model::{SecretRef, VaultRef};
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -17,10 +19,12 @@ pub const MAX_SECRET: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
-/// Reads secret references from files and the process environment.
-#[derive(Clone, Copy, Debug)]
+/// Reads secret references: from files and the process environment when asked, from the vault what was
+/// read for the configuration before. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Secrets {
     environment: fn(&str) -> Option<OsString>,
+    vault: Arc<BTreeMap<VaultRef, Secret>>,
 }
 
 /// Why a secret could not be read. Names the reference, never the value.
@@ -56,6 +60,9 @@ pub enum SecretProblem {
     /// A NUL; or, in a value of one line, a CR or LF.
     #[error("contains {0}")]
     Forbidden(&'static str),
+    /// In the vault, and not named by the configuration that these secrets are for.
+    #[error("was not read from the vault")]
+    NotRead,
 }
 
 // === impl Secret ===
@@ -104,7 +111,7 @@ impl fmt::Display for Secret {
 
 impl Default for Secrets {
     fn default() -> Self {
-        Self { environment: |name| std::env::var_os(name) }
+        Self { environment: |name| std::env::var_os(name), vault: Arc::default() }
     }
 }
 
@@ -134,7 +141,7 @@ impl Secrets {
 
     #[cfg(test)]
     pub(crate) fn with_environment(environment: fn(&str) -> Option<OsString>) -> Self {
-        Self { environment }
+        Self { environment, vault: Arc::default() }
     }
 
     fn read_bytes(&self, reference: &SecretRef) -> Result<Zeroizing<Vec<u8>>, SecretProblem> {
@@ -144,6 +151,10 @@ impl Secrets {
                 let value = (self.environment)(name).ok_or(SecretProblem::NotSet)?;
                 let bytes = Zeroizing::new(value.into_encoded_bytes());
                 if bytes.len() > MAX_SECRET { Err(SecretProblem::TooLarge) } else { Ok(bytes) }
+            }
+            SecretRef::Vault(reference) => {
+                let value = self.vault.get(reference).ok_or(SecretProblem::NotRead)?;
+                Ok(Zeroizing::new(value.expose().as_bytes().to_vec()))
             }
         }
     }
@@ -169,6 +180,7 @@ fn describe(reference: &SecretRef) -> String {
     match reference {
         SecretRef::File(path) => format!("file {}", path.display()),
         SecretRef::Env(name) => format!("environment variable {name}"),
+        SecretRef::Vault(reference) => format!("vault {reference}"),
     }
 }
 

@@ -71,8 +71,13 @@ impl Credentials {
     ///
     /// # Errors
     /// A secret cannot be read or used; the error names the upstream and the reference.
-    pub fn build(config: &Config, previous: Option<&Self>, events: &Events) -> Result<Self, BuildError> {
-        Self::build_with(&Secrets::default(), &config.upstreams, previous, events)
+    pub fn build(
+        config: &Config,
+        secrets: &Secrets,
+        previous: Option<&Self>,
+        events: &Events,
+    ) -> Result<Self, BuildError> {
+        Self::build_with(secrets, &config.upstreams, previous, events)
     }
 
     pub(crate) fn build_with(

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use narthex_config::Config;
 use narthex_config::model::{
     Admin, Algorithm, Auth, HttpLimits, Issuer, KeySource, PinMode, Pins, PublicUrl, Route, RouteAuth,
-    ScopeName, SecretRef, Server, TenantRule,
+    ScopeName, SecretRef, SecretStores, Server, TenantRule,
 };
 use narthex_telemetry::Events;
 use secrecy::SecretString;
@@ -227,6 +227,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
         auth: Auth { issuers, leeway: Duration::from_secs(30), token_cache: 1000, ..Auth::default() },
         tenants: BTreeMap::new(),
         pins: Pins { file: "pins.json".into(), mode: PinMode::Off },
+        secrets: SecretStores::default(),
         upstreams: BTreeMap::new(),
         routes: BTreeMap::new(),
     }

@@ -9,6 +9,7 @@ use narthex_config::Config;
 use narthex_config::model::{
     Expose, HttpLimits, Route, RouteAuth, RouteId, ScopeName, Shown, Target, TenantId,
 };
+use narthex_credentials::secret::Secrets;
 use narthex_credentials::{CredentialSource, Credentials};
 use narthex_identity::{Caller, Identity, ResourceMetadata, SecretSource};
 use narthex_mcp::ScanLimits;
@@ -82,7 +83,7 @@ pub struct Parts<'a> {
     /// The snapshot in use, whose state is taken over.
     pub previous: Option<&'a Snapshot>,
     /// Reads secret references.
-    pub secrets: Arc<dyn SecretSource>,
+    pub secrets: Arc<Secrets>,
     /// Where rare events are counted.
     pub metrics: &'a Arc<Metrics>,
     /// Which definitions of tools are trusted.
@@ -119,9 +120,11 @@ impl Snapshot {
     pub fn build(config: &Config, parts: Parts<'_>) -> Result<Self, BuildError> {
         let previous = parts.previous;
         let events = parts.metrics.events().clone();
+        let source = Arc::clone(&parts.secrets) as Arc<dyn SecretSource>;
         let identity =
-            Identity::build(config, previous.map(|p| p.identity.as_ref()), parts.secrets, events.clone())?;
-        let credentials = Credentials::build(config, previous.map(|p| p.credentials.as_ref()), &events)?;
+            Identity::build(config, previous.map(|p| p.identity.as_ref()), source, events.clone())?;
+        let credentials =
+            Credentials::build(config, &parts.secrets, previous.map(|p| p.credentials.as_ref()), &events)?;
         let upstreams = Upstreams::build(config, previous.map(|p| p.upstreams.as_ref()), Instant::now())?;
         let policy = Policy::build(config, previous.map(|p| p.policy.as_ref()));
         let limits = config.server.limits.clone();

@@ -1,6 +1,8 @@
 //! The files that a configuration refers to.
 
-use crate::model::{Config, Credential, KeySource, OAuthClient, OAuthClientAuth, RegisteredAuth, SecretRef};
+use crate::model::{
+    Config, Credential, KeySource, OAuthClient, OAuthClientAuth, RegisteredAuth, SecretRef, VaultAuth,
+};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,13 @@ pub(crate) fn files_of(config: &Config) -> Vec<PathBuf> {
         [Some(tls.cert.as_path()), Some(&tls.key), tls.client_ca.as_deref()].into_iter().for_each(&mut add);
     }
     config.server.seal_keys.iter().for_each(|key| add(secret(key)));
+    if let Some(vault) = &config.secrets.vault {
+        add(vault.ca.as_deref());
+        // Kubernetes renews its token every hour, which changes nothing.
+        if let VaultAuth::Token(reference) | VaultAuth::AppRole { secret_id: reference, .. } = &vault.auth {
+            add(secret(reference));
+        }
+    }
     for issuer in &config.auth.issuers {
         if let KeySource::File(path) = &issuer.keys {
             add(Some(path));
@@ -70,6 +79,6 @@ fn client(registration: &OAuthClient) -> Option<&Path> {
 fn secret(reference: &SecretRef) -> Option<&Path> {
     match reference {
         SecretRef::File(path) => Some(path),
-        SecretRef::Env(_) => None,
+        SecretRef::Env(_) | SecretRef::Vault(_) => None,
     }
 }

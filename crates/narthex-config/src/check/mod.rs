@@ -16,6 +16,7 @@ mod pins;
 mod protocol;
 mod reach;
 mod route;
+mod secrets;
 mod server;
 mod stdio;
 mod target;
@@ -25,10 +26,11 @@ mod upstream;
 pub(crate) mod url;
 
 pub(crate) use files::files_of;
+pub(crate) use secrets::References;
 
 use crate::diagnostic::Report;
-use crate::grammar::{self, Count, FileRef, Gateway, HumanDuration, Name, Scope, Secret};
-use crate::model::{Config, ScopeName, SecretRef};
+use crate::grammar::{self, Count, FileRef, Gateway, HumanDuration, Name, Scope};
+use crate::model::{Config, ScopeName};
 use crate::yaml::{Field, Named, Span, nearest, one_of};
 use std::collections::HashSet;
 use std::num::NonZeroU32;
@@ -45,6 +47,8 @@ pub(crate) struct Check<'a> {
     pub(crate) dir: &'a Path,
     /// Default of `server.state_dir`.
     pub(crate) state_dir: PathBuf,
+    /// What is read from the vault.
+    pub(crate) references: References,
 }
 
 /// The names that may be referred to, including those whose entries have mistakes.
@@ -62,6 +66,7 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
         routes: keys(&gateway.routes),
     };
     let unused = unused(&gateway);
+    let vault = cx.secret_stores(gateway.secrets);
     let server = cx.server(gateway.server);
     let admin = cx.admin(&gateway.admin);
     let trusts_somebody = trusts_somebody(&gateway.auth);
@@ -79,7 +84,8 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
     for (name, at) in unused {
         cx.report.warn(at, format!("no route uses upstream `{name}`"), "name it in a route, or remove it");
     }
-    Some(Config { server: server?, admin, auth, tenants, pins, upstreams, routes })
+    let secrets = cx.found_references(vault);
+    Some(Config { server: server?, admin, secrets, auth, tenants, pins, upstreams, routes })
 }
 
 /// The upstreams that no route names, and where they are.
@@ -126,22 +132,6 @@ impl Check<'_> {
             self.report.error(field.span()?, "the path of this file is empty");
         }
         Some(self.path(path))
-    }
-
-    fn secret(&self, field: &Field<Secret>) -> Option<SecretRef> {
-        let at = field.span()?;
-        match field.get()? {
-            Secret::File(path) if path.is_empty() => {
-                self.report.error(at, "the path of this secret is empty")
-            }
-            Secret::Env(name) if name.is_empty() || name.contains(['=', '\0']) => {
-                self.report.error(at, "not the name of an environment variable");
-            }
-            Secret::File(path) => return Some(SecretRef::File(self.path(path))),
-            Secret::Env(name) => return Some(SecretRef::Env(name.clone())),
-            Secret::Vault(_) => {}
-        }
-        None
     }
 
     /// The value of a key that must be there; `owner` is the place of the mapping that lacks it.

@@ -5,7 +5,6 @@ mod auth;
 mod authority;
 mod consent;
 mod expose;
-mod feature;
 mod inspect;
 mod login;
 mod pins;
@@ -13,9 +12,11 @@ mod policy;
 mod protocol;
 mod reference;
 mod scalar;
+mod secrets;
 mod server;
 mod stdio;
 mod upstream;
+mod vault_ref;
 
 pub(crate) use auth::{Auth, Introspection, Issuer, OAuthClient, TenantRule};
 pub(crate) use authority::{
@@ -31,11 +32,13 @@ pub(crate) use policy::{Limits, Route, Tenant, ToolRule};
 pub(crate) use protocol::{Protocol, Revision};
 pub(crate) use reference::{ClientMethod, FileRef, Secret};
 pub(crate) use scalar::{Alg, Count, HttpUrl, HumanDuration, Name, Scope, Size, Variable};
+pub(crate) use secrets::{Secrets, Vault, VaultAuth};
 pub(crate) use server::{Admin, HttpLimits, Server, Tls};
 pub(crate) use stdio::{Instances, ProcessLimits, Restart};
 pub(crate) use upstream::{
     Breaker, Catalogue, ClientCredentials, Credential, Health, TokenExchange, Upstream,
 };
+pub(crate) use vault_ref::{VaultRef, problem_of_path};
 
 use crate::yaml::{Field, Named};
 use schemars::JsonSchema;
@@ -50,6 +53,8 @@ pub(crate) struct Gateway {
     pub(crate) server: Field<Server>,
     /// The admin listener: metrics, health.
     pub(crate) admin: Field<Admin>,
+    /// Where secrets are read from, beside files and the environment.
+    pub(crate) secrets: Field<Secrets>,
     /// Who may issue tokens to callers.
     pub(crate) auth: Field<Auth>,
     /// The tenants, by name. A caller of any other tenant is refused.

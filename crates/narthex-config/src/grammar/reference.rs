@@ -1,6 +1,6 @@
 //! References to secrets and files.
 
-use super::feature::Vault;
+use super::vault_ref::VaultRef;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -12,8 +12,8 @@ pub(crate) enum Secret {
     File(String),
     /// The value of this environment variable.
     Env(String),
-    #[schemars(skip)]
-    Vault(Vault),
+    /// This field of a secret in the vault.
+    Vault(VaultRef),
 }
 
 /// A reference to a file.

@@ -13,6 +13,7 @@ mod merged;
 mod mistakes;
 mod secrets;
 mod stdio;
+mod vault;
 mod warnings;
 
 const EVERY_KEY: &str = include_str!("../../tests/fixtures/every-key.yaml");
@@ -61,6 +62,7 @@ fn every_key_of_the_contract_loads_as_written() {
     let (config, warnings) = parsed(EVERY_KEY).unwrap_or_else(|found| panic!("{found}"));
     assert_eq!(warnings.len(), 2, "{warnings}");
     server_as_written(&config);
+    vault::as_written(&config);
     auth_as_written(&config);
     upstreams_as_written(&config);
     other_upstreams_as_written(&config);
@@ -248,6 +250,7 @@ fn every_file_that_is_referred_to_is_listed_for_the_watcher() {
         "/etc/narthex/key.pem",
         "/run/secrets/narthex",
         "/run/secrets/seal",
+        "/run/secrets/vault",
         "conf/ca.pem",
         "conf/client.pem",
         "conf/files.token",
@@ -256,6 +259,7 @@ fn every_file_that_is_referred_to_is_listed_for_the_watcher() {
         "conf/reviewed/pins.json",
         "conf/tls/ca.pem",
         "conf/tls/cert.pem",
+        "conf/vault-ca.pem",
     ];
     assert_eq!(files, expected);
 }

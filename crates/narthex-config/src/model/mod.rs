@@ -34,7 +34,7 @@ pub use pins::{PinMode, Pins};
 pub use policy::{Limits, Per, Rate, Tenant, ToolPattern, ToolRule};
 pub use protocol::{LegacyRevision, Protocol};
 pub use route::{Route, RouteAuth};
-pub use secret::SecretRef;
+pub use secret::{SecretRef, SecretStores, Vault, VaultAuth, VaultRef};
 pub use server::{Admin, HttpLimits, PublicUrl, Server, Tls};
 pub use stdio::{Instances, ProcessLimits, Restart, Stdio};
 pub use upstream::{
@@ -50,6 +50,8 @@ pub struct Config {
     pub server: Server,
     /// The admin listener.
     pub admin: Admin,
+    /// The vault, and what is read from it.
+    pub secrets: SecretStores,
     /// Who may issue tokens to callers.
     pub auth: Auth,
     /// The tenants that exist; a caller of any other tenant is refused.

@@ -41,7 +41,6 @@ impl<'a> NodeDe<'a> {
     /// The entries of the mapping whose keys are among `fields`; the others are reported.
     fn known_entries(
         self,
-        name: &str,
         entries: &'a [(Node, Node)],
         fields: &'static [&'static str],
     ) -> Vec<&'a (Node, Node)> {
@@ -51,11 +50,10 @@ impl<'a> NodeDe<'a> {
                 return true;
             }
             value.mask(self.report);
-            let offered = marker::offered(name, fields);
             let finding = Finding::error(key.span, format!("unknown key `{field}`"));
-            self.report.add(finding.help(match nearest(field, offered.iter().copied()) {
+            self.report.add(finding.help(match nearest(field, fields.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("expected {}", one_of(&offered)),
+                None => format!("expected {}", one_of(fields)),
             }));
             false
         };
@@ -64,7 +62,7 @@ impl<'a> NodeDe<'a> {
 
     fn literal_secret(self) -> Failure {
         Failure::new("a secret must not be written in the configuration")
-            .with_help("write where to read it: `{ file: /run/secrets/name }` or `{ env: NAME }`")
+            .with_help("write where to read it: `{ file: /run/secrets/name }`, `{ env: NAME }` or `{ vault: path#field }`")
             .at(self.node.span)
     }
 
@@ -72,9 +70,20 @@ impl<'a> NodeDe<'a> {
     fn is_reference(self) -> bool {
         let Kind::Map(entries) = &self.node.kind else { return false };
         let [(key, value)] = entries.as_slice() else { return false };
-        let names_source = matches!(&key.kind, Kind::Text(name) if name == "file" || name == "env");
-        names_source && matches!(value.kind, Kind::Text(_))
+        match (&key.kind, &value.kind) {
+            (Kind::Text(name), Kind::Text(_)) if name == "file" || name == "env" => true,
+            (Kind::Text(name), Kind::Text(text)) => name == "vault" && text.contains('#'),
+            (Kind::Text(name), Kind::Map(parts)) => name == "vault" && parts.iter().all(is_part),
+            _ => false,
+        }
     }
+}
+
+/// Whether it is an entry of `{ path: text, field: text, mount: text }`.
+fn is_part((key, value): &(Node, Node)) -> bool {
+    let is_known =
+        matches!(&key.kind, Kind::Text(name) if ["path", "field", "mount"].contains(&name.as_str()));
+    is_known && matches!(value.kind, Kind::Text(_))
 }
 
 /// How a type is written, where getting its shape wrong is easy.
@@ -87,6 +96,7 @@ fn written_as(name: &str) -> Option<&'static str> {
         "OAuthClient" => "client: { id: name, secret: { file: /run/secrets/name } }",
         "TenantRule" => "tenant: { claim: org_id }` or `tenant: { value: acme }",
         "Limits" => "limits: { requests: 600/1m, burst: 100, concurrent: 64 }",
+        "VaultAuth" => "auth: { approle: { role_id: name, secret_id: { file: /run/secrets/vault } } }",
         "ToolRule" => "- match: [\"create_*\"]",
         "Tls" => "tls: { cert: { file: tls.crt }, key: { file: tls.key } }",
         _ => return None,
@@ -153,7 +163,7 @@ impl<'de> Deserializer<'de> for NodeDe<'de> {
         let Kind::Map(entries) = &self.node.kind else {
             return Err(self.wrong_shape(name, "a mapping"));
         };
-        let entries = self.known_entries(name, entries, fields);
+        let entries = self.known_entries(entries, fields);
         visitor.visit_map(Entries::new(entries, self)).map_err(|failure| failure.at(self.node.span))
     }
 
@@ -166,7 +176,7 @@ impl<'de> Deserializer<'de> for NodeDe<'de> {
         if name == marker::SECRET && !self.is_reference() {
             self.node.mask_with_keys(self.report);
         }
-        let choice = one_of(&marker::offered(name, variants));
+        let choice = one_of(variants);
         let (key, value) = match &self.node.kind {
             Kind::Text(_) => (self.node, None),
             Kind::Map(entries) => match entries.as_slice() {
@@ -205,10 +215,6 @@ impl<'de> Deserializer<'de> for NodeDe<'de> {
             marker::MASKED => {
                 self.node.mask(self.report);
                 visitor.visit_newtype_struct(self)
-            }
-            marker::UNSUPPORTED => {
-                self.node.mask(self.report);
-                visitor.visit_unit()
             }
             _ => visitor.visit_newtype_struct(self),
         }

@@ -20,20 +20,19 @@ pub(crate) mod marker {
     pub(crate) const FIELD: &str = "$field";
     /// [`super::Masked`].
     pub(crate) const MASKED: &str = "$masked";
-    /// A feature that the contract names but this version lacks; its content is never shown.
-    pub(crate) const UNSUPPORTED: &str = "$unsupported";
     /// A secret reference; a literal in its place is refused and never shown.
     pub(crate) const SECRET: &str = "Secret";
     /// Types in which a secret may stand. Where one of them has the wrong shape, nothing of what was
     /// written there instead is shown.
-    pub(crate) const SENSITIVE: [&str; 7] =
-        [SECRET, "Credential", "Header", "Basic", "ClientCredentials", "TokenExchange", "OAuthClient"];
-
-    /// Keys that are known only to say that this version does not have them yet; never offered.
-    const NOT_YET: [(&str, &str); 1] = [(SECRET, "vault")];
-
-    /// The keys of type `name` that an error message may offer.
-    pub(super) fn offered(name: &str, keys: &'static [&'static str]) -> Vec<&'static str> {
-        keys.iter().copied().filter(|key| !NOT_YET.contains(&(name, key))).collect()
-    }
+    pub(crate) const SENSITIVE: [&str; 9] = [
+        SECRET,
+        "AppRole",
+        "Basic",
+        "ClientCredentials",
+        "Credential",
+        "Header",
+        "OAuthClient",
+        "TokenExchange",
+        "VaultAuth",
+    ];
 }

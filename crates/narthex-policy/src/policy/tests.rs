@@ -1,8 +1,8 @@
 use super::*;
 use crate::{Call, Denial, Limited, Permit};
 use narthex_config::model::{
-    Admin, Auth, Expose, HttpLimits, Inspect, Per, PinMode, Pins, PublicUrl, Rate, ScopeName, Selection,
-    Server, Shown, Target, Tenant, UpstreamId,
+    Admin, Auth, Expose, HttpLimits, Inspect, Per, PinMode, Pins, PublicUrl, Rate, ScopeName, SecretStores,
+    Selection, Server, Shown, Target, Tenant, UpstreamId,
 };
 use narthex_identity::Caller;
 use std::collections::BTreeMap;
@@ -79,6 +79,7 @@ fn config() -> Config {
             .map(|(id, tenant)| (TenantId::from(id), tenant))
             .into(),
         pins: Pins { file: "pins.json".into(), mode: PinMode::Off },
+        secrets: SecretStores::default(),
         upstreams: BTreeMap::new(),
         routes: routes.map(|route| (route.id.clone(), route)).into(),
     }

@@ -305,16 +305,6 @@ fn token_exchange_needs_a_caller_with_a_token() {
 }
 
 #[test]
-fn keys_of_later_versions_are_said_to_be_not_supported_yet() {
-    each_is_refused(&[(
-        upstream("credential: { header: { name: a, value: { vault: a } } }"),
-        "not supported yet",
-    )]);
-    let offered = refused(&upstream("credential: { header: { name: a, value: { fiel: b } } }")).to_string();
-    assert!(offered.contains("`env`") && !offered.contains("`vault`"), "{offered}");
-}
-
-#[test]
 fn two_routes_on_one_path_are_refused_and_both_places_named() {
     let text = format!("{GOOD}  again:\n    path: /mcp\n    upstream: demo\n");
     let found = refused(&text);

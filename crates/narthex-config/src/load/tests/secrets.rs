@@ -20,7 +20,7 @@ error: a secret must not be written in the configuration
   |
 7 |     credential: { header: { name: X-Api-Key, value: ***
   |                                                     ^^^
-  = help: write where to read it: `{ file: /run/secrets/name }` or `{ env: NAME }`
+  = help: write where to read it: `{ file: /run/secrets/name }`, `{ env: NAME }` or `{ vault: path#field }`
 ";
     assert_eq!(shown, expected);
 }
@@ -38,6 +38,11 @@ fn no_mistake_makes_a_literal_secret_appear() {
         "credential: { header: { name: x, value: { file: [hunter2] } } }",
         "credential: { header: { name: x, value: { file: a, env: hunter2 } } }",
         "credential: { header: { name: x, value: { vault: hunter2 } } }",
+        "credential: { header: { name: x, value: { vault: [hunter2] } } }",
+        "credential: { header: { name: x, value: { vault: { hunter2: x } } } }",
+        "credential: { header: { name: x, value: { vault: { path: x, hunter2: x } } } }",
+        "credential: { header: { name: x, value: { vault: { path: [hunter2] } } } }",
+        "credential: { header: { name: x, value: { vault: { value: hunter2 } } } }",
         "credential: { header: hunter2 }",
         "credential: { heeder: hunter2 }",
         "credential: { heeder: { name: x, value: hunter2 } }",

@@ -151,7 +151,7 @@ fn a_program_gets_variables_and_a_url_headers() {
         (command("credential: { env: { A: { file: '' } } }"), "path of this secret is empty"),
         (command("credential: { env: { A: x } }"), "must not be written"),
         (command("credential: { env: [A] }"), "a mapping of names"),
-        (command("credential: { env: { A: { vault: a } } }"), "not supported yet"),
+        (command("credential: { env: { A: { vault: a } } }"), "names no field"),
     ]);
     let twice = refused(&command("env: { A: x }\n    credential: { env: { A: { file: a } } }"));
     assert_eq!(twice.errors(), 1, "{twice}");

@@ -12,6 +12,9 @@ pub enum Error {
         /// What the store may hold.
         most: usize,
     },
+    /// The store holds as much as it may, and forgets nothing before its time.
+    #[error("the store is full")]
+    Full,
     /// The store could not be reached or failed; whether the call took effect is not known.
     #[error("the store is not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -29,6 +32,7 @@ impl Error {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "store_too_large",
+            Self::Full => "store_full",
             Self::Unavailable(_) => "store_unavailable",
             Self::Damaged => "store_damaged",
             Self::Seal(_) => "store_seal",

@@ -1,10 +1,11 @@
 //! Where the gateway keeps what must outlive a request: sessions, grants, what was used once.
 //!
-//! One small trait, [`Store`], and its homes: [`Memory`] for one process. Nothing here knows what is
+//! One small trait, [`Store`], and its homes: [`Memory`] and [`File`] for one process. Nothing here knows what is
 //! stored: keys are names, values are bytes, and everything has an end. What must stay secret goes through a
 //! [`Vault`], which seals it.
 
 mod error;
+mod file;
 mod key;
 mod memory;
 #[cfg(any(test, feature = "testing"))]
@@ -12,6 +13,7 @@ pub mod testing;
 mod vault;
 
 pub use error::Error;
+pub use file::{File, OpenError, Sharing, WallClock};
 pub use key::{Key, LONGEST_KEY};
 pub use memory::{Capacity, Clock, Memory, Usage};
 pub use vault::{KEY_LEN, KeyRing, LONGEST_VALUE, Sealed, Vault};

@@ -93,6 +93,8 @@ pub enum Reason {
     /// The user must consent at the upstream's own authorization server first: [`CredentialError::consent`]
     /// says where.
     ConsentRequired,
+    /// The upstream, or its authorization server, says of itself what cannot be used.
+    DiscoveryFailed,
     /// The upstream wants scopes that the user was just asked for, or too many, or too often.
     ScopeNotGranted,
 }
@@ -111,6 +113,7 @@ impl Reason {
             Self::NotRenewable => "not_renewable",
             Self::AssertionFailed => "assertion_failed",
             Self::ConsentRequired => "consent_required",
+            Self::DiscoveryFailed => "discovery_failed",
             Self::ScopeNotGranted => "scope_not_granted",
         }
     }

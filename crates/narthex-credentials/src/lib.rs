@@ -19,6 +19,8 @@ mod authorization_code;
 mod client_auth;
 mod consent;
 mod credential;
+#[allow(dead_code, reason = "parts of it are for those who ask next")]
+mod discovery;
 mod endpoint;
 mod error;
 mod fixed;

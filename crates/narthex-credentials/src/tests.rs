@@ -3,7 +3,7 @@
 mod caching;
 mod failures;
 mod reload;
-mod server;
+pub(crate) mod server;
 mod strategies;
 
 use crate::secret::Secrets;

@@ -125,7 +125,7 @@ impl Check<'_> {
         Some(url.0.clone())
     }
 
-    fn algorithms(&self, field: &Field<Vec<Field<grammar::Alg>>>) -> Vec<Algorithm> {
+    pub(super) fn algorithms(&self, field: &Field<Vec<Field<grammar::Alg>>>) -> Vec<Algorithm> {
         let Some(listed) = field.get() else {
             return DEFAULT_ALGORITHMS.to_vec();
         };

@@ -6,7 +6,7 @@ use crate::diagnostic::Finding;
 use crate::grammar::{self, Name};
 use crate::model::{
     Algorithm, AssertionIssuer, Authority, DynamicRegistration, HostPattern, Issuer, MetadataDocuments, Rate,
-    RefreshTokens, RegisteredAuth, RegisteredClient, ScopeGrant, Server, TenantId,
+    RefreshTokens, RegisteredAuth, RegisteredClient, ScopeGrant, ScopeName, Server, TenantId,
 };
 use crate::yaml::{Field, Named, Span};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,8 +53,17 @@ impl Check<'_> {
             dynamic_registration: self.dynamic_registration(given.dynamic_registration),
             assertions: self.assertions(given.assertions, names),
             grants: self.scope_grants(given.grants, names),
-            login: self.login(given.login),
+            login: self.login(given.login, server, names),
+            scopes: self.scope_words(given.scopes),
         })
+    }
+
+    fn scope_words(&self, field: Field<Named<grammar::Scope, String>>) -> BTreeMap<ScopeName, String> {
+        let entries = field.into_value().unwrap_or_default().0;
+        let words = entries
+            .into_iter()
+            .filter_map(|entry| Some((ScopeName::from(entry.key.0.as_str()), self.text(entry.value)?)));
+        words.collect()
     }
 
     fn refresh_tokens(&self, field: &Field<grammar::RefreshTokens>) -> RefreshTokens {

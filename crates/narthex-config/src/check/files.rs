@@ -44,6 +44,11 @@ pub(crate) fn files_of(config: &Config) -> Vec<PathBuf> {
         let registration = authority.dynamic_registration.as_ref();
         let token = registration.and_then(|registration| registration.initial_access_token.as_ref());
         add(token.and_then(secret));
+        let login = authority.login.iter();
+        let (providers, users) =
+            (login.clone().flat_map(|login| &login.providers), login.flat_map(|login| &login.users));
+        providers.for_each(|provider| add(client(&provider.client)));
+        users.for_each(|user| add(user.password.as_ref().and_then(secret)));
     }
     for upstream in config.upstreams.values() {
         add(upstream.ca.as_deref());

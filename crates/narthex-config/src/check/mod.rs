@@ -14,6 +14,7 @@ mod limits;
 mod login;
 mod pins;
 mod protocol;
+mod quirks;
 mod reach;
 mod route;
 mod secrets;

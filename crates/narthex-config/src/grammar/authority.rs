@@ -32,6 +32,9 @@ pub(crate) struct Authority {
     pub(crate) assertions: Field<Named<Name, AssertionIssuer>>,
     /// Which scopes users may be granted: all that any entry which fits them names. Default: none.
     pub(crate) grants: Field<Vec<Field<ScopeGrant>>>,
+    /// What scopes let somebody do, in the words of the page of consent: `mcp:write: Change orders`. The
+    /// common ones have words already.
+    pub(crate) scopes: Field<Named<Scope, String>>,
     /// How users log in.
     pub(crate) login: Field<Login>,
 }

@@ -9,6 +9,7 @@ mod authority;
 mod consent;
 mod hostile;
 mod inspect;
+mod login;
 mod merged;
 mod mistakes;
 mod secrets;

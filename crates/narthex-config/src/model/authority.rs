@@ -29,6 +29,8 @@ pub struct Authority {
     pub assertions: BTreeMap<String, AssertionIssuer>,
     /// Which scopes users may be granted.
     pub grants: Vec<ScopeGrant>,
+    /// What scopes let somebody do, for the page of consent.
+    pub scopes: BTreeMap<ScopeName, String>,
     /// How users log in; `None`: they cannot.
     pub login: Option<Login>,
 }

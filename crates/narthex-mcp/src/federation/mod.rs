@@ -7,6 +7,7 @@
 pub mod account;
 pub mod collide;
 pub mod completion;
+pub mod connect;
 pub mod cursor;
 pub mod item;
 pub mod links;

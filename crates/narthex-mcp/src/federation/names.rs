@@ -113,7 +113,7 @@ const fn is_plain(byte: u8, strict: bool) -> bool {
 }
 
 /// Not what a user would not see, or would see the rest of a line differently for.
-fn is_printable(c: char) -> bool {
+pub(super) fn is_printable(c: char) -> bool {
     let hidden = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
     !c.is_control() && !hidden

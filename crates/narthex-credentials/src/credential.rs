@@ -37,6 +37,12 @@ pub(crate) struct Origin(Arc<[Box<str>]>);
 // === impl UpstreamCredential ===
 
 impl UpstreamCredential {
+    /// Whether it is the very same one, not merely one for the same caller.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn fixed(origin: Origin, header: Option<(HeaderName, HeaderValue)>) -> Self {
         Self(Arc::new(Inner {
             origin,

@@ -3,7 +3,9 @@
 use crate::limit::{Limit, Place, TenantLimit, nanos};
 use crate::route::{Grant, RoutePolicy, Rule};
 use narthex_config::Config;
-use narthex_config::model::{Limits, Route, RouteAuth, RouteId, Tenant, TenantId, ToolPattern, ToolRule};
+use narthex_config::model::{
+    Credential, Limits, Route, RouteAuth, RouteId, Tenant, TenantId, ToolPattern, ToolRule, UpstreamId,
+};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,6 +44,7 @@ impl Policy {
                 scopes: route.scopes.iter().cloned().collect(),
                 rules: route.tools.iter().map(rule).collect(),
                 shown: route.expose.shown.clone(),
+                connecting: connecting(config, route),
                 epoch,
             };
             routes.insert(route.id.clone(), Arc::new(policy));
@@ -110,6 +113,20 @@ impl Builder<'_> {
 
 fn rule(rule: &ToolRule) -> Rule {
     Rule { patterns: rule.patterns.clone(), scopes: rule.scopes.iter().cloned().collect(), deny: rule.deny }
+}
+
+/// See [`RoutePolicy::connecting`].
+fn connecting(config: &Config, route: &Route) -> HashMap<String, String> {
+    let wants_consent = |upstream: &&UpstreamId| {
+        let upstream = config.upstreams.get(*upstream);
+        upstream.is_some_and(|upstream| matches!(upstream.credential, Credential::AuthorizationCode(_)))
+    };
+    let upstreams = route.target.upstreams().iter().filter(wants_consent);
+    let named = upstreams.map(|upstream| {
+        let (name, prefix) = route.target.connecting(upstream);
+        (route.expose.rename.get(&name).cloned().unwrap_or(name), prefix)
+    });
+    named.collect()
 }
 
 /// The places of a route's rules. Rules may have the same patterns; each counts for itself.

@@ -1,11 +1,12 @@
 //! Every way a request can end early, and what each looks like from outside. One table.
 
 use crate::body::BodyError;
+use crate::bridge::merge::connect;
 use crate::facts::HeaderFault;
 use crate::forward::ForwardError;
 use crate::strict::Framing;
 use http::StatusCode;
-use narthex_credentials::CredentialError;
+use narthex_credentials::{Consent, CredentialError, Reason};
 use narthex_identity::TokenError;
 use narthex_mcp::ScanError;
 use narthex_mcp::bridge::Object;
@@ -205,6 +206,20 @@ impl Refusal {
         }
     }
 
+    /// What the user has to consent to first, if that is all that is in the way.
+    pub(crate) fn consent(&self) -> Option<&Consent> {
+        match self {
+            Self::Credential(error) => error.consent(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the user who can change it: by consenting, or by consenting to more.
+    pub(crate) fn is_up_to_user(&self) -> bool {
+        let not_granted = matches!(self, Self::Credential(error) if error.kind() == Reason::ScopeNotGranted);
+        self.consent().is_some() || not_granted
+    }
+
     /// Whether the audit has to see it: every failed authentication, denial and limit.
     pub(crate) fn is_security_event(&self) -> bool {
         matches!(
@@ -228,17 +243,18 @@ impl Refusal {
 
     /// Whether the gateway said no, rather than an upstream failing.
     pub(crate) fn is_denial(&self) -> bool {
-        !matches!(
-            self,
-            Self::Credential(_)
-                | Self::CredentialRejected { .. }
-                | Self::Busy(_)
-                | Self::Forward(_)
-                | Self::Child(_)
-                | Self::UpstreamRedirect { .. }
-                | Self::UpstreamError { .. }
-                | Self::Internal(_)
-        )
+        self.consent().is_some()
+            || !matches!(
+                self,
+                Self::Credential(_)
+                    | Self::CredentialRejected { .. }
+                    | Self::Busy(_)
+                    | Self::Forward(_)
+                    | Self::Child(_)
+                    | Self::UpstreamRedirect { .. }
+                    | Self::UpstreamError { .. }
+                    | Self::Internal(_)
+            )
     }
 
     /// What is only for the log: never a secret, never sent to the caller.
@@ -352,9 +368,8 @@ impl Refusal {
                 retry_after: Some(Duration::from_secs(1)),
                 ..Verdict::upstream(S::SERVICE_UNAVAILABLE, "The MCP server is busy")
             },
-            Self::Credential(_) | Self::CredentialRejected { .. } => {
-                Verdict::upstream(S::BAD_GATEWAY, "The gateway could not authenticate to the MCP server")
-            }
+            Self::Credential(error) => error.consent().map_or_else(unauthenticated, consent_verdict),
+            Self::CredentialRejected { .. } => unauthenticated(),
             Self::Child(trouble) => trouble.verdict(),
             Self::Forward(ForwardError::Timeout) => {
                 Verdict::upstream(S::GATEWAY_TIMEOUT, "The MCP server did not answer in time")
@@ -367,6 +382,18 @@ impl Refusal {
             }
         }
     }
+}
+
+fn unauthenticated() -> Verdict {
+    Verdict::upstream(StatusCode::BAD_GATEWAY, "The gateway could not authenticate to the MCP server")
+}
+
+/// What a request gets that its user has to consent to first, where the user cannot be asked: the link, which is
+/// for this caller alone. The server has not failed, so it is an answer like any other.
+fn consent_verdict(consent: &Consent) -> Verdict {
+    let error = connect::invitation(consent, "").error();
+    let data = error.data.map(|data| data.to_json());
+    Verdict { data, ..Verdict::rpc(StatusCode::OK, rpc::INTERNAL_ERROR, error.message) }
 }
 
 fn body_verdict(error: BodyError) -> Verdict {

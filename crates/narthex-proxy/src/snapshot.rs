@@ -246,6 +246,8 @@ fn is_merged(config: &Config, route: &Route, members: &[Arc<Member>]) -> bool {
         || route.instructions.is_some()
         || route.inspect.given
         || members.iter().any(|member| member.is_pinned())
+        // Before a user has connected it there is nothing to pass through, and yet something to say.
+        || members.iter().any(|member| member.wants_consent())
         || members.iter().any(|member| member.group().has_several())
 }
 

@@ -32,6 +32,9 @@ pub const QUARANTINED_TOOLS: &str = "narthex_quarantined_tools";
 pub const UPSTREAM_RETRIES: &str = "narthex_upstream_retries_total";
 /// Credentials renewed because an upstream answered 401, by `upstream`.
 pub const CREDENTIAL_RENEWALS: &str = "narthex_credential_renewals_total";
+/// Users asked to connect an upstream that wants their consent, by `route`, `upstream` and `how` (`input_required`,
+/// `url_elicitation_required`, `tool_result`, `error`).
+pub const CONSENT_ASKED: &str = "narthex_consent_asked_total";
 /// 1 if the last reload of the configuration succeeded.
 pub const CONFIG_LAST_RELOAD_SUCCESSFUL: &str = "narthex_config_last_reload_successful";
 /// Unix time of the last successful load of the configuration.

@@ -3,6 +3,9 @@
 use super::{ToolPattern, UpstreamId};
 use std::collections::BTreeMap;
 
+/// The tool with which a user connects an upstream.
+const CONNECT: &str = "connect";
+
 /// Where calls on a route go.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Target {
@@ -30,6 +33,25 @@ impl Target {
         match self {
             Self::One(_) => "",
             Self::Merged(merged) => merged.names.prefix(upstream),
+        }
+    }
+}
+
+impl Target {
+    /// The name of the tool with which a user connects an upstream that wants each user's consent, unless it is
+    /// renamed; and what the names of all its tools begin with.
+    #[must_use]
+    pub fn connecting(&self, upstream: &UpstreamId) -> (String, String) {
+        match self {
+            Self::One(_) => (CONNECT.to_owned(), String::new()),
+            Self::Merged(Merged { names, .. }) if names.prefixing => {
+                let prefix = format!("{}{}", names.prefix(upstream), names.separator);
+                (format!("{prefix}{CONNECT}"), prefix)
+            }
+            // It has a prefix nevertheless: several may want to be connected.
+            Self::Merged(Merged { names, .. }) => {
+                (format!("{}__{CONNECT}", names.prefix(upstream)), String::new())
+            }
         }
     }
 }
@@ -101,9 +123,61 @@ impl Selection {
         self.include.as_ref().is_none_or(|include| matches(include)) && !matches(&self.exclude)
     }
 
+    /// Whether any name may be among them that begins with `prefix`, so that `one`, which stands for all of these, may
+    /// be: unless it is excluded itself.
+    #[must_use]
+    pub fn has_any(&self, prefix: &str, one: &str) -> bool {
+        let includes = |pattern: &ToolPattern| pattern.may_match(prefix) || pattern.matches(one);
+        let excludes = |pattern: &ToolPattern| pattern.matches_all(prefix) || pattern.as_str() == one;
+        self.include.as_ref().is_none_or(|include| include.iter().any(includes))
+            && !self.exclude.iter().any(excludes)
+    }
+
     /// Whether it is everything.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.include.is_none() && self.exclude.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patterns(patterns: &[&str]) -> Vec<ToolPattern> {
+        patterns.iter().map(|pattern| ToolPattern::new(pattern)).collect()
+    }
+
+    #[test]
+    fn what_stands_for_all_is_there_if_any_may_be() {
+        for (include, exclude, there) in [
+            (None, &[][..], true),
+            (None, &["docs__*"], true),
+            (None, &["gh__*"], false),
+            (None, &["gh*"], false),
+            (None, &["*"], false),
+            (None, &["gh__create_*"], true),
+            (None, &["*__connect"], true),
+            (None, &["gh__connect"], false),
+            (Some(&["docs__*"][..]), &[], false),
+            (Some(&["gh__create_issue"]), &[], true),
+            (Some(&["gh__"]), &[], false),
+            (Some(&["gh"]), &[], false),
+            (Some(&["g*"]), &[], true),
+            (Some(&["*_issue"]), &[], true),
+            (Some(&["gh__*"]), &["gh__*"], false),
+            (Some(&[]), &[], false),
+        ] {
+            let selection = Selection { include: include.map(patterns), exclude: patterns(exclude) };
+            assert_eq!(selection.has_any("gh__", "gh__connect"), there, "{include:?} {exclude:?}");
+        }
+    }
+
+    #[test]
+    fn without_prefixes_anything_may_be_the_upstreams() {
+        for (include, there) in [(&["read_*"][..], true), (&["echo"], true), (&[], false)] {
+            let selection = Selection { include: Some(patterns(include)), exclude: Vec::new() };
+            assert_eq!(selection.has_any("", "connect"), there, "{include:?}");
+        }
     }
 }

@@ -83,6 +83,23 @@ impl ToolPattern {
         &self.0
     }
 
+    /// Whether some name matches that begins with `prefix` and goes on.
+    #[must_use]
+    pub fn may_match(&self, prefix: &str) -> bool {
+        let literal = self.0.split('*').next().unwrap_or_default();
+        if literal.len() == self.0.len() {
+            return literal.len() > prefix.len() && literal.starts_with(prefix);
+        }
+        literal.starts_with(prefix) || prefix.starts_with(literal)
+    }
+
+    /// Whether every name matches that begins with `prefix`.
+    #[must_use]
+    pub fn matches_all(&self, prefix: &str) -> bool {
+        // What matches the beginning matches all that follows, if anything may follow.
+        self.0.ends_with('*') && self.matches(prefix)
+    }
+
     /// Whether `name` matches, case-sensitively.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

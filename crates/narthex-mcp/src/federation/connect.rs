@@ -77,7 +77,7 @@ impl Invitation {
         let mut data = Object::default();
         data.set_json("elicitations", format!("[{}]", params.to_json()));
         let why = format!("{} has to be connected first", title(&self.title));
-        RpcError { data: Some(data), ..RpcError::new(URL_ELICITATION_REQUIRED, why) }
+        RpcError { code: URL_ELICITATION_REQUIRED, message: why, data: Some(data), ..RpcError::default() }
     }
 
     /// The same in words, for clients that cannot be asked: whoever reads it has to hand the link on.
@@ -130,13 +130,10 @@ pub fn declined(name: &str) -> String {
     format!("The user has not connected {}, so it cannot be used.", title(name))
 }
 
-/// What is said when the user cannot be asked now.
+/// What is said when it is no use to ask the user again now.
 #[must_use]
-pub fn too_often(name: &str) -> String {
-    format!(
-        "{} is not connected for this user, who has been asked too often just now. Try again in a minute.",
-        title(name)
-    )
+pub fn not_granted(name: &str) -> String {
+    format!("{} wants permissions for this that the user has not granted. Try again later.", title(name))
 }
 
 /// The tool that stands in for all that an upstream has, as JSON text, under the name that clients are to know.
@@ -148,7 +145,8 @@ pub fn tool(shown: &str, name: &str, host: &str) -> String {
          asked to open a page of the gateway, to sign in and to connect {name} there. The tool itself does nothing \
          at {name}. Afterwards this tool is replaced by those of {name}."
     );
-    let (shown, description, heading) = (quote(shown), quote(&description), quote(&format!("Connect {name}")));
+    let (shown, description, heading) =
+        (quote(shown), quote(&description), quote(&format!("Connect {name}")));
     format!(
         r#"{{"name":{shown},"title":{heading},"description":{description},"inputSchema":{{"type":"object","properties":{{}},"additionalProperties":false}},"annotations":{{"title":{heading},"readOnlyHint":false,"destructiveHint":false,"idempotentHint":true,"openWorldHint":true}}}}"#
     )
@@ -291,7 +289,12 @@ mod tests {
     fn who_cannot_be_asked_is_told_the_link() {
         let invitation = invitation();
         let result = value(&invitation.result(true));
-        assert!(result["content"][0]["text"].as_str().unwrap().ends_with("\nhttps://gateway.example.com/connect/t1"));
+        assert!(
+            result["content"][0]["text"]
+                .as_str()
+                .unwrap()
+                .ends_with("\nhttps://gateway.example.com/connect/t1")
+        );
         assert_eq!(result["isError"], true);
         let error = invitation.error();
         assert_eq!(error.code, -32603);
@@ -311,7 +314,8 @@ mod tests {
 
     #[test]
     fn the_tool_is_honest_about_what_it_does() {
-        let tool: Value = serde_json::from_str(&tool("gh__connect", "Git\"Hub", "mcp.github.example")).unwrap();
+        let tool: Value =
+            serde_json::from_str(&tool("gh__connect", "Git\"Hub", "mcp.github.example")).unwrap();
         assert_eq!(tool["name"], "gh__connect");
         assert_eq!(tool["annotations"]["readOnlyHint"], false);
         assert_eq!(tool["annotations"]["openWorldHint"], true);
@@ -342,7 +346,9 @@ mod tests {
         assert_eq!(of("connect", r#"{"action":"accept"}"#), Reply::Accepted);
         assert_eq!(of("connect", r#"{"action":"decline"}"#), Reply::Declined);
         assert_eq!(of("connect", r#"{"action":"cancel"}"#), Reply::Declined);
-        for (key, result) in [("other", r#"{"action":"accept"}"#), ("connect", "{}"), ("connect", r#"{"action":"x"}"#)] {
+        for (key, result) in
+            [("other", r#"{"action":"accept"}"#), ("connect", "{}"), ("connect", r#"{"action":"x"}"#)]
+        {
             assert_eq!(of(key, result), Reply::Missing, "{key} {result}");
         }
         assert_eq!(reply(&[]), Reply::Missing);

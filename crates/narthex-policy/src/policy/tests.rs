@@ -308,6 +308,40 @@ fn what_a_tenant_is_not_shown_does_not_exist_for_it() {
 }
 
 #[test]
+fn who_is_shown_any_tool_of_an_upstream_may_connect_it() {
+    let mut config = config();
+    let only = |include: &str, exclude: &[&str]| Shown {
+        tools: Selection {
+            include: Some(vec![ToolPattern::new(include)]),
+            exclude: exclude.iter().map(|pattern| ToolPattern::new(pattern)).collect(),
+        },
+        ..Shown::default()
+    };
+    for (shown, may) in [
+        (Shown::default(), true),
+        (only("gh__create_*", &[]), true),
+        (only("docs__*", &[]), false),
+        (only("*", &["gh__*"]), false),
+        (only("*", &["gh__connect"]), false),
+    ] {
+        config.tenants.get_mut("acme").unwrap().expose.insert(RouteId::from("docs"), shown.clone());
+        let policy = Policy::build(&config, None);
+        let route = policy.route(&RouteId::from("docs")).unwrap();
+        drop(policy);
+        let mut docs = Arc::into_inner(route).unwrap();
+        docs.connecting.insert("gh__connect".to_owned(), "gh__".to_owned());
+        let acme = TenantId::from("acme");
+        assert_eq!(docs.may_connect(&acme, "gh__connect"), may, "{shown:?}");
+        let called = docs.permit(&caller("acme", &[]), &[tool("gh__connect")], Instant::now());
+        assert_eq!(called.is_ok(), may, "{shown:?}");
+        // What the upstream itself calls so is another matter.
+        let itself = shown.tools.has("gh__connect");
+        assert_eq!(docs.may_list(&acme, "gh__connect"), itself, "{shown:?}");
+        assert!(!docs.may_connect(&acme, "gh__other") && !docs.may_connect(&acme, "docs__connect"));
+    }
+}
+
+#[test]
 fn a_denial_has_the_reason_that_is_documented() {
     let limited = |window| {
         Denial::Limited(Limited {

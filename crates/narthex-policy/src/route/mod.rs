@@ -34,6 +34,8 @@ pub struct RoutePolicy {
     pub(crate) rules: Vec<Rule>,
     /// What of its tools, prompts and resources there is for anybody.
     pub(crate) shown: Shown,
+    /// The tools that connect upstreams, and what the names of those upstreams' own tools begin with.
+    pub(crate) connecting: HashMap<String, String>,
     /// Where the limits' time line begins.
     pub(crate) epoch: Instant,
 }
@@ -90,6 +92,19 @@ impl RoutePolicy {
     pub fn may_list(&self, tenant: &TenantId, tool: &str) -> bool {
         !self.rules.iter().any(|rule| rule.deny && rule.matches(tool))
             && self.shows(tenant, |s| &s.tools, tool)
+    }
+
+    /// Whether a list of tools may show this one, with which a user connects an upstream: whoever is shown any of the
+    /// upstream's tools is shown how to get at them.
+    #[must_use]
+    pub fn may_connect(&self, tenant: &TenantId, tool: &str) -> bool {
+        !self.rules.iter().any(|rule| rule.deny && rule.matches(tool))
+            && self.grants.get(tenant).is_some_and(|grant| self.shows_connecting(grant, tool))
+    }
+
+    fn shows_connecting(&self, grant: &Grant, tool: &str) -> bool {
+        let Some(prefix) = self.connecting.get(tool) else { return false };
+        self.shown.tools.has_any(prefix, tool) && grant.shown.tools.has_any(prefix, tool)
     }
 
     /// Whether any tool is kept from the tenant, so that lists have to be looked into.
@@ -158,7 +173,9 @@ impl RoutePolicy {
             kind(&self.shown).has(name) && kind(&grant.shown).has(name)
         };
         let tool = call.tool.or_else(|| (call.method == TOOLS_CALL).then_some(""));
-        if let Some(tool) = tool.filter(|tool| !shown(|s| &s.tools, tool)) {
+        if let Some(tool) =
+            tool.filter(|tool| !shown(|s| &s.tools, tool) && !self.shows_connecting(grant, tool))
+        {
             return Err(Denial::HiddenTool { name: tool.to_owned() });
         }
         let Some(name) = call.name else { return Ok(()) };

@@ -9,8 +9,8 @@ use crate::snapshot::RouteEntry;
 use crate::stage::permit::Permitted;
 use crate::stage::route::bind;
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use narthex_credentials::UpstreamCredential;
 use narthex_identity::Caller;
 use narthex_mcp::seal::Binding;
@@ -96,6 +96,11 @@ impl Ways {
         };
         let (ways, route) = (self.clone(), Arc::clone(route));
         Ok(Link { ways, route, credential: Some(credential), lane: None })
+    }
+
+    /// The way to one upstream without a credential: nothing can be sent on it.
+    pub(crate) fn toward(&self, route: &Arc<RouteEntry>) -> Link {
+        Link { ways: self.clone(), route: Arc::clone(route), credential: None, lane: None }
     }
 
     /// A way that leads nowhere yet: nothing can be sent on it.
@@ -256,19 +261,50 @@ impl Link {
             let header = answer.header().map_err(Refusal::Forward)?;
             let (status, session) = (header.status, header.headers.get("mcp-session-id").cloned());
             let content = header.headers.get(CONTENT_TYPE).cloned();
-            // A 401 comes before anything is done, so this is not a second execution.
-            if status != StatusCode::UNAUTHORIZED || renewed {
+            let renews = status == StatusCode::UNAUTHORIZED && !renewed;
+            let lacks = if renews { None } else { self.lacking(status, &header.headers) };
+            if !renews && lacks.is_none() {
                 let upstream = Arc::clone(self.upstream());
                 let reader = Reader::new(Arc::clone(&self.shared), upstream, answer, content.as_ref());
                 return Ok(Heard { status, session, reader });
             }
             self.shared.connections.abandon(answer.connection).await;
+            if let Some(challenge) = lacks {
+                let source = &self.route.credentials;
+                let error = source.step_up(&self.caller, &challenge, SystemTime::now()).await;
+                return Err(Refusal::Credential(error));
+            }
+            // A 401 comes before anything is done, so this is not a second execution.
             self.renew().await?;
             renewed = true;
         }
     }
 
-    async fn renew(&mut self) -> Result<(), Refusal> {
+    /// What the upstream wants the user to consent to besides, in its own words; `None`: it does not say so, or
+    /// users have no say in it.
+    fn lacking(&self, status: StatusCode, headers: &HeaderMap) -> Option<String> {
+        let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if !refused || !self.route.credentials.wants_consent() {
+            return None;
+        }
+        let said = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        let challenge = said.collect::<Vec<_>>().join(", ");
+        // A 403 may be about anything. A 401 is about a token that was new.
+        let is_about_consent = status == StatusCode::UNAUTHORIZED || challenge.contains("insufficient_scope");
+        is_about_consent.then_some(challenge)
+    }
+
+    /// Whether it carries the very credential that the other does.
+    pub(crate) fn carries_that_of(&self, other: &Self) -> bool {
+        let both = self.credential.as_ref().zip(other.credential.as_ref());
+        both.is_some_and(|(one, other)| one.is_same(other))
+    }
+
+    /// Has the credential replaced, which the upstream refused.
+    ///
+    /// # Errors
+    /// No other can be had.
+    pub(crate) async fn renew(&mut self) -> Result<(), Refusal> {
         let source = &self.route.credentials;
         if !source.is_renewable() {
             return Err(Refusal::CredentialRejected { status: StatusCode::UNAUTHORIZED });

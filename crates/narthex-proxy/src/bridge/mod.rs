@@ -30,6 +30,7 @@ use enter::Job;
 use front::Out;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
+use quota::Waiters;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -89,6 +90,8 @@ pub(crate) struct Memory {
     pub(crate) live: LiveSessions,
     /// Calls that wait for what their client was asked.
     pub(crate) suspended: Arc<Suspended>,
+    /// Calls whose user is about to connect an upstream.
+    pub(crate) connecting: Waiters,
     /// What the upstreams of merged routes list.
     pub(crate) catalogues: merge::Catalogues,
     /// Where callers have seen which URI.
@@ -116,6 +119,7 @@ impl Default for Memory {
             sessions: Sessions::default(),
             live: LiveSessions::default(),
             suspended: Arc::default(),
+            connecting: Waiters::default(),
             catalogues: merge::Catalogues::default(),
             mentions: merge::Mentions::default(),
             configured: watch::Sender::new(None),

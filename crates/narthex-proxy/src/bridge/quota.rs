@@ -1,6 +1,8 @@
 //! How many of something each owner has, and all of them together.
 
+use super::suspended::Room;
 use dashmap::DashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts that nobody goes over.
@@ -52,6 +54,30 @@ impl Quota {
     /// All of them.
     pub(super) fn total(&self) -> usize {
         self.total.load(Ordering::Relaxed)
+    }
+}
+
+/// Requests that wait until their user has done something elsewhere. They hold nothing of an upstream's.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters(Arc<Quota>);
+
+/// One of them.
+pub(crate) struct Waiter {
+    all: Arc<Quota>,
+    whose: String,
+}
+
+impl Waiters {
+    /// A place; `None`: there are too many.
+    pub(crate) fn take(&self, whose: &str, room: Room) -> Option<Waiter> {
+        self.0.take(whose, room.per_caller, room.calls).ok()?;
+        Some(Waiter { all: Arc::clone(&self.0), whose: whose.to_owned() })
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.all.give_back(&self.whose);
     }
 }
 

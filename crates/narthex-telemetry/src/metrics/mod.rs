@@ -44,6 +44,7 @@ pub struct Metrics {
     inspected: IntCounterVec,
     retries: IntCounterVec,
     renewals: IntCounterVec,
+    consents_asked: IntCounterVec,
     reload_ok: IntGauge,
     reload_time: IntGauge,
     reloads: IntCounterVec,
@@ -246,6 +247,11 @@ impl Metrics {
     /// A credential was renewed because the upstream answered 401.
     pub fn credential_renewed(&self, upstream: &str) {
         self.renewals.with_label_values(&[upstream]).inc();
+    }
+
+    /// A user was asked to connect an upstream, in that way.
+    pub fn consent_asked(&self, route: &str, upstream: &str, how: &'static str) {
+        self.consents_asked.with_label_values(&[route, upstream, how]).inc();
     }
 
     /// The configuration was loaded, or could not be.

@@ -90,6 +90,11 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
             "Credentials renewed because an upstream answered 401.",
             &["upstream"],
         )?,
+        consents_asked: of.counters(
+            names::CONSENT_ASKED,
+            "Users asked to connect an upstream that wants their consent.",
+            &["route", "upstream", "how"],
+        )?,
         reload_ok: of.gauge(
             names::CONFIG_LAST_RELOAD_SUCCESSFUL,
             "1 if the last load of the configuration succeeded.",

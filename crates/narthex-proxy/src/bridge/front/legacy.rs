@@ -12,6 +12,7 @@ use super::questions::{Asked, unanswered};
 use super::standalone;
 use crate::bridge::enter::{Bounds, Job};
 use crate::bridge::link::Link;
+use crate::bridge::merge::connect::Wanted;
 use crate::bridge::merge::legacy as merge;
 use crate::bridge::merge::{Dress, Merged};
 use crate::bridge::modern::SchemaCache;
@@ -254,14 +255,20 @@ impl Front {
             merge::Routed::Call(way) => way,
             merge::Routed::Said(Err(error)) => return Ok(Ended::Said(message::error(id, &error))),
             merge::Routed::Said(Ok(result)) => return Ok(Ended::Said(merge::message(id, &result))),
+            merge::Routed::Wanted(wanted) => return Ok(self.ask_user(id, method, params, &wanted, out)),
         };
-        let merge::Way { link, params, dress, doubt, schemas } = *way;
+        let merge::Way { member, link, params, dress, doubt, schemas } = *way;
         let begun = std::time::Instant::now();
         (self.link, self.dress, self.schemas) = (link, Some(dress), schemas);
         let ended = self.call(id, method, &params, out).await;
         out.visit.upstream_time = Some(begun.elapsed());
         doubt.note(&ended);
-        ended
+        match ended {
+            Err(refusal) if refusal.is_up_to_user() => {
+                Ok(self.ask_user(id, method, &params, &Wanted { member, refusal, tool: false }, out))
+            }
+            ended => ended,
+        }
     }
 
     async fn call(

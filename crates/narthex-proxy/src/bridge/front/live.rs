@@ -61,6 +61,8 @@ pub(crate) struct LiveSession {
     pub(super) heard: AtomicU64,
     /// Requests to the client that it has not answered, by id as JSON text.
     pending: Mutex<HashMap<String, oneshot::Sender<Reply>>>,
+    /// What its user was asked to do elsewhere, by the elicitation's id: whoever waits for it.
+    pub(super) elicited: Mutex<HashMap<Arc<str>, AbortHandle>>,
     /// The client's requests under way, by id as JSON text.
     calls: Mutex<HashMap<String, Arc<Notify>>>,
     /// Tells what was numbered before it was put aside from what was since.
@@ -106,6 +108,7 @@ impl LiveSession {
             hearing: AtomicBool::new(false),
             heard: AtomicU64::new(0),
             pending: Mutex::default(),
+            elicited: Mutex::default(),
             calls: Mutex::default(),
             life: NEXT.fetch_add(1, Ordering::Relaxed),
             used: Mutex::new(Instant::now()),
@@ -170,12 +173,14 @@ impl LiveSession {
         if let Some(listener) = self.listener.lock().take() {
             listener.abort();
         }
+        self.elicited.lock().drain().for_each(|(_, task)| task.abort());
         self.logs.end(super::log::STANDALONE);
     }
 }
 
 impl Drop for LiveSession {
     fn drop(&mut self) {
+        self.elicited.lock().drain().for_each(|(_, task)| task.abort());
         if let Some(listener) = self.listener.lock().take() {
             listener.abort();
         }

@@ -1,6 +1,7 @@
 //! Being a server to clients: of 2026-07-28 ([`modern`]) and before ([`legacy`]).
 
 mod begin;
+mod consent;
 mod event_id;
 pub(crate) mod initialize;
 mod kept;

@@ -28,6 +28,7 @@ pub(crate) const REMOVED: [&str; 5] =
     ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
 /// A request of the client's.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) id: String,
     pub(crate) method: String,
@@ -277,7 +278,8 @@ impl Front {
                 }
                 Ok(Step::Done(result)) => return self.done(call, result, out).await,
                 Ok(Step::Failed(error)) => return self.failed(call, &error, out).await,
-                Err(refusal) if out.is_stream() => {
+                // Its user can still be asked, on the stream.
+                Err(refusal) if out.is_stream() && !refusal.is_up_to_user() => {
                     out.note_failure(&refusal);
                     let error = RpcError::new(rpc::INTERNAL_ERROR, "The MCP server failed to answer");
                     return self.fail(StatusCode::OK, &error, out).await;

@@ -238,7 +238,7 @@ async fn listen(
 }
 
 /// Runs `task`, but not longer than the caller's token is good for.
-async fn within(until: Option<std::time::SystemTime>, task: impl Future<Output = ()>) {
+pub(super) async fn within(until: Option<std::time::SystemTime>, task: impl Future<Output = ()>) {
     let left = until.map(|at| at.duration_since(std::time::SystemTime::now()).unwrap_or_default());
     match left {
         Some(left) => drop(tokio::time::timeout(left, task).await),

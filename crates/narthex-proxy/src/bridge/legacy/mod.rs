@@ -24,6 +24,7 @@ use crate::forward::ForwardError;
 use crate::refusal::Refusal;
 use dashmap::DashMap;
 use http::StatusCode;
+use narthex_config::model::UpstreamId;
 use narthex_credentials::CredentialSource;
 use narthex_mcp::bridge::Object;
 use narthex_mcp::bridge::declared::Declared;
@@ -51,6 +52,8 @@ pub(crate) struct Sessions {
 struct Place {
     /// Whose share it is of.
     whose: String,
+    /// The upstream that it is at.
+    upstream: UpstreamId,
     /// Held while the session is being opened: others that want it wait, rather than open another.
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
     used: Mutex<Instant>,
@@ -82,6 +85,7 @@ struct Claim {
     key: String,
     /// Whose share it is of.
     whose: String,
+    upstream: UpstreamId,
     declared: Declared,
     child: Option<Child>,
     is_shared: bool,
@@ -92,19 +96,20 @@ impl Claim {
         let lane = link.lane.as_deref().unwrap_or_default();
         let key = format!("{}{lane}{}", link.owner(), declared.fingerprint());
         let (upstream, credentials) = (link.upstream(), &link.route.credentials);
-        let whose = link.whose();
+        let (whose, id) = (link.whose(), upstream.id.clone());
         if upstream.stdio().is_none() {
-            return Self { key, whose, declared: declared.clone(), child: None, is_shared: false };
+            let declared = declared.clone();
+            return Self { key, whose, upstream: id, declared, child: None, is_shared: false };
         }
         let child = Some(Child { upstream: Arc::clone(upstream), credentials: Arc::clone(credentials) });
         // One that was configured otherwise is another, for requests that are older than a reload, too.
         let version = format!("{:p}:{:p}", Arc::as_ptr(upstream), Arc::as_ptr(credentials));
         if !stdio_wire::is_shared(link) {
             let (key, whose) = (format!("{version}:{key}"), format!("{}:{whose}", upstream.origin));
-            return Self { key, whose, declared: declared.clone(), child, is_shared: false };
+            return Self { key, whose, upstream: id, declared: declared.clone(), child, is_shared: false };
         }
         let key = format!("shared:{version}:{}", upstream.origin);
-        Self { key, whose: String::new(), declared: ourselves(), child, is_shared: true }
+        Self { key, whose: String::new(), upstream: id, declared: ourselves(), child, is_shared: true }
     }
 }
 
@@ -158,7 +163,9 @@ impl Sessions {
             Err(refusal) => {
                 // It may be another server than it was.
                 link.upstream().eras.doubt(Instant::now());
-                *place.failed.lock() = Some(Instant::now());
+                if refusal.consent().is_none() {
+                    *place.failed.lock() = Some(Instant::now());
+                }
                 drop(held);
                 self.forget(&key, |place| Arc::strong_count(place) <= 2);
                 Err(refusal)
@@ -167,13 +174,14 @@ impl Sessions {
     }
 
     fn place(&self, claim: Claim, bounds: Bounds) -> Result<Arc<Place>, Refusal> {
-        let Claim { key, whose, child, is_shared, .. } = claim;
+        let Claim { key, whose, upstream, child, is_shared, .. } = claim;
         if let Some(place) = self.places.get(&key) {
             *place.used.lock() = Instant::now();
             return Ok(Arc::clone(&place));
         }
         let new = Arc::new(Place {
             whose,
+            upstream,
             session: tokio::sync::Mutex::default(),
             used: Mutex::new(Instant::now()),
             failed: Mutex::default(),
@@ -250,6 +258,21 @@ impl Sessions {
             self.places.iter().filter(|place| is_other(place)).map(|place| place.key().clone()).collect();
         for key in others {
             self.forget(&key, |_| true);
+        }
+    }
+
+    /// Ends the sessions of that caller at that upstream. Those that calls are under way in are only not used for any
+    /// others.
+    pub(crate) fn end_of(&self, whose: &str, upstream: &UpstreamId) {
+        let is_its = |place: &Arc<Place>| place.whose == whose && place.upstream == *upstream;
+        let its: Vec<String> =
+            self.places.iter().filter(|place| is_its(place)).map(|place| place.key().clone()).collect();
+        for key in its {
+            if self.places.get(&key).is_some_and(|place| is_in_use(&place)) {
+                self.places.remove(&key).into_iter().for_each(|(_, place)| self.give_back(&place));
+            } else {
+                self.forget(&key, |_| true);
+            }
         }
     }
 

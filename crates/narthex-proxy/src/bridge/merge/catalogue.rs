@@ -1,5 +1,6 @@
 //! The catalogues of all upstreams: what each of them lists, kept for all who may share it.
 
+use super::connection::Connection;
 use super::content::Content;
 use super::keeper;
 use super::route::{Member, Merged};
@@ -53,6 +54,8 @@ pub(super) struct Catalogue {
     pub(super) news: broadcast::Sender<Kind>,
     /// Has the keeper look again.
     pub(super) poke: Notify,
+    /// Has it look at once whether the caller has connected the upstream by now.
+    pub(super) reconnect: Notify,
     /// The way that the keeper takes.
     link: Mutex<Link>,
     epoch: Instant,
@@ -78,20 +81,20 @@ impl Catalogues {
             && known.is_of(member)
         {
             known.touch();
-            if member.is_per_caller() {
-                // The credential that it was asked with last may have expired since.
-                let link = ways.to(member.endpoint(Instant::now())).await;
-                let failed = known.content().failed.is_some();
-                match link {
-                    Ok(link) => known.set_link(link.detached()),
-                    Err(refusal) if failed => return Err(refusal),
-                    Err(_) => {}
-                }
-                if failed {
+            if member.wants_consent() {
+                // Another replica may be where the caller has connected it.
+                if !known.content().is_there() {
                     known.poke.notify_one();
                 }
+            } else if member.is_per_caller() {
+                known.take_credential(ways, member).await?;
             }
             return Ok(known);
+        }
+        if member.wants_consent() {
+            // The keeper finds out whether there is a credential: nobody is asked for one yet.
+            let link = ways.detached().toward(member.endpoint(Instant::now()));
+            return Ok(self.begin(key, Catalogue::new(member, link), merged, bounds));
         }
         let own = (!member.is_per_caller()).then(|| Ways::own(&ways.shared, &ways.door, gateway()));
         let link = own.as_ref().unwrap_or(ways).to(member.endpoint(Instant::now())).await?.detached();
@@ -176,12 +179,34 @@ impl Catalogue {
             outwaited: AtomicU64::new(u64::MAX),
             news: broadcast::Sender::new(BACKLOG),
             poke: Notify::new(),
+            reconnect: Notify::new(),
             link: Mutex::new(link),
             epoch: Instant::now(),
             used: AtomicU64::new(0),
             views: Views::default(),
             keeper: Mutex::default(),
         }
+    }
+
+    /// Has the keeper ask with the caller's credential from now on: the one that it asked with last may have expired
+    /// since, or have been revoked.
+    async fn take_credential(&self, ways: &Ways, member: &Member) -> Result<(), Refusal> {
+        let failed = self.content().failed.is_some();
+        let mut link = match ways.to(member.endpoint(Instant::now())).await {
+            Ok(link) => link,
+            Err(refusal) if failed => return Err(refusal),
+            Err(_) => return Ok(()),
+        };
+        if self.locked.load(Ordering::Relaxed) && link.carries_that_of(&self.link()) {
+            // The upstream has refused it, and only a caller's own token can have it replaced.
+            let renewed = link.renew().await;
+            renewed.or_else(|refusal| if failed { Err(refusal) } else { Ok(()) })?;
+        }
+        self.set_link(link.detached());
+        if failed {
+            self.poke.notify_one();
+        }
+        Ok(())
     }
 
     fn is_of(&self, member: &Member) -> bool {
@@ -229,6 +254,20 @@ impl Catalogue {
         }
     }
 
+    /// What is known once it is known that the caller has connected the upstream, but not later than `until`.
+    pub(super) async fn connected(&self, until: tokio::time::Instant) -> Arc<Content> {
+        let mut settled = self.settled.subscribe();
+        self.reconnect.notify_one();
+        loop {
+            settled.borrow_and_update();
+            let content = self.content();
+            let waits = content.unconnected.is_some();
+            if !waits || !matches!(tokio::time::timeout_at(until, settled.changed()).await, Ok(Ok(()))) {
+                return content;
+            }
+        }
+    }
+
     /// Whether a list is so old that it is not even to be used while it is read again.
     fn is_outdated(&self, content: &Content) -> bool {
         let (watched, now) = (self.watched.load(Ordering::Relaxed), Instant::now());
@@ -263,6 +302,11 @@ impl Catalogue {
     /// It cannot be asked now.
     pub(super) fn fail(&self, refusal: &Refusal) {
         let why = refusal.reason();
+        if let Refusal::Credential(error) = refusal
+            && error.consent().is_some()
+        {
+            return self.publish(|content| Some(content.disconnected(error.clone())));
+        }
         let wants_credential = matches!(refusal, Refusal::Credential(_) | Refusal::CredentialRejected { .. });
         if wants_credential && self.source.needs_subject_token() && self.content().account.is_some() {
             return self.locked.store(true, Ordering::Relaxed);
@@ -294,6 +338,17 @@ impl Catalogue {
         self.epoch.elapsed().saturating_sub(Duration::from_millis(self.used.load(Ordering::Relaxed)))
     }
 
+    /// The caller's connection to the upstream, if it is one caller's.
+    pub(super) fn connection(&self) -> Connection {
+        Connection::of(&self.source, &self.link.lock().caller)
+    }
+
+    /// Ends the caller's sessions at the upstream that no call needs any more.
+    pub(super) fn end_sessions(&self) {
+        let link = self.link();
+        link.shared.bridge.sessions.end_of(&link.whose(), &self.upstream);
+    }
+
     pub(super) fn link(&self) -> Link {
         self.link.lock().clone()
     }
@@ -318,7 +373,7 @@ pub(crate) struct Doubt(pub(super) Arc<Catalogue>);
 impl Doubt {
     /// Takes note of how a call went.
     pub(crate) fn note<T>(&self, outcome: &Result<T, Refusal>) {
-        if outcome.as_ref().is_err_and(is_outage) {
+        if outcome.as_ref().is_err_and(|refusal| is_outage(refusal) || refusal.consent().is_some()) {
             self.0.poke.notify_one();
         }
     }

@@ -1,5 +1,6 @@
 //! What is known of one upstream's lists.
 
+use narthex_credentials::CredentialError;
 use narthex_mcp::bridge::discover::Account;
 use narthex_mcp::federation::cursor::Kind;
 use narthex_mcp::federation::item;
@@ -17,6 +18,8 @@ pub(super) struct Content {
     lists: [Option<Arc<List>>; 4],
     /// Why it could not be asked the last time, if it could not.
     pub(super) failed: Option<&'static str>,
+    /// Why it cannot be asked for this caller, who has to connect it first. Nothing is wrong with it.
+    pub(super) unconnected: Option<CredentialError>,
 }
 
 /// One list, all pages of it.
@@ -49,7 +52,17 @@ impl Content {
 
     /// Whether it is known how things stand.
     pub(super) fn is_settled(&self) -> bool {
-        self.account.is_some() || self.failed.is_some()
+        self.is_known() || self.failed.is_some()
+    }
+
+    /// Whether it can be asked, as far as is known.
+    pub(super) fn is_there(&self) -> bool {
+        self.failed.is_none() && self.unconnected.is_none()
+    }
+
+    /// Whether it is known what there is: of an upstream that is not connected, the tool that connects it.
+    pub(super) fn is_known(&self) -> bool {
+        self.account.is_some() || self.unconnected.is_some()
     }
 
     /// What it comes to with these lists in the place of the old ones, and which of them are not the same. Of
@@ -66,6 +79,7 @@ impl Content {
             account: Some(account),
             lists: self.lists.clone(),
             failed: None,
+            unconnected: None,
         };
         let mut changed = Vec::new();
         for (kind, list) in lists {
@@ -73,7 +87,10 @@ impl Content {
             let same = known.is_some_and(|known| known.is_like(&list));
             // An upstream that comes back brings its items along.
             let absent = known.is_none() && list.items.is_empty();
-            if told || (!same && !absent) || (self.failed.is_some() && !list.items.is_empty()) {
+            let comes_back = self.failed.is_some() && !list.items.is_empty();
+            // The tool that connected it goes.
+            let connects = self.unconnected.is_some() && kind == Kind::Tools;
+            if told || (!same && !absent) || comes_back || connects {
                 changed.push(kind);
             }
             next.lists[slot(kind)] = Some(Arc::new(list));
@@ -88,11 +105,26 @@ impl Content {
             account: self.account.clone(),
             lists: self.lists.clone(),
             failed: Some(why),
+            unconnected: None,
         };
         let has = |kind: &Kind| self.list(*kind).is_some_and(|list| !list.items.is_empty());
+        let connects = |kind: &Kind| self.unconnected.is_some() && *kind == Kind::Tools;
+        let lost = |kind: &Kind| has(kind) || connects(kind);
         let lost =
-            if self.failed.is_some() { Vec::new() } else { Kind::ALL.into_iter().filter(has).collect() };
+            if self.failed.is_some() { Vec::new() } else { Kind::ALL.into_iter().filter(lost).collect() };
         (next, lost)
+    }
+
+    /// What is left for a caller who has not connected it, or not any more: nothing of what it had; and what that
+    /// changes.
+    pub(super) fn disconnected(&self, wanted: CredentialError) -> (Self, Vec<Kind>) {
+        let next = Self { generation: self.generation + 1, unconnected: Some(wanted), ..Self::default() };
+        let has = |kind: &Kind| {
+            let lost = self.list(*kind).is_some_and(|list| !list.items.is_empty());
+            *kind == Kind::Tools || (lost && self.failed.is_none())
+        };
+        let same = self.unconnected.is_some();
+        (next, if same { Vec::new() } else { Kind::ALL.into_iter().filter(has).collect() })
     }
 
     /// Bytes of all lists.

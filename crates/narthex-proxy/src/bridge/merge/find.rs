@@ -1,13 +1,14 @@
 //! Whose a name or URI is. No upstream is asked, and none learns of a URI that is another's.
 
-use super::list::may_list;
+use super::list::{may_connect, may_list};
 use super::parts::{self, Begun, Part};
-use super::route::Merged;
+use super::route::{Member, Merged};
 use super::view::View;
 use crate::bridge::enter::Bounds;
 use crate::bridge::link::Ways;
 use crate::refusal::Refusal;
 use http::StatusCode;
+use narthex_config::model::UpstreamId;
 use narthex_mcp::bridge::Object;
 use narthex_mcp::bridge::message::RpcError;
 use narthex_mcp::bridge::schema::ParamHeaders;
@@ -30,14 +31,31 @@ pub(super) struct Found<'m> {
 }
 
 /// Why nobody is asked.
-pub(super) enum NotFound {
+pub(super) enum NotFound<'m> {
     /// There is no such thing, as far as this caller is concerned.
     Unknown(RpcError),
     /// There is nobody to ask.
     Refused(Refusal),
+    /// It is to be had, if at all, once the caller has connected this one.
+    Unconnected(Box<Unconnected<'m>>),
+    /// It is the tool that would connect this one, which is connected.
+    Connected(&'m Arc<Member>),
 }
 
-impl From<Refusal> for NotFound {
+/// What the caller has to connect first.
+pub(super) struct Unconnected<'m> {
+    pub(super) part: Part<'m>,
+    /// What is asked for is the tool to do that with.
+    pub(super) tool: bool,
+}
+
+impl<'m> Unconnected<'m> {
+    fn by(part: Part<'m>, tool: bool) -> NotFound<'m> {
+        NotFound::Unconnected(Box::new(Self { part, tool }))
+    }
+}
+
+impl From<Refusal> for NotFound<'_> {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
@@ -53,7 +71,7 @@ pub(super) async fn owner<'m>(
     method: &str,
     params: &Object,
     bounds: Bounds,
-) -> Result<Found<'m>, NotFound> {
+) -> Result<Found<'m>, NotFound<'m>> {
     let find = Finder { merged, ways, bounds };
     match method {
         "tools/call" => find.named(Kind::Tools, params).await,
@@ -72,7 +90,7 @@ pub(super) async fn owner<'m>(
     }
 }
 
-fn missing(member: &str) -> NotFound {
+fn missing<'m>(member: &str) -> NotFound<'m> {
     NotFound::Unknown(RpcError::new(rpc::INVALID_PARAMS, format!("params.{member} is missing")))
 }
 
@@ -92,44 +110,65 @@ struct Finder<'m, 'w> {
 }
 
 impl<'m> Finder<'m, '_> {
-    async fn named(&self, kind: Kind, params: &Object) -> Result<Found<'m>, NotFound> {
+    async fn named(&self, kind: Kind, params: &Object) -> Result<Found<'m>, NotFound<'m>> {
         let name = params.string("name").ok_or_else(|| missing("name"))?;
         let unknown = || {
             let what = if kind == Kind::Tools { "tool" } else { "prompt" };
             NotFound::Unknown(RpcError::new(rpc::INVALID_PARAMS, format!("Unknown {what}: {name}")))
         };
-        if !may_list(self.ways, kind, &name) {
+        let may_list = may_list(self.ways, kind, &name);
+        let may_connect = kind == Kind::Tools && may_connect(self.ways, &name);
+        if !may_list && !may_connect {
             return Err(unknown());
         }
         let mut silent = false;
+        let (mut unconnected, mut connected) = (None, None);
         let candidates = self.merged.candidates(kind, &name);
         for begun in parts::begin(self.merged, self.ways, candidates, self.bounds).await {
             let Some(part) = begun.known().await else {
                 silent = true;
                 continue;
             };
+            let connects =
+                may_connect && part.member.wants_consent() && self.merged.connecting(part.member) == name;
+            if part.content.unconnected.is_some() {
+                // What it has is not known before. The tool to connect it is the likeliest to be meant.
+                if connects || (may_list && unconnected.is_none()) {
+                    unconnected = Some((part, connects));
+                }
+                continue;
+            }
             let view = part.view(self.merged, self.ways).await;
-            let Some(item) = view.list(kind).get(&name) else { continue };
+            let Some(item) = view.list(kind).get(&name).filter(|_| may_list) else {
+                connected = connected.or_else(|| connects.then_some(part.member));
+                continue;
+            };
             let mut params = params.clone();
             params.set_string("name", &item.key);
             let tool = (kind == Kind::Tools).then(|| Arc::clone(&item.name));
             let (headers, needs_task) = (item.headers.clone(), item.needs_task);
             return Ok(Found { params, headers, tool, needs_task, part });
         }
-        // It may be a name of the one that says nothing.
-        if silent { Err(unavailable()) } else { Err(unknown()) }
+        Err(match (unconnected, connected) {
+            (Some((part, tool)), _) => Unconnected::by(part, tool),
+            (None, Some(member)) => NotFound::Connected(member),
+            // It may be a name of the one that says nothing.
+            (None, None) if silent => unavailable(),
+            (None, None) => unknown(),
+        })
     }
 
     /// Who has the resource of that URI: whoever lists it, mentioned it to this caller, or has a template of it. And
     /// the upstream's own URI, if it lists it.
-    async fn resource(&self, uri: &str) -> Result<(Part<'m>, Option<Arc<str>>), NotFound> {
+    async fn resource(&self, uri: &str) -> Result<(Part<'m>, Option<Arc<str>>), NotFound<'m>> {
         if !may_list(self.ways, Kind::Resources, uri) {
             return Err(NotFound::Unknown(no_resource(uri)));
         }
         let mut there: Vec<(Part<'m>, Arc<View>)> = Vec::new();
-        let mut silent = false;
+        let (mut silent, mut unconnected) = (false, Vec::new());
         for begun in self.everyone().await {
             match begun.known().await {
+                Some(part) if part.content.unconnected.is_some() => unconnected.push(part),
                 Some(part) => {
                     let view = part.view(self.merged, self.ways).await;
                     there.push((part, view));
@@ -138,19 +177,25 @@ impl<'m> Finder<'m, '_> {
             }
         }
         let mentioned = self.ways.shared.bridge.mentions.whose(&self.ways.door_owner(), uri);
+        // What one has mentioned that is not connected any more is not to be shown to another.
+        let is_spoken_for = unconnected.iter().any(|part| Some(&part.member.id) == mentioned.as_ref());
+        let template = || there.iter().position(|(_, view)| has_template(view, uri));
         let at = there
             .iter()
             .position(|(_, view)| view.list(Kind::Resources).get(uri).is_some())
             .or_else(|| there.iter().position(|(part, _)| Some(&part.member.id) == mentioned.as_ref()))
-            .or_else(|| there.iter().position(|(_, view)| has_template(view, uri)))
-            .or_else(|| only_one(&there).filter(|_| !silent));
+            .or_else(|| template().filter(|_| !is_spoken_for))
+            .or_else(|| only_one(&there).filter(|_| !silent && unconnected.is_empty()));
         match at {
             Some(at) => {
                 let (part, view) = there.swap_remove(at);
                 Ok((part, view.list(Kind::Resources).get(uri).map(|item| Arc::clone(&item.key))))
             }
-            None if silent => Err(unavailable()),
-            None => Err(NotFound::Unknown(no_resource(uri))),
+            None => Err(match owner_of(unconnected, mentioned.as_ref()) {
+                Some(part) => Unconnected::by(part, false),
+                None if silent => unavailable(),
+                None => NotFound::Unknown(no_resource(uri)),
+            }),
         }
     }
 
@@ -158,7 +203,7 @@ impl<'m> Finder<'m, '_> {
         parts::begin(self.merged, self.ways, 0..self.merged.members.len(), self.bounds).await
     }
 
-    async fn reference(&self, params: &Object) -> Result<Found<'m>, NotFound> {
+    async fn reference(&self, params: &Object) -> Result<Found<'m>, NotFound<'m>> {
         let bad = || NotFound::Unknown(RpcError::new(rpc::INVALID_PARAMS, "params.ref is malformed"));
         match Reference::of(params).map_err(|_| bad())? {
             Reference::Prompt(name) => {
@@ -176,7 +221,7 @@ impl<'m> Finder<'m, '_> {
         }
     }
 
-    async fn template(&self, uri: &str) -> Result<Part<'m>, NotFound> {
+    async fn template(&self, uri: &str) -> Result<Part<'m>, NotFound<'m>> {
         for begun in self.everyone().await {
             let Some(part) = begun.known().await else { continue };
             let view = part.view(self.merged, self.ways).await;
@@ -201,7 +246,13 @@ fn only_one(there: &[(Part<'_>, Arc<View>)]) -> Option<usize> {
     with.next().filter(|_| with.next().is_none())
 }
 
-fn unavailable() -> NotFound {
+/// Whose a resource may be, of upstreams that are not connected: that which mentioned it, or the only one.
+fn owner_of<'m>(unconnected: Vec<Part<'m>>, mentioned: Option<&UpstreamId>) -> Option<Part<'m>> {
+    let alone = unconnected.len() == 1;
+    unconnected.into_iter().find(|part| alone || Some(&part.member.id) == mentioned)
+}
+
+fn unavailable<'m>() -> NotFound<'m> {
     NotFound::Refused(out_of_reach())
 }
 

@@ -2,6 +2,7 @@
 //! become too old; and again and again while the upstream cannot be reached.
 
 use super::catalogue::Catalogue;
+use super::connection::Connection;
 use super::content::List;
 use super::fetch::Server;
 use super::route::Member;
@@ -37,6 +38,8 @@ const STEADY: Duration = Duration::from_secs(5);
 struct Keeps {
     /// One caller's, with that caller's credential.
     is_per_caller: bool,
+    /// The caller's credential is the gateway's to renew.
+    wants_consent: bool,
     /// It can be had from more than one endpoint.
     has_others: bool,
 }
@@ -44,36 +47,70 @@ struct Keeps {
 /// Keeps the catalogue for as long as anybody has it.
 pub(super) async fn keep(catalogue: Weak<Catalogue>, member: Option<Arc<Member>>, bounds: Bounds) {
     let mut wait = BACKOFF.0;
+    let Some(mut connection) = catalogue.upgrade().map(|catalogue| catalogue.connection()) else { return };
     let keeps = Keeps {
+        wants_consent: member.as_ref().is_some_and(|member| member.wants_consent()),
         is_per_caller: member.as_ref().is_none_or(|member| member.is_per_caller()),
         has_others: member.as_ref().is_some_and(|member| member.endpoints() > 1),
     };
     loop {
         let begun = Instant::now();
         match read(&catalogue, member.as_deref(), bounds).await {
-            Some(Ok((server, link))) => attend(&catalogue, &server, link, keeps).await,
+            Some(Ok((server, link))) => {
+                if attend(&catalogue, &server, link, keeps, &mut connection).await {
+                    // What was opened for the old connection is not for the new one.
+                    drop(server);
+                    let Some(catalogue) = catalogue.upgrade() else { return };
+                    catalogue.end_sessions();
+                    continue;
+                }
+            }
             Some(Err(refusal)) => {
-                let Some(catalogue) = catalogue.upgrade() else { return };
-                catalogue.fail(&refusal);
+                let Some(known) = catalogue.upgrade() else { return };
+                known.fail(&refusal);
+                if refusal.consent().is_some() {
+                    known.end_sessions();
+                    drop(known);
+                    rest(&catalogue, &mut connection).await;
+                    continue;
+                }
             }
             None => return,
         }
         if begun.elapsed() > STEADY {
             wait = BACKOFF.0;
         }
-        pause(&catalogue, wait).await;
+        pause(&catalogue, wait, &mut connection).await;
         wait = (wait * 2).min(BACKOFF.1);
     }
 }
 
+/// Waits until the caller has connected the upstream, or somebody wants to know whether that is so.
+async fn rest(weak: &Weak<Catalogue>, connection: &mut Connection) {
+    let calm = tokio::time::Instant::now() + POKED;
+    loop {
+        let Some(catalogue) = weak.upgrade() else { return };
+        tokio::select! {
+            () = connection.changed() => return,
+            () = catalogue.reconnect.notified() => return,
+            () = catalogue.poke.notified(), if tokio::time::Instant::now() >= calm => return,
+            () = sleep(TICK) => {}
+        }
+    }
+}
+
 /// Waits; not as long if somebody wants to know.
-async fn pause(weak: &Weak<Catalogue>, wait: Duration) {
+async fn pause(weak: &Weak<Catalogue>, wait: Duration, connection: &mut Connection) {
     let until = tokio::time::Instant::now() + wait;
-    sleep(wait.min(POKED)).await;
+    tokio::select! {
+        () = sleep(wait.min(POKED)) => {}
+        () = connection.changed() => return,
+    }
     while tokio::time::Instant::now() < until {
         let Some(catalogue) = weak.upgrade() else { return };
         tokio::select! {
             () = catalogue.poke.notified() => return,
+            () = connection.changed() => return,
             () = tokio::time::sleep_until(until) => {}
             () = sleep(TICK) => {}
         }
@@ -105,7 +142,7 @@ async fn read(
 /// The way to ask: of the gateway's own, a new one each time, as credentials expire and endpoints fail.
 async fn way(catalogue: &Catalogue, member: Option<&Member>) -> Result<Link, Refusal> {
     let link = catalogue.link();
-    match member.filter(|member| !member.is_per_caller()) {
+    match member.filter(|member| !member.is_per_caller() || member.wants_consent()) {
         None => Ok(link),
         Some(member) => {
             let link = link.to(member.endpoint(Instant::now())).await?;
@@ -143,21 +180,43 @@ fn publish(catalogue: &Catalogue, server: &Server, lists: Vec<(Kind, List)>, tol
     catalogue.publish(|content| Some(content.with(server.account(), lists, told)));
 }
 
-/// Hears of changes, and reads what has changed or become too old, until the upstream cannot be heard any more.
-async fn attend(weak: &Weak<Catalogue>, server: &Server, mut link: Link, keeps: Keeps) {
-    let Ok(mut ears) = Ears::open(server, &mut link).await else { return };
+/// Hears of changes, and reads what has changed or become too old, until the upstream cannot be heard any more, or
+/// the caller has connected it anew or no longer, which it says.
+async fn attend(
+    weak: &Weak<Catalogue>,
+    server: &Server,
+    mut link: Link,
+    keeps: Keeps,
+    connection: &mut Connection,
+) -> bool {
+    let Ok(mut ears) = Ears::open(server, &mut link).await else { return false };
     watch(weak, server, Some(&ears));
     let (mut storm, since) = (Storm::default(), Instant::now());
+    let mut reconnected = false;
     loop {
-        let (due, told) = match next(weak, server, &mut ears, &mut storm, since).await {
+        let next = tokio::select! {
+            next = next(weak, server, &mut ears, &mut storm, since) => next,
+            () = connection.changed() => {
+                reconnected = true;
+                break;
+            }
+        };
+        let (due, told) = match next {
             Next::Told(kinds) => (kinds, true),
             Next::Read(kinds) => (kinds, false),
             Next::Lost => break,
         };
-        let Some(catalogue) = weak.upgrade() else { return };
+        let Some(catalogue) = weak.upgrade() else { return false };
         if keeps.is_per_caller {
             // The caller has brought another credential, perhaps.
             link = catalogue.link();
+        }
+        if keeps.wants_consent {
+            match link.to(&link.route).await {
+                Ok(renewed) => link = renewed,
+                // It is no longer connected, which whoever reads it first says.
+                Err(_) => break,
+            }
         }
         match read_lists(server, &mut link, &due).await {
             Ok(lists) => publish(&catalogue, server, lists, told),
@@ -170,6 +229,7 @@ async fn attend(weak: &Weak<Catalogue>, server: &Server, mut link: Link, keeps: 
         }
     }
     watch(weak, server, None);
+    reconnected
 }
 
 /// Notes which lists the upstream would tell of.

@@ -1,11 +1,12 @@
 //! A merged route to a client of 2025-11-25 or earlier.
 
 use super::catalogue::Doubt;
+use super::connect::{self, Looked, Wanted};
 use super::dress::Dress;
-use super::find::{self, NotFound};
+use super::find;
 use super::list;
 use super::parts::Parts;
-use super::route::Merged;
+use super::route::{Member, Merged};
 use crate::bridge::enter::{Bounds, Job};
 use crate::bridge::front::Out;
 use crate::bridge::front::initialize::{Hello, welcome};
@@ -19,6 +20,7 @@ use http::StatusCode;
 use narthex_mcp::bridge::message::{Incoming, RpcError};
 use narthex_mcp::bridge::schema::Schemas;
 use narthex_mcp::bridge::{Object, error};
+use narthex_mcp::federation::connect::{connected, said};
 use narthex_mcp::federation::cursor::Kind;
 use std::sync::Arc;
 use std::time::Instant;
@@ -81,12 +83,15 @@ pub(crate) use super::list::message;
 pub(crate) enum Routed {
     /// This is the answer: a result's JSON text, or an error.
     Said(Result<String, RpcError>),
+    /// The user is wanted first.
+    Wanted(Wanted),
     /// It goes on, this way.
     Call(Box<Way>),
 }
 
 /// The way to the upstream that answers.
 pub(crate) struct Way {
+    pub(crate) member: Arc<Member>,
     pub(crate) link: Link,
     pub(crate) params: Object,
     pub(crate) dress: Dress,
@@ -111,13 +116,15 @@ pub(crate) async fn route(
     if let Some(kind) = Kind::of(method) {
         return Ok(Routed::Said(list::page(merged, from, kind, params, bounds, out.visit).await?));
     }
-    let found = match find::owner(merged, from, method, params, bounds).await {
-        Ok(found) => found,
-        Err(NotFound::Refused(refusal)) => return Err(refusal),
-        Err(NotFound::Unknown(error)) => {
-            return Ok(Routed::Said(Err(error::to_legacy(method, &error))));
+    let found = match connect::find(merged, from, method, params, bounds).await? {
+        Looked::Found(found) => *found,
+        Looked::Unknown(error) => return Ok(Routed::Said(Err(error::to_legacy(method, &error)))),
+        Looked::Wanted(wanted) => return Ok(Routed::Wanted(wanted)),
+        Looked::Connected(member) => {
+            return Ok(Routed::Said(Ok(said(&connected(member.id.as_str()), false).to_json())));
         }
     };
+    let member = Arc::clone(found.part.member);
     out.visit.known_tool = found.tool.clone();
     out.visit.upstream = Some(found.part.member.id.clone());
     let params = match merged.guard.params(found.params, found.part.member).await {
@@ -125,7 +132,12 @@ pub(crate) async fn route(
         Err(error) => return Ok(Routed::Said(Err(error))),
     };
     let whose = from.lane.as_deref().map_or_else(|| from.whose(), str::to_owned);
-    let mut link = from.to(found.part.member.endpoint_of(&whose, Instant::now())).await?;
+    let mut link = match from.to(member.endpoint_of(&whose, Instant::now())).await {
+        Err(refusal) if refusal.is_up_to_user() => {
+            return Ok(Routed::Wanted(Wanted { member, refusal, tool: false }));
+        }
+        link => link?,
+    };
     link.lane = from.lane.clone();
     let dress = Dress::new(merged, found.part.member, from);
     let doubt = Doubt(Arc::clone(&found.part.catalogue));
@@ -133,5 +145,5 @@ pub(crate) async fn route(
     let mirrored = found.headers.zip(params.string("name"));
     let mirrored = mirrored.map(|(headers, name)| (name, headers)).into_iter().collect();
     schemas.learn(Some(Arc::new(Schemas { mirrored, ..Schemas::default() })));
-    Ok(Routed::Call(Box::new(Way { link, params, dress, doubt, schemas })))
+    Ok(Routed::Call(Box::new(Way { member, link, params, dress, doubt, schemas })))
 }

@@ -3,7 +3,7 @@
 use super::find::out_of_reach;
 use super::parts::{DEGRADED, Part, Parts, server_info, signed};
 use super::route::Merged;
-use super::view::View;
+use super::view::{ShownItem, View};
 use crate::bridge::enter::Bounds;
 use crate::bridge::link::Ways;
 use crate::record::Visit;
@@ -75,7 +75,7 @@ pub(super) async fn page(
             },
             _ => 0,
         };
-        let items = list.items.iter().skip(start).filter(|item| may_list(ways, kind, &item.name));
+        let items = list.items.iter().skip(start).filter(|item| may_show(ways, kind, item));
         let items = items.filter(|item| holders.may_show(part, &item.name));
         let items = items.filter_map(|item| Some((&item.key, item.text(modern)?)));
         full = page.fill(part.member.id.as_str(), items, merged.page_size);
@@ -114,12 +114,15 @@ impl<'m> Holders<'m> {
         if self.views.iter().all(Option::is_none) {
             return true;
         }
-        let has = |number: &usize| {
-            let view = self.views.get(*number).and_then(Option::as_ref);
-            view.is_some_and(|view| view.list(self.kind).has(name))
-        };
+        let view = |number: &usize| self.views.get(*number).and_then(Option::as_ref);
+        let has = |number: &usize| view(number).is_some_and(|view| view.list(self.kind).has(name));
+        // What a server has goes before what only connects one.
+        let connects = |number: &usize| view(number).is_some_and(|view| view.list(self.kind).connects(name));
         let holder = match self.kind {
-            Kind::Tools | Kind::Prompts => self.merged.candidates(self.kind, name).find(has),
+            Kind::Tools | Kind::Prompts => {
+                let mut candidates = self.merged.candidates(self.kind, name);
+                candidates.find(has).or_else(|| self.merged.candidates(self.kind, name).find(connects))
+            }
             Kind::Resources | Kind::Templates => (0..part.number).find(has).or(Some(part.number)),
         };
         let shows = holder == Some(part.number);
@@ -144,7 +147,7 @@ pub(super) async fn sums(merged: &Arc<Merged>, ways: &Ways, bounds: Bounds) -> [
         let mut hasher = DefaultHasher::new();
         for part in &parts.there {
             let view = part.view(merged, ways).await;
-            let items = view.list(kind).items.iter().filter(|item| may_list(ways, kind, &item.name));
+            let items = view.list(kind).items.iter().filter(|item| may_show(ways, kind, item));
             for item in items.filter(|item| holders.may_show(part, &item.name)) {
                 (&item.name, item.text(true), item.text(false)).hash(&mut hasher);
             }
@@ -162,6 +165,15 @@ pub(super) fn may_list(ways: &Ways, kind: Kind, name: &str) -> bool {
         Kind::Prompts => policy.may_list_prompt(tenant, name),
         Kind::Resources | Kind::Templates => policy.may_list_resource(tenant, name),
     }
+}
+
+fn may_show(ways: &Ways, kind: Kind, item: &ShownItem) -> bool {
+    if item.connects { may_connect(ways, &item.name) } else { may_list(ways, kind, &item.name) }
+}
+
+/// Whether the caller may see the tool of that name, which connects an upstream.
+pub(super) fn may_connect(ways: &Ways, name: &str) -> bool {
+    ways.door.policy.may_connect(&ways.caller.tenant, name)
 }
 
 struct Page<'m> {

@@ -7,6 +7,8 @@
 
 mod catalogue;
 mod changes;
+pub(crate) mod connect;
+mod connection;
 mod content;
 mod dress;
 mod fetch;

@@ -1,9 +1,12 @@
 //! A merged route to a client of 2026-07-28.
 
+mod consent;
+
 use super::catalogue::Doubt;
 use super::changes::Changes;
+use super::connect::{self, Looked, Wanted};
 use super::dress::Dress;
-use super::find::{self, Found, NotFound};
+use super::find::{self, Found};
 use super::list;
 use super::parts::{Parts, server_info};
 use super::relay::Relay;
@@ -25,6 +28,7 @@ use narthex_mcp::bridge::{Object, task};
 use narthex_mcp::federation::cursor::Kind;
 use narthex_mcp::headers::decode_value;
 use narthex_mcp::rpc;
+use narthex_mcp::seal::Sealer;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,7 +48,8 @@ pub(super) async fn answer(merged: Arc<Merged>, job: Job<Ways>, out: &mut Out<'_
         return out.last(StatusCode::BAD_REQUEST, None, message::error(&id, &error)).await;
     };
     let request = Request { id, method, params, declared, shown: None };
-    let door = Door { merged, ways, bounds, param_headers };
+    let sealer = Arc::clone(&out.visit.snapshot.sealer);
+    let door = Door { merged, ways, bounds, param_headers, sealer };
     let list = Kind::of(&request.method);
     match request.method.as_str() {
         method if REMOVED.contains(&method) => {
@@ -69,6 +74,7 @@ struct Door {
     ways: Ways,
     bounds: Bounds,
     param_headers: Vec<(String, Vec<u8>)>,
+    sealer: Arc<Sealer>,
 }
 
 impl Door {
@@ -121,32 +127,56 @@ impl Door {
 
     /// A request that one upstream has to answer.
     async fn call(&self, request: Request, state: Option<&str>, out: &mut Out<'_>) -> Result<(), Refusal> {
+        if self.merged.wants_consent() {
+            return Box::pin(self.call_for_user(request, state, out)).await;
+        }
+        match self.attempt(request, state, out).await? {
+            None => Ok(()),
+            Some(wanted) => Err(wanted.refusal),
+        }
+    }
+
+    /// Makes the call, if it can be made: nothing has been done of it where there is something that the user is
+    /// wanted for first.
+    async fn attempt(
+        &self,
+        request: Request,
+        state: Option<&str>,
+        out: &mut Out<'_>,
+    ) -> Result<Option<Wanted>, Refusal> {
         let (method, params) = (&request.method, &request.params);
-        let found = match find::owner(&self.merged, &self.ways, method, params, self.bounds).await {
-            Ok(found) => found,
-            Err(NotFound::Refused(refusal)) => return Err(refusal),
-            Err(NotFound::Unknown(error)) => {
+        let found = match connect::find(&self.merged, &self.ways, method, params, self.bounds).await? {
+            Looked::Found(found) => *found,
+            Looked::Unknown(error) => {
                 let status = if error.code == -32601 { StatusCode::NOT_FOUND } else { StatusCode::OK };
-                return self.fail(&request, status, &error, out).await;
+                return self.fail(&request, status, &error, out).await.map(|()| None);
             }
+            Looked::Connected(member) => {
+                return Box::pin(self.say_connected(&request, &member, out)).await;
+            }
+            Looked::Wanted(wanted) => return Ok(Some(wanted)),
         };
+        let member = Arc::clone(found.part.member);
         out.visit.known_tool = found.tool.clone();
         out.visit.upstream = Some(found.part.member.id.clone());
         if let Some(headers) = &found.headers
             && !self.agrees(headers, params)
         {
             let error = RpcError::new(rpc::HEADER_MISMATCH, "an Mcp-Param header differs from the arguments");
-            return self.fail(&request, StatusCode::BAD_REQUEST, &error, out).await;
+            return self.fail(&request, StatusCode::BAD_REQUEST, &error, out).await.map(|()| None);
         }
         let found = match self.merged.guard.params(found.params, found.part.member).await {
             Ok(params) => Found { params, ..found },
-            Err(error) => return self.fail(&request, StatusCode::OK, &error, out).await,
+            Err(error) => return self.fail(&request, StatusCode::OK, &error, out).await.map(|()| None),
         };
         let (begun, doubt) = (Instant::now(), Doubt(Arc::clone(&found.part.catalogue)));
         let answered = self.pass_on(request, found, state, out).await;
         out.visit.upstream_time = Some(begun.elapsed());
         doubt.note(&answered);
-        answered
+        match answered {
+            Err(refusal) if refusal.is_up_to_user() => Ok(Some(Wanted { member, refusal, tool: false })),
+            answered => answered.map(|()| None),
+        }
     }
 
     async fn pass_on(
@@ -174,7 +204,7 @@ impl Door {
         request.shown = request.named();
         request.params = found.params;
         let mut front = Front { link, request, bounds: self.bounds, dress: Some(dress) };
-        front.call(state, &[], out).await
+        Box::pin(front.call(state, &[], out)).await
     }
 
     /// Whether the `Mcp-Param-*` fields say what the arguments say.
@@ -202,10 +232,10 @@ impl Door {
         self.ways.may_call(&own.tool)?;
         let mut named = Object::default();
         named.set_string("name", &own.tool);
-        let found = match find::owner(&self.merged, &self.ways, "tools/call", &named, self.bounds).await {
-            Ok(found) => found,
-            Err(NotFound::Refused(refusal)) => return Err(refusal),
-            Err(NotFound::Unknown(_)) => {
+        let found = match connect::find(&self.merged, &self.ways, "tools/call", &named, self.bounds).await? {
+            Looked::Found(found) => *found,
+            Looked::Wanted(wanted) => return Err(wanted.refusal),
+            Looked::Unknown(_) | Looked::Connected(_) => {
                 let error = RpcError::new(rpc::INVALID_PARAMS, "Unknown task");
                 return self.fail(&request, StatusCode::OK, &error, out).await;
             }

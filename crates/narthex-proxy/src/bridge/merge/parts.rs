@@ -6,6 +6,7 @@ use super::route::{Member, Merged};
 use super::view::View;
 use crate::bridge::enter::Bounds;
 use crate::bridge::link::Ways;
+use futures_util::future::join_all;
 use narthex_config::model::UpstreamId;
 use narthex_mcp::Revision;
 use narthex_mcp::bridge::Object;
@@ -54,7 +55,9 @@ impl<'m> Parts<'m> {
                 // Calls of it, or reading its lists, failed: the keeper finds out whether that is over.
                 part.catalogue.poke.notify_one();
             }
-            if part.content.failed.is_none() && member.group.is_up() {
+            let is_there = part.content.failed.is_none() && member.group.is_up();
+            // What is not connected is no outage: there is a tool to connect it with.
+            if is_there || part.content.unconnected.is_some() {
                 parts.there.push(part);
                 continue;
             }
@@ -84,7 +87,8 @@ impl<'m> Parts<'m> {
             capabilities: Object::parse(br#"{"prompts":{},"resources":{},"tools":{}}"#).unwrap_or_default(),
             ..Account::default()
         };
-        if self.fallen.len() < self.degraded.len() {
+        let unconnected = self.there.iter().any(|part| part.content.unconnected.is_some());
+        if unconnected || self.fallen.len() < self.degraded.len() {
             accounts.push(("", &anything));
         }
         if !merged.is_federation {
@@ -152,13 +156,13 @@ pub(super) async fn begin<'m>(
     bounds: Bounds,
 ) -> Vec<Begun<'m>> {
     let now = Instant::now();
-    let mut begun = Vec::new();
-    for number in numbers {
-        let Some(member) = merged.members.get(number) else { continue };
+    let members = numbers.into_iter().filter_map(|number| Some((number, merged.members.get(number)?)));
+    // Each caller's own credentials may have to be obtained first: of all at the same time.
+    let begun = members.map(|(number, member)| async move {
         let catalogue = catalogue(merged, ways, member, bounds).await;
-        begun.push(Begun { member, number, catalogue, until: now + member.patience() });
-    }
-    begun
+        Begun { member, number, catalogue, until: now + member.patience() }
+    });
+    join_all(begun).await
 }
 
 impl<'m> Begun<'m> {
@@ -172,7 +176,7 @@ impl<'m> Begun<'m> {
 
     /// The same, if it has ever said anything.
     pub(super) async fn known(self) -> Option<Part<'m>> {
-        self.settled(false).await.filter(|part| part.content.account.is_some())
+        self.settled(false).await.filter(|part| part.content.is_known())
     }
 }
 

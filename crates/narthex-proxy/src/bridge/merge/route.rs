@@ -1,10 +1,12 @@
 //! A merged route: its upstreams, and how what they have is shown.
 
+use super::connection::Connection;
 use super::guard::Guard;
 use super::view::Shape;
+use crate::bridge::link::Ways;
 use crate::snapshot::RouteEntry;
 use narthex_config::model::{Route, Target, UpstreamId};
-use narthex_credentials::CredentialSource;
+use narthex_credentials::{CredentialError, CredentialSource};
 use narthex_mcp::federation::Naming;
 use narthex_mcp::federation::cursor::Kind;
 use narthex_pins::{Mode, Pins};
@@ -28,6 +30,7 @@ pub(crate) struct Merged {
     pub(super) guard: Guard,
     /// Whether it has several upstreams, so that the route is a server of its own to clients.
     pub(super) is_federation: bool,
+    wants_consent: bool,
     pub(super) instructions: Option<String>,
     /// Most items of one page.
     pub(super) page_size: usize,
@@ -67,6 +70,7 @@ impl Merged {
             shape: Shape::new(naming, &route.expose),
             guard: Guard::new(route, pins, metrics)?,
             is_federation: matches!(route.target, Target::Merged(_)),
+            wants_consent: members.iter().any(|member| member.wants_consent()),
             instructions: route.instructions.clone(),
             page_size: route.page_size,
             names: Names::default(),
@@ -98,6 +102,16 @@ impl Merged {
             separator.is_none_or(|separator| rest.is_some_and(|rest| rest.starts_with(separator)))
         };
         self.members.iter().enumerate().filter(move |(_, member)| may_have(member)).map(|(number, _)| number)
+    }
+
+    /// The name under which clients know the tool that connects a member.
+    pub(super) fn connecting(&self, member: &Member) -> String {
+        self.shape.connecting(&member.prefix)
+    }
+
+    /// Whether any user has to connect anything.
+    pub(super) fn wants_consent(&self) -> bool {
+        self.wants_consent
     }
 
     /// Whether two upstreams may have the same name (or URI) in that list.
@@ -157,7 +171,34 @@ impl Member {
 
     /// Whether what it shows may be another for each caller.
     pub(super) fn is_per_caller(&self) -> bool {
-        self.credentials.needs_subject_token() || self.group.first().is_process_per_caller()
+        self.credentials.needs_subject_token()
+            || self.wants_consent()
+            || self.group.first().is_process_per_caller()
+    }
+
+    /// Whether each user has to connect it first.
+    pub(crate) fn wants_consent(&self) -> bool {
+        self.credentials.wants_consent()
+    }
+
+    /// The caller's connection to it.
+    pub(crate) fn connection(&self, ways: &Ways) -> Connection {
+        Connection::to(self, ways)
+    }
+
+    /// Whether the caller has connected it.
+    pub(crate) async fn is_connected(&self, ways: &Ways) -> bool {
+        ways.to(self.endpoint(Instant::now())).await.is_ok()
+    }
+
+    /// What users call it.
+    pub(super) fn title<'t>(&'t self, wanted: &'t CredentialError) -> &'t str {
+        wanted.consent().map_or(self.id.as_str(), |consent| &consent.title)
+    }
+
+    /// Its host, for users to know it by.
+    pub(super) fn host(&self) -> &str {
+        self.group.first().host.to_str().unwrap_or_default()
     }
 
     /// How many endpoints it has.

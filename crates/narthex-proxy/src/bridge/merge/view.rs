@@ -5,9 +5,10 @@ use super::content::{Content, Item, List};
 use super::route::{Member, Merged};
 use dashmap::DashMap;
 use narthex_config::model::{Expose, RouteId};
+use narthex_credentials::CredentialError;
 use narthex_mcp::bridge::schema::{self, ParamHeaders};
 use narthex_mcp::federation::cursor::Kind;
-use narthex_mcp::federation::{Naming, UriTemplate, item};
+use narthex_mcp::federation::{Naming, UriTemplate, connect, item};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -58,6 +59,15 @@ impl Shape {
         self.renamed.get(name).map_or(name, String::as_str)
     }
 
+    /// The name of the tool that connects the upstream with that prefix.
+    pub(super) fn connecting(&self, prefix: &str) -> String {
+        // Without prefixes it has one nevertheless: several may want to be connected.
+        if self.separator.is_some() || prefix.is_empty() {
+            return self.shown(prefix, connect::TOOL, Kind::Tools);
+        }
+        self.shown("", &format!("{prefix}__{}", connect::TOOL), Kind::Tools)
+    }
+
     fn shown(&self, prefix: &str, name: &str, kind: Kind) -> String {
         let shown = self.naming.shown(prefix, name);
         match self.rename.get(&*shown).filter(|_| kind == Kind::Tools) {
@@ -89,6 +99,8 @@ pub(super) struct ShownItem {
     pub(super) headers: Option<ParamHeaders>,
     /// The tool only runs as a task (2025-11-25).
     pub(super) needs_task: bool,
+    /// It is none of the upstream's, but the gateway's to connect the upstream with.
+    pub(super) connects: bool,
     template: Option<UriTemplate>,
 }
 
@@ -110,8 +122,14 @@ impl Shown {
         self.items.get(*self.index.get(name)?)
     }
 
+    /// Whether the upstream itself has it.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.index.contains_key(name)
+        self.get(name).is_some_and(|item| !item.connects)
+    }
+
+    /// Whether the name is that of the tool that connects the upstream.
+    pub(super) fn connects(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|item| item.connects)
     }
 
     pub(super) fn position(&self, after: impl Fn(&str) -> bool) -> Option<usize> {
@@ -199,6 +217,9 @@ impl Views {
 }
 
 async fn make(content: &Content, merged: &Merged, member: &Member) -> View {
+    if let Some(wanted) = &content.unconnected {
+        return unconnected(wanted, merged, member);
+    }
     let mut view = View { public: true, ..View::default() };
     for (slot, kind) in Kind::ALL.into_iter().enumerate() {
         let Some(list) = content.list(kind) else { continue };
@@ -208,6 +229,18 @@ async fn make(content: &Content, merged: &Merged, member: &Member) -> View {
             *shown = show(list, kind, merged, member).await;
         }
     }
+    view
+}
+
+/// All that there is of an upstream that the caller has not connected: the tool to do that with. It may be gone in a
+/// moment, so nobody is to keep it.
+fn unconnected(wanted: &CredentialError, merged: &Merged, member: &Member) -> View {
+    let mut view = View { ttl: Some(Duration::ZERO), ..View::default() };
+    let (name, title) = (merged.connecting(member), member.title(wanted));
+    let text = connect::tool(&name, title, member.host()).into();
+    let item = Item { key: connect::TOOL.into(), text: Box::default() };
+    let [tools, ..] = &mut view.lists;
+    tools.push(ShownItem { connects: true, ..plain(&item, name, text) });
     view
 }
 
@@ -251,6 +284,7 @@ fn tool(item: &Item, text: &str, merged: &Merged, member: &Member) -> Option<Sho
         legacy: found.legacy.map(|legacy| legacy.map(|text| text.into())),
         headers: found.headers,
         needs_task: found.needs_task,
+        connects: false,
         template: None,
     })
 }
@@ -279,6 +313,7 @@ fn plain(item: &Item, name: String, text: Box<str>) -> ShownItem {
         legacy: None,
         headers: None,
         needs_task: false,
+        connects: false,
         template: None,
     }
 }

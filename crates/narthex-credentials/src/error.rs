@@ -171,7 +171,7 @@ impl fmt::Display for CredentialError {
 impl std::error::Error for CredentialError {}
 
 /// `text` with everything but printable ASCII replaced, cut to [`MAX_DETAIL`].
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let safe = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
     text.chars().take(MAX_DETAIL).map(safe).collect()
 }

@@ -1,8 +1,13 @@
 //! Secret references and the values behind them.
 
-use narthex_config::model::{SecretRef, VaultRef};
+mod vault;
+
+pub use vault::VaultProblem;
+
+use narthex_config::Config;
+use narthex_config::model::SecretRef;
+use narthex_telemetry::Events;
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -10,6 +15,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use thiserror::Error;
+use vault::Fetched;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Largest secret that is read, bytes. A PEM chain is a few KiB.
@@ -19,12 +25,12 @@ pub const MAX_SECRET: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
-/// Reads secret references: from files and the process environment when asked, from the vault what was
-/// read for the configuration before. Cheap to clone.
+/// Reads secret references: from files and the process environment when asked; of the vault, what
+/// [`fetch`](Self::fetch) has read for a configuration. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     environment: fn(&str) -> Option<OsString>,
-    vault: Arc<BTreeMap<VaultRef, Secret>>,
+    vault: Option<Arc<Fetched>>,
 }
 
 /// Why a secret could not be read. Names the reference, never the value.
@@ -63,6 +69,9 @@ pub enum SecretProblem {
     /// In the vault, and not named by the configuration that these secrets are for.
     #[error("was not read from the vault")]
     NotRead,
+    /// The vault did not give it.
+    #[error(transparent)]
+    Vault(#[from] VaultProblem),
 }
 
 // === impl Secret ===
@@ -111,11 +120,48 @@ impl fmt::Display for Secret {
 
 impl Default for Secrets {
     fn default() -> Self {
-        Self { environment: |name| std::env::var_os(name), vault: Arc::default() }
+        Self { environment: |name| std::env::var_os(name), vault: None }
     }
 }
 
 impl Secrets {
+    /// Reads all that `config` names from its vault, within 30 s; nothing else is asked for. With `previous`, the
+    /// secrets in use, the login is used on if `secrets.vault` is the same, and as long as that vault cannot be
+    /// asked, the values that it gave count on. Without anything from a vault there is nothing to wait for.
+    ///
+    /// # Errors
+    /// Something is missing or denied, or the vault cannot be asked for what was never read. All of it is logged;
+    /// the error names the first.
+    pub async fn fetch(
+        config: &Config,
+        previous: Option<&Self>,
+        events: &Events,
+    ) -> Result<Self, SecretError> {
+        let bootstrap = Self::default();
+        let previous = previous.and_then(|secrets| secrets.vault.as_ref());
+        let fetched = Fetched::read(&config.secrets, bootstrap.clone(), previous, events).await?;
+        Ok(Self { vault: fetched.map(Arc::new), ..bootstrap })
+    }
+
+    /// Keeps the login at the vault, looks for changes there every `secrets.vault.refresh`, and comes back when
+    /// one of the values that were read is another now. Never, if none was.
+    pub async fn changed(&self) {
+        match &self.vault {
+            Some(fetched) => fetched.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives the login at the vault up, unless `successor` uses it on. A token that somebody else made is left
+    /// as it is.
+    pub async fn log_out(&self, successor: Option<&Self>) {
+        let Some(fetched) = &self.vault else { return };
+        let used_on = successor.and_then(|secrets| secrets.vault.as_ref());
+        if !used_on.is_some_and(|other| fetched.shares_login(other)) {
+            fetched.log_out().await;
+        }
+    }
+
     /// Reads a secret that may have several lines, such as a PEM key. One trailing newline is removed.
     ///
     /// # Errors
@@ -141,7 +187,7 @@ impl Secrets {
 
     #[cfg(test)]
     pub(crate) fn with_environment(environment: fn(&str) -> Option<OsString>) -> Self {
-        Self { environment, vault: Arc::default() }
+        Self { environment, vault: None }
     }
 
     fn read_bytes(&self, reference: &SecretRef) -> Result<Zeroizing<Vec<u8>>, SecretProblem> {
@@ -153,7 +199,8 @@ impl Secrets {
                 if bytes.len() > MAX_SECRET { Err(SecretProblem::TooLarge) } else { Ok(bytes) }
             }
             SecretRef::Vault(reference) => {
-                let value = self.vault.get(reference).ok_or(SecretProblem::NotRead)?;
+                let value = self.vault.as_ref().and_then(|fetched| fetched.value(reference));
+                let value = value.ok_or(SecretProblem::NotRead)?;
                 Ok(Zeroizing::new(value.expose().as_bytes().to_vec()))
             }
         }

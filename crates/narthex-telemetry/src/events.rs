@@ -1,7 +1,7 @@
 //! Rare events: key refreshes, token exchanges, reloads. Never called once per request on the hot path.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
-use std::time::Duration;
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Counters of what happens behind the scenes.
 #[derive(Clone, Debug)]
@@ -10,7 +10,13 @@ pub struct Events {
     introspection: IntCounterVec,
     token_exchange: IntCounterVec,
     token_exchange_duration: HistogramVec,
+    secrets_refresh: IntCounterVec,
+    secrets_success: IntGauge,
+    vault_login: IntCounterVec,
 }
+
+/// What may come of reading the secrets of a configuration from the vault, as the metric names it.
+const SECRETS_RESULTS: [&str; 6] = ["ok", "unreachable", "login", "denied", "missing", "bad"];
 
 impl Events {
     /// Registers the counters with `registry`.
@@ -48,7 +54,27 @@ impl Events {
                 &["upstream", "result"],
             )?,
             token_exchange_duration,
+            secrets_refresh: secrets_refresh(registry)?,
+            secrets_success: secrets_success(registry)?,
+            vault_login: vault_login(registry)?,
         })
+    }
+
+    /// All secrets that the configuration names were read from the vault (`ok`), or not: `unreachable`,
+    /// `login`, `denied`, `missing` or `bad`.
+    pub fn secrets_refreshed(&self, result: &'static str, now: SystemTime) {
+        self.secrets_refresh.with_label_values(&[result]).inc();
+        if result == "ok"
+            && let Ok(since) = now.duration_since(UNIX_EPOCH)
+        {
+            self.secrets_success.set(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// The gateway logged in to its vault, or renewed its login, or could not.
+    pub fn vault_login(&self, renewal: bool, ok: bool) {
+        let kind = if renewal { "renewal" } else { "login" };
+        self.vault_login.with_label_values(&[kind, result(ok)]).inc();
     }
 
     /// An issuer's keys were fetched, or could not be.
@@ -66,6 +92,36 @@ impl Events {
         self.token_exchange.with_label_values(&[upstream, result(ok)]).inc();
         self.token_exchange_duration.with_label_values(&[upstream]).observe(took.as_secs_f64());
     }
+}
+
+/// With a series for each result, so that a rate sees the first failure, too.
+fn secrets_refresh(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {
+    let help = "Readings of the configuration's secrets from the vault.";
+    let counter = IntCounterVec::new(Opts::new("narthex_secrets_refresh_total", help), &["result"])?;
+    for result in SECRETS_RESULTS {
+        counter.get_metric_with_label_values(&[result])?;
+    }
+    registry.register(Box::new(counter.clone()))?;
+    Ok(counter)
+}
+
+fn secrets_success(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
+    let help = "Unix time of the last reading of all secrets from the vault; 0 before the first.";
+    let gauge = IntGauge::new("narthex_secrets_last_success_timestamp_seconds", help)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+fn vault_login(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {
+    let help = "Logins to the vault, and renewals of a login.";
+    let counter = IntCounterVec::new(Opts::new("narthex_vault_logins_total", help), &["kind", "result"])?;
+    for kind in ["login", "renewal"] {
+        for ok in [true, false] {
+            counter.get_metric_with_label_values(&[kind, result(ok)])?;
+        }
+    }
+    registry.register(Box::new(counter.clone()))?;
+    Ok(counter)
 }
 
 fn result(ok: bool) -> &'static str {

@@ -3,16 +3,18 @@
 use crate::reload::Reloader;
 use async_trait::async_trait;
 use narthex_admin::Readiness;
+use narthex_credentials::secret::Secrets;
 use narthex_proxy::Gateway;
 use narthex_telemetry::{AccessLog, Metrics};
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 /// How often gauges are set and what is due is done.
@@ -23,6 +25,8 @@ const CHECKS: Duration = Duration::from_millis(500);
 const LINGER: Duration = Duration::from_millis(300);
 /// How long connections have to send what the last answers left to them.
 const FLUSH: Duration = Duration::from_millis(100);
+/// How long the vault has to take the end of the gateway's login.
+const LOG_OUT: Duration = Duration::from_secs(1);
 
 /// Whether the gateway can serve, for `/readyz`.
 pub(crate) struct Ready {
@@ -82,6 +86,10 @@ impl BackgroundService for Housekeeping {
         tokio::spawn(async move { priming.identity.prime().await });
         let mut tick = tokio::time::interval(TICK);
         let mut checks = tokio::time::interval(CHECKS);
+        let secrets = self.reloader.secrets.subscribe();
+        let watching = tokio::spawn(watch_secrets(secrets, Arc::clone(&self.changed)));
+        // A vault that is slow to answer a reload holds nothing else up.
+        let mut reloading: Option<Reloading<'_>> = None;
         loop {
             let hung_up = async {
                 match &mut hangup {
@@ -92,17 +100,49 @@ impl BackgroundService for Housekeeping {
             tokio::select! {
                 _ = tick.tick() => self.tick(),
                 _ = checks.tick() => self.gateway.check_health(),
-                () = self.changed.notified() => self.reload(),
-                _ = hung_up => self.reload(),
-                _ = shutdown.changed() => return self.drain().await,
+                // What changes meanwhile is taken up by a reload after this one.
+                () = self.changed.notified(), if reloading.is_none() => {
+                    reloading = Some(Box::pin(self.reloader.reload()));
+                }
+                _ = hung_up => self.changed.notify_one(),
+                done = until(&mut reloading) => {
+                    reloading = None;
+                    self.reloaded(done);
+                }
+                _ = shutdown.changed() => {
+                    watching.abort();
+                    return self.drain().await;
+                }
             }
         }
     }
 }
 
+/// A reload that is going on, and whether its configuration was put to use.
+type Reloading<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+
+/// The end of a reload; never, if there is none.
+async fn until(reloading: &mut Option<Reloading<'_>>) -> bool {
+    match reloading {
+        Some(reload) => reload.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Has `changed` told whenever the vault has another value than one in use, and keeps the login there.
+async fn watch_secrets(mut in_use: watch::Receiver<Arc<Secrets>>, changed: Arc<Notify>) {
+    loop {
+        let secrets = Arc::clone(&in_use.borrow_and_update());
+        tokio::select! {
+            () = secrets.changed() => changed.notify_one(),
+            replaced = in_use.changed() => if replaced.is_err() { return },
+        }
+    }
+}
+
 impl Housekeeping {
-    fn reload(&self) {
-        if self.reloader.reload() {
+    fn reloaded(&self, done: bool) {
+        if done {
             let snapshot = self.gateway.snapshot();
             tokio::spawn(async move { snapshot.identity.prime().await });
         }
@@ -164,6 +204,10 @@ impl Housekeeping {
         info!("drained");
         self.reloader.prepared.pins.housekeep(SystemTime::now());
         self.access_log.flush();
+        let secrets = Arc::clone(&self.reloader.secrets.borrow());
+        if tokio::time::timeout(LOG_OUT, secrets.log_out(None)).await.is_err() {
+            info!("the login at the vault is left to end by itself");
+        }
         std::process::exit(0);
     }
 }

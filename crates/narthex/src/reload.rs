@@ -2,13 +2,15 @@
 
 use crate::run::Prepared;
 use narthex_config::model::{Admin, Server, Tls, UpstreamId};
-use narthex_config::{Config, Watcher};
+use narthex_config::{Config, Loaded, Watcher};
+use narthex_credentials::secret::Secrets;
 use narthex_proxy::{Certificates, Gateway, Snapshot};
 use narthex_telemetry::Metrics;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 const CHANGED_IN_VAIN: &str = "a changed listener, thread count, client_ca, grace_period or limit of connections takes effect \
@@ -24,6 +26,8 @@ pub(crate) struct Reloader {
     pub(crate) watcher: Option<Watcher>,
     /// What can only be set at the start.
     pub(crate) started_with: StartOnly,
+    /// The secrets in use.
+    pub(crate) secrets: watch::Sender<Arc<Secrets>>,
 }
 
 /// The endpoints of upstreams that have several, by name.
@@ -62,8 +66,8 @@ impl StartOnly {
 impl Reloader {
     /// Loads, validates, builds and swaps. A configuration that cannot be used changes nothing.
     /// Returns whether it was put to use.
-    pub(crate) fn reload(&self) -> bool {
-        match self.try_reload() {
+    pub(crate) async fn reload(&self) -> bool {
+        match self.try_reload().await {
             Ok(fingerprint) => {
                 info!(config = %self.path.display(), fingerprint, "configuration reloaded");
                 self.metrics.config_loaded(true, SystemTime::now());
@@ -77,18 +81,31 @@ impl Reloader {
         }
     }
 
-    fn try_reload(&self) -> Result<String, String> {
+    async fn try_reload(&self) -> Result<String, String> {
         let loaded = narthex_config::load(&self.path).map_err(|d| d.one_line())?;
         crate::run::warn_of(&loaded.warnings);
+        let in_use = Arc::clone(&self.secrets.borrow());
+        let secrets = Secrets::fetch(&loaded.config, Some(&in_use), self.metrics.events()).await;
+        let secrets = Arc::new(secrets.map_err(|e| e.to_string())?);
+        let done = self.put_to_use(loaded, &secrets);
+        // A login that is used no more, if there is one: the new one where all was for nothing.
+        let (dropped, kept) = if done.is_ok() { (in_use, secrets) } else { (secrets, in_use) };
+        tokio::spawn(async move { dropped.log_out(Some(&kept)).await });
+        done
+    }
+
+    fn put_to_use(&self, loaded: Loaded, secrets: &Arc<Secrets>) -> Result<String, String> {
         let tls = loaded.config.server.tls.clone();
         let start_only = StartOnly::of(&loaded.config);
         let pins_file = loaded.config.pins.file.clone();
         let current = self.gateway.snapshot();
-        let snapshot = self.prepared.build(loaded.config, Some(&current)).map_err(|e| e.to_string())?;
+        let snapshot = self.prepared.build(loaded.config, Arc::clone(secrets), Some(&current));
+        let snapshot = snapshot.map_err(|e| e.to_string())?;
         self.reload_certificates(tls.as_ref())?;
         // Last of what may fail: with it, its change is in use.
         self.prepared.pins.use_file(&pins_file).map_err(|e| format!("pins: {e}"))?;
         self.gateway.swap(snapshot);
+        self.secrets.send_replace(Arc::clone(secrets));
         self.forget_removed(&current);
         if start_only != self.started_with {
             warn!("{CHANGED_IN_VAIN}");

@@ -12,7 +12,7 @@ use narthex_admin::Admin;
 use narthex_authority::{DevelopmentIssuer, OpenError};
 use narthex_config::model::Server as Settings;
 use narthex_config::{Config, Diagnostics, Loaded, Watcher};
-use narthex_credentials::secret::Secrets;
+use narthex_credentials::secret::{SecretError, Secrets};
 use narthex_mcp::seal::{SealError, Sealer};
 use narthex_pins::{Pins, PinsError};
 use narthex_proxy::{BuildError, CertificateError, Certificates, Gateway, Parts, ServiceError, Snapshot};
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 /// Why the gateway does not start.
@@ -37,6 +37,8 @@ pub(crate) enum StartError {
     Build(#[from] BuildError),
     #[error(transparent)]
     Issuer(#[from] OpenError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     #[error(transparent)]
     SealKey(#[from] SealKeyError),
     #[error("pins: {0}")]
@@ -51,6 +53,8 @@ pub(crate) enum StartError {
     Listen { address: SocketAddr, cause: std::io::Error },
     #[error("access log: {0}")]
     AccessLog(std::io::Error),
+    #[error("no runtime: {0}")]
+    Runtime(std::io::Error),
     #[error("metrics: {0}")]
     Metrics(String),
 }
@@ -58,14 +62,13 @@ pub(crate) enum StartError {
 /// What every snapshot of this process is built with.
 pub(crate) struct Prepared {
     metrics: Arc<Metrics>,
-    secrets: Arc<Secrets>,
     /// Which definitions of tools are approved. The same over all reloads.
     pub(crate) pins: Arc<Pins>,
 }
 
 impl Prepared {
     fn new(metrics: Arc<Metrics>, pins: Pins) -> Self {
-        Self { metrics, secrets: Arc::new(Secrets::default()), pins: Arc::new(pins) }
+        Self { metrics, pins: Arc::new(pins) }
     }
 
     /// Builds everything that `config` asks for and throws it away. Writes nothing: whoever checks may
@@ -79,20 +82,30 @@ impl Prepared {
             Certificates::load(tls)?;
         }
         let issuer = development::preview(&config)?;
-        let keys = seal_key::preview(&config.server, &prepared.secrets)?;
-        prepared.build_with(config, None, issuer.as_ref(), keys).map(drop)
+        let secrets = Arc::new(fetch_now(&config, &prepared.metrics)?);
+        let keys = seal_key::preview(&config.server, &secrets)?;
+        let built = prepared.build_with(config, Arc::clone(&secrets), None, issuer.as_ref(), keys).map(drop);
+        // A login that nobody uses on.
+        wait_for(secrets.log_out(None))?;
+        built
     }
 
-    /// A snapshot of `config`, with the state of `previous`.
-    pub(crate) fn build(&self, config: Config, previous: Option<&Snapshot>) -> Result<Snapshot, StartError> {
+    /// A snapshot of `config`, whose secrets were read, with the state of `previous`.
+    pub(crate) fn build(
+        &self,
+        config: Config,
+        secrets: Arc<Secrets>,
+        previous: Option<&Snapshot>,
+    ) -> Result<Snapshot, StartError> {
         let issuer = development::open(&config)?;
-        let keys = seal_key::load(&config.server, &self.secrets)?;
-        self.build_with(config, previous, issuer.as_ref(), keys)
+        let keys = seal_key::load(&config.server, &secrets)?;
+        self.build_with(config, secrets, previous, issuer.as_ref(), keys)
     }
 
     fn build_with(
         &self,
         mut config: Config,
+        secrets: Arc<Secrets>,
         previous: Option<&Snapshot>,
         issuer: Option<&DevelopmentIssuer>,
         seal_keys: Vec<[u8; seal_key::LEN]>,
@@ -103,7 +116,6 @@ impl Prepared {
             documents = development::documents(&config, issuer);
         }
         let sealer = Arc::new(Sealer::new(seal_keys)?);
-        let secrets = Arc::clone(&self.secrets);
         Ok(Snapshot::build(
             &config,
             Parts {
@@ -140,6 +152,17 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     }
 }
 
+/// [`Secrets::fetch`] before there is any runtime.
+fn fetch_now(config: &Config, metrics: &Metrics) -> Result<Secrets, StartError> {
+    Ok(wait_for(Secrets::fetch(config, None, metrics.events()))??)
+}
+
+/// What `done` comes to, on a runtime of its own, of which nothing is left.
+fn wait_for<T>(done: impl Future<Output = T>) -> Result<T, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(StartError::Runtime)?.block_on(done))
+}
+
 /// Takes SIGHUP away from its default, which ends the process. One that comes before `housekeeping`
 /// listens for it changes nothing, and need not: the file is about to be read.
 fn outlive_hangups() -> std::io::Result<()> {
@@ -167,7 +190,8 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     let (settings, admin, started_with) =
         (config.server.clone(), config.admin.clone(), StartOnly::of(&config));
     let certificates = settings.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
-    let snapshot = prepared.build(config, None)?;
+    let secrets = Arc::new(fetch_now(&config, &metrics)?);
+    let snapshot = prepared.build(config, Arc::clone(&secrets), None)?;
     metrics.config_loaded(true, std::time::SystemTime::now());
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), Arc::clone(&access_log)));
     #[cfg(target_os = "linux")]
@@ -178,7 +202,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         draining: AtomicBool::new(false),
     });
     let changed = Arc::new(Notify::new());
-    let watcher = watch(path, &fingerprint, &files, Arc::clone(&changed));
+    let watcher = watch_files(path, &fingerprint, &files, Arc::clone(&changed));
     let reloader = Reloader {
         path: path.to_owned(),
         prepared,
@@ -187,6 +211,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         certificates: certificates.clone(),
         watcher,
         started_with,
+        secrets: watch::Sender::new(secrets),
     };
     let mut server =
         Server::new_with_opt_and_conf(Some(Opt { upgrade: args.upgrade, ..Opt::default() }), conf(&settings));
@@ -211,7 +236,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
 }
 
 /// Has `changed` told of changes; without notifications SIGHUP still reloads.
-fn watch(path: &Path, fingerprint: &str, files: &[PathBuf], changed: Arc<Notify>) -> Option<Watcher> {
+fn watch_files(path: &Path, fingerprint: &str, files: &[PathBuf], changed: Arc<Notify>) -> Option<Watcher> {
     narthex_config::watch(path, fingerprint, files, move || changed.notify_one())
         .inspect_err(|error| warn!(%error, "changes of the file will not be seen; SIGHUP reloads"))
         .ok()

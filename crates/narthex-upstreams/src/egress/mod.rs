@@ -73,17 +73,33 @@ impl Egress {
     /// # Errors
     /// See [`new`](Self::new).
     pub fn within(timeout: Duration, reach: Reach, allow_link_local: bool) -> Result<Self, EgressError> {
-        // pingora's TLS uses the same provider; whoever comes first installs it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(timeout)
-            .connect_timeout(timeout)
-            .dns_resolver(Arc::new(GuardedResolver { allow_link_local, reach }))
-            .user_agent(concat!("narthex/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| EgressError::Setup(describe(&e)))?;
+        Self::built(builder(timeout, reach, allow_link_local), reach, allow_link_local)
+    }
+
+    /// The same as [`new`](Self::new), for a server whose certificate must chain to one of `roots` (PEM; `None`:
+    /// the system's). Keeps no connections, so that it may be used from one runtime after the other.
+    ///
+    /// # Errors
+    /// There is no certificate in `roots`.
+    pub fn trusting(timeout: Duration, roots: Option<&[u8]>) -> Result<Self, EgressError> {
+        let setup = |e: reqwest::Error| EgressError::Setup(describe(&e));
+        let mut builder = builder(timeout, Reach::Loopback, false).pool_max_idle_per_host(0);
+        if let Some(pem) = roots {
+            let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
+            if roots.is_empty() {
+                return Err(EgressError::Setup(String::from("no certificate in the PEM file")));
+            }
+            builder = builder.tls_certs_only(roots);
+        }
+        Self::built(builder, Reach::Loopback, false)
+    }
+
+    fn built(
+        builder: reqwest::ClientBuilder,
+        reach: Reach,
+        allow_link_local: bool,
+    ) -> Result<Self, EgressError> {
+        let client = builder.build().map_err(|e| EgressError::Setup(describe(&e)))?;
         Ok(Self { client, allow_link_local, reach })
     }
 
@@ -123,6 +139,24 @@ impl Egress {
         self.check(url)?;
         let request = self.client.post(url.clone()).header(ACCEPT, "application/json");
         self.send(request.header(CONTENT_TYPE, "application/json").body(json)).await
+    }
+
+    /// `GET url`, or `POST url` if there is a JSON body, with these header fields.
+    ///
+    /// # Errors
+    /// See [`EgressError`].
+    pub async fn call(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        json: Option<Bytes>,
+    ) -> Result<Answer, EgressError> {
+        self.check(url)?;
+        let request = match json {
+            None => self.client.get(url.clone()),
+            Some(json) => self.client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(json),
+        };
+        self.send(request.header(ACCEPT, "application/json").headers(headers)).await
     }
 
     /// What `url` answers to a POST of `json` at first sight: its status and header. The body is not read, be
@@ -168,6 +202,18 @@ impl Egress {
         }
         Ok(Answer { status, headers, body: body.freeze() })
     }
+}
+
+fn builder(timeout: Duration, reach: Reach, allow_link_local: bool) -> reqwest::ClientBuilder {
+    // pingora's TLS uses the same provider; whoever comes first installs it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(timeout)
+        .connect_timeout(timeout)
+        .dns_resolver(Arc::new(GuardedResolver { allow_link_local, reach }))
+        .user_agent(concat!("narthex/", env!("CARGO_PKG_VERSION")))
 }
 
 /// The error and its causes, without the URL (its query could carry something).

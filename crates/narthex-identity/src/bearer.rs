@@ -1,6 +1,6 @@
-//! Where a request may carry its token: one `Authorization: Bearer` header, nowhere else.
+//! Where a request may carry its token: one `Authorization: Bearer` or `DPoP` header, nowhere else.
 
-use crate::TokenError;
+use crate::{Scheme, TokenError};
 
 /// Longest token that is looked at, bytes.
 pub(crate) const TOKEN_CAP: usize = 16 * 1024;
@@ -17,21 +17,27 @@ const TOKEN_PARAMETERS: [&str; 8] = [
     "token",
 ];
 
-/// The token of a request, from the values of all its `Authorization` headers (RFC 6750 §2.1).
+/// The token of a request and how it came, from the values of all its `Authorization` headers (RFC 6750 §2.1,
+/// RFC 9449 §7.1).
 ///
 /// # Errors
 /// [`TokenError::Missing`] without a header, [`TokenError::AuthScheme`] for another scheme,
 /// [`TokenError::Malformed`] for several headers or a bad one, [`TokenError::TooLarge`] over 16 KiB.
-pub fn bearer_token<'h>(mut authorization: impl Iterator<Item = &'h [u8]>) -> Result<&'h str, TokenError> {
+pub fn access_token<'h>(
+    mut authorization: impl Iterator<Item = &'h [u8]>,
+) -> Result<(Scheme, &'h str), TokenError> {
     let value = authorization.next().ok_or(TokenError::Missing)?;
     if authorization.next().is_some() {
         return Err(TokenError::Malformed);
     }
     let scheme_end = value.iter().position(|b| !is_token_char(*b)).unwrap_or(value.len());
     let (scheme, rest) = value.split_at(scheme_end);
-    if !scheme.eq_ignore_ascii_case(b"Bearer") {
-        return Err(if scheme.is_empty() { TokenError::Malformed } else { TokenError::AuthScheme });
-    }
+    let scheme = match scheme {
+        _ if scheme.eq_ignore_ascii_case(b"Bearer") => Scheme::Bearer,
+        _ if scheme.eq_ignore_ascii_case(b"DPoP") => Scheme::Dpop,
+        [] => return Err(TokenError::Malformed),
+        _ => return Err(TokenError::AuthScheme),
+    };
     let token = trim_spaces(rest);
     if token.len() == rest.len() {
         return Err(TokenError::Malformed);
@@ -42,7 +48,7 @@ pub fn bearer_token<'h>(mut authorization: impl Iterator<Item = &'h [u8]>) -> Re
     if !is_b64token(token) {
         return Err(TokenError::Malformed);
     }
-    std::str::from_utf8(token).map_err(|_| TokenError::Malformed)
+    std::str::from_utf8(token).map(|token| (scheme, token)).map_err(|_| TokenError::Malformed)
 }
 
 /// Whether a URL's query has a parameter that is, by its name, a token. Names are compared decoded
@@ -91,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn one(value: &[u8]) -> Result<&str, TokenError> {
-        bearer_token(std::iter::once(value))
+        access_token(std::iter::once(value)).map(|(_, token)| token)
     }
 
     #[test]
@@ -103,22 +109,32 @@ mod tests {
     }
 
     #[test]
-    fn no_header_is_missing_and_two_are_malformed() {
-        assert_eq!(bearer_token(std::iter::empty()), Err(TokenError::Missing));
-        let two = [&b"Bearer a"[..], b"Bearer a"];
-        assert_eq!(bearer_token(two.into_iter()), Err(TokenError::Malformed));
+    fn the_scheme_is_told() {
+        for (value, scheme) in
+            [("Bearer abc", Scheme::Bearer), ("DPoP abc", Scheme::Dpop), ("dpop  abc", Scheme::Dpop)]
+        {
+            assert_eq!(access_token(std::iter::once(value.as_bytes())), Ok((scheme, "abc")), "{value}");
+        }
     }
 
     #[test]
-    fn another_scheme_is_no_attempt_at_a_bearer_token() {
-        for value in ["Basic dTpw", "DPoP abc", "Negotiate", "Bearerx abc", "token abc"] {
+    fn no_header_is_missing_and_two_are_malformed() {
+        assert_eq!(access_token(std::iter::empty()), Err(TokenError::Missing));
+        for two in [[&b"Bearer a"[..], b"Bearer a"], [b"Bearer a", b"DPoP a"], [b"DPoP a", b"DPoP a"]] {
+            assert_eq!(access_token(two.into_iter()), Err(TokenError::Malformed));
+        }
+    }
+
+    #[test]
+    fn another_scheme_is_no_attempt_at_a_token() {
+        for value in ["Basic dTpw", "DPoPx abc", "Negotiate", "Bearerx abc", "token abc"] {
             assert_eq!(one(value.as_bytes()), Err(TokenError::AuthScheme), "{value}");
         }
     }
 
     #[test]
     fn what_is_not_one_token_is_malformed() {
-        let bad: [&[u8]; 14] = [
+        let bad: [&[u8]; 17] = [
             b"",
             b" ",
             b" Bearer abc",
@@ -133,6 +149,9 @@ mod tests {
             b"Bearer =",
             b"Bearer a=b",
             b"Bearer a\0b",
+            b"DPoP",
+            b"DPoP a, Bearer a",
+            b"DPoP token=a",
         ];
         for value in bad {
             assert_eq!(one(value), Err(TokenError::Malformed), "{value:?}");
@@ -168,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_accepted_ends_the_header_and_is_of_the_grammar(value in "[Bb]earer {0,3}[ -~]{0,20}") {
+        fn what_is_accepted_ends_the_header_and_is_of_the_grammar(value in "([Bb]earer|DPoP) {0,3}[ -~]{0,20}") {
             if let Ok(token) = one(value.as_bytes()) {
                 prop_assert!(value.ends_with(token) && is_b64token(token.as_bytes()));
             }

@@ -5,12 +5,11 @@
 //! room by the clock algorithm (second chance). Token bytes are zeroised when they leave.
 
 use crate::jwt::claims::Verified;
-use crate::{Caller, TokenError};
+use crate::{Presented, TokenError};
 use ahash::RandomState;
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::SystemTime;
 use zeroize::Zeroizing;
@@ -72,14 +71,14 @@ impl TokenCache {
         self.capacity
     }
 
-    /// The caller of a token, if it is here, not outdated, and `is_current(issuer, generation)`.
+    /// A token that was verified, if it is here, not outdated, and `is_current(issuer, generation)`.
     pub(crate) fn get(
         &self,
         token: &str,
         resource: &str,
         now: SystemTime,
         is_current: impl Fn(u64, u64) -> bool,
-    ) -> Option<Result<Arc<Caller>, TokenError>> {
+    ) -> Option<Result<Presented, TokenError>> {
         let hash = hash_of(token.as_bytes(), &self.hasher);
         let shard = self.shard(hash).read();
         let slot = shard.find(hash, token.as_bytes())?;
@@ -219,8 +218,10 @@ fn hash_of_slot(slot: &Option<Slot>, hasher: &RandomState) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Caller;
     use narthex_config::model::TenantId;
     use proptest::prelude::*;
+    use std::sync::Arc;
     use std::time::{Duration, UNIX_EPOCH};
 
     const RESOURCE: &str = "https://gw.example/a";
@@ -231,11 +232,12 @@ mod tests {
 
     fn entry(until: u64) -> Entry {
         let caller = Arc::new(Caller::anonymous(TenantId::from("acme")));
-        let verified = Verified { caller, audience: [RESOURCE.into()].into(), until: at(until) };
+        let verified =
+            Verified { caller, binding: None, audience: [RESOURCE.into()].into(), until: at(until) };
         Entry { issuer: 1, generation: 0, outcome: Ok(verified), until: at(until) }
     }
 
-    fn get(cache: &TokenCache, token: &str, now: u64) -> Option<Result<Arc<Caller>, TokenError>> {
+    fn get(cache: &TokenCache, token: &str, now: u64) -> Option<Result<Presented, TokenError>> {
         cache.get(token, RESOURCE, at(now), |_, _| true)
     }
 

@@ -1,4 +1,4 @@
-//! `WWW-Authenticate` values (RFC 6750 §3, RFC 9728 §5.1): how a client learns what to do next.
+//! `WWW-Authenticate` values (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1): how a client learns what to do next.
 
 use crate::TokenError;
 use http::HeaderValue;
@@ -15,12 +15,20 @@ pub fn unauthorized<'s>(
     scopes: impl IntoIterator<Item = &'s ScopeName>,
     error: Option<&TokenError>,
 ) -> HeaderValue {
-    let mut challenge = Challenge::new();
-    challenge.parameter("resource_metadata", metadata_url);
-    challenge.scopes(scopes);
-    if let Some(code) = error.and_then(TokenError::error_code) {
-        challenge.parameter("error", code);
-    }
+    Challenge::new("Bearer").unauthorized(metadata_url, scopes, error).into_value()
+}
+
+/// The same for a client that is to send, or has sent, a proof of possession; `algorithms` are the `alg` values
+/// that are accepted, with a space between (RFC 9449 §7.1).
+#[must_use]
+pub fn dpop_unauthorized<'s>(
+    algorithms: &str,
+    metadata_url: &str,
+    scopes: impl IntoIterator<Item = &'s ScopeName>,
+    error: Option<&TokenError>,
+) -> HeaderValue {
+    let mut challenge = Challenge::new("DPoP").unauthorized(metadata_url, scopes, error);
+    challenge.parameter("algs", algorithms);
     challenge.into_value()
 }
 
@@ -31,10 +39,18 @@ pub fn insufficient_scope<'s>(
     metadata_url: &str,
     scopes: impl IntoIterator<Item = &'s ScopeName>,
 ) -> HeaderValue {
-    let mut challenge = Challenge::new();
-    challenge.parameter("error", "insufficient_scope");
-    challenge.scopes(scopes);
-    challenge.parameter("resource_metadata", metadata_url);
+    Challenge::new("Bearer").insufficient_scope(metadata_url, scopes).into_value()
+}
+
+/// The same for a caller whose token came with a proof of possession.
+#[must_use]
+pub fn dpop_insufficient_scope<'s>(
+    algorithms: &str,
+    metadata_url: &str,
+    scopes: impl IntoIterator<Item = &'s ScopeName>,
+) -> HeaderValue {
+    let mut challenge = Challenge::new("DPoP").insufficient_scope(metadata_url, scopes);
+    challenge.parameter("algs", algorithms);
     challenge.into_value()
 }
 
@@ -44,12 +60,38 @@ pub(crate) fn is_asked_for(scope: &ScopeName) -> bool {
 }
 
 struct Challenge {
+    scheme: &'static str,
     text: String,
 }
 
 impl Challenge {
-    fn new() -> Self {
-        Self { text: String::from("Bearer") }
+    fn new(scheme: &'static str) -> Self {
+        Self { scheme, text: String::from(scheme) }
+    }
+
+    fn unauthorized<'s>(
+        mut self,
+        metadata_url: &str,
+        scopes: impl IntoIterator<Item = &'s ScopeName>,
+        error: Option<&TokenError>,
+    ) -> Self {
+        self.parameter("resource_metadata", metadata_url);
+        self.scopes(scopes);
+        if let Some(code) = error.and_then(TokenError::error_code) {
+            self.parameter("error", code);
+        }
+        self
+    }
+
+    fn insufficient_scope<'s>(
+        mut self,
+        metadata_url: &str,
+        scopes: impl IntoIterator<Item = &'s ScopeName>,
+    ) -> Self {
+        self.parameter("error", "insufficient_scope");
+        self.scopes(scopes);
+        self.parameter("resource_metadata", metadata_url);
+        self
     }
 
     fn parameter(&mut self, name: &str, value: &str) {
@@ -71,7 +113,7 @@ impl Challenge {
     }
 
     fn begin(&mut self, name: &str) {
-        self.text.push_str(if self.text == "Bearer" { " " } else { ", " });
+        self.text.push_str(if self.text == self.scheme { " " } else { ", " });
         self.text.push_str(name);
         self.text.push_str("=\"");
     }
@@ -88,13 +130,14 @@ impl Challenge {
     }
 
     fn into_value(self) -> HeaderValue {
-        HeaderValue::try_from(self.text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
+        HeaderValue::try_from(self.text).unwrap_or_else(|_| HeaderValue::from_static(self.scheme))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dpop::DpopError;
     use proptest::prelude::*;
 
     const URL: &str = "https://gw.example/.well-known/oauth-protected-resource/github";
@@ -131,6 +174,31 @@ mod tests {
             insufficient_scope(URL, &scopes(&["mcp:read", "mcp:write"])),
             format!(
                 "Bearer error=\"insufficient_scope\", scope=\"mcp:read mcp:write\", resource_metadata=\"{URL}\""
+            )
+        );
+    }
+
+    #[test]
+    fn a_client_with_a_key_is_told_the_algorithms_too() {
+        assert_eq!(
+            dpop_unauthorized(
+                "ES256 EdDSA",
+                URL,
+                &scopes(&["a"]),
+                Some(&TokenError::Dpop(DpopError::NoNonce))
+            ),
+            format!(
+                "DPoP resource_metadata=\"{URL}\", scope=\"a\", error=\"use_dpop_nonce\", algs=\"ES256 EdDSA\""
+            )
+        );
+        assert_eq!(
+            dpop_unauthorized("ES256", URL, &[], None),
+            format!("DPoP resource_metadata=\"{URL}\", algs=\"ES256\"")
+        );
+        assert_eq!(
+            dpop_insufficient_scope("ES256", URL, &scopes(&["b"])),
+            format!(
+                "DPoP error=\"insufficient_scope\", scope=\"b\", resource_metadata=\"{URL}\", algs=\"ES256\""
             )
         );
     }

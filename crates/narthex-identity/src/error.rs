@@ -1,5 +1,6 @@
 //! Why a caller is not let in, and why the parts cannot be built.
 
+use crate::dpop::DpopError;
 use http::StatusCode;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -15,10 +16,10 @@ pub enum TokenError {
     /// There is no `Authorization` header.
     #[error("no Authorization header")]
     Missing,
-    /// The `Authorization` header has another scheme than `Bearer`.
-    #[error("the Authorization scheme is not Bearer")]
+    /// The `Authorization` header has another scheme than `Bearer` or `DPoP`.
+    #[error("the Authorization scheme is not Bearer or DPoP")]
     AuthScheme,
-    /// The `Authorization` header is not one `Bearer` and one token (RFC 6750 §2.1).
+    /// The `Authorization` header is not one scheme and one token (RFC 6750 §2.1).
     #[error("the Authorization header is malformed or there are several")]
     Malformed,
     /// A token in the URL, where it would end up in logs (OAuth 2.1 §5.1).
@@ -76,9 +77,27 @@ pub enum TokenError {
     /// The claim that names the tenant is missing or no usable name.
     #[error("the token does not say a tenant")]
     NoTenant,
-    /// The token is bound to a key (`cnf`, RFC 7800) whose possession is not proven here.
-    #[error("the token is sender-constrained")]
+    /// The token is bound (`cnf`, RFC 7800) to something of which no proof is known here.
+    #[error("the token is bound to something that cannot be proven here")]
     SenderConstrained,
+    /// The token is bound to a key, but came as a bearer token (RFC 9449 §7.2).
+    #[error("a token that is bound to a key came as a bearer token")]
+    Downgraded,
+    /// The token came with the scheme `DPoP`, but is bound to no key.
+    #[error("a token that is bound to no key came with the scheme DPoP")]
+    NotBound,
+    /// The route demands a token that is bound in another way than this one, which may be bound to nothing.
+    #[error("the token is not bound as the route demands")]
+    BindingRequired,
+    /// The token is bound to a certificate (RFC 8705), and the client has shown none.
+    #[error("the token is bound to a certificate, and none was shown")]
+    NoCertificate,
+    /// The token is bound to another certificate than the client has shown.
+    #[error("the token is bound to another certificate")]
+    OtherCertificate,
+    /// The proof that the token's key is the sender's is missing or no good.
+    #[error(transparent)]
+    Dpop(#[from] DpopError),
     /// `aud` does not name this route's resource (RFC 8707).
     #[error("the token is for another audience")]
     WrongAudience,
@@ -120,6 +139,12 @@ impl TokenError {
             Self::NoSubject => "no_subject",
             Self::NoTenant => "no_tenant",
             Self::SenderConstrained => "sender_constrained",
+            Self::Downgraded => "dpop_downgrade",
+            Self::NotBound => "not_bound",
+            Self::BindingRequired => "binding_required",
+            Self::NoCertificate => "no_certificate",
+            Self::OtherCertificate => "other_certificate",
+            Self::Dpop(error) => error.reason(),
             Self::WrongAudience => "wrong_audience",
             Self::Inactive => "inactive",
             Self::KeysUnavailable => "keys_unavailable",
@@ -134,11 +159,12 @@ impl TokenError {
         match self {
             Self::Malformed | Self::TokenInQuery => StatusCode::BAD_REQUEST,
             Self::KeysUnavailable | Self::IntrospectionUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Dpop(error) => error.status(),
             _ => StatusCode::UNAUTHORIZED,
         }
     }
 
-    /// The `error` of the challenge (RFC 6750 §3.1). `None` where there was no attempt with a token,
+    /// The `error` of the challenge (RFC 6750 §3.1, RFC 9449 §7.1). `None` where there was no attempt with a token,
     /// and where the caller is not to blame.
     #[must_use]
     pub fn error_code(&self) -> Option<&'static str> {
@@ -146,6 +172,7 @@ impl TokenError {
             Self::Missing | Self::AuthScheme => None,
             Self::KeysUnavailable | Self::IntrospectionUnavailable => None,
             Self::Malformed | Self::TokenInQuery => Some("invalid_request"),
+            Self::Dpop(error) => error.error_code(),
             _ => Some("invalid_token"),
         }
     }

@@ -244,6 +244,7 @@ pub(crate) fn route(path: &str, scopes: &[&str]) -> Route {
         page_size: 1000,
         inspect: narthex_config::model::Inspect::default(),
         auth: RouteAuth::Required,
+        sender_constrained: None,
         scopes: scopes.iter().map(|scope| ScopeName::from(*scope)).collect(),
         tools: Vec::new(),
         limits: None,

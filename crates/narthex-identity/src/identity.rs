@@ -1,4 +1,6 @@
-//! From a token to a [`Caller`].
+//! From a token to what it stands for.
+//!
+//! What that is, a [`Caller`](crate::Caller), is had from [`Presented`].
 
 use crate::bearer::TOKEN_CAP;
 use crate::cache::{Entry, Outcome, TokenCache};
@@ -11,7 +13,7 @@ use crate::jwt::{Form, Unverified};
 use crate::keys::KeySet;
 use crate::object::Object;
 use crate::scopes::Hierarchy;
-use crate::{BuildError, Caller, TokenError};
+use crate::{BuildError, Presented, TokenError};
 use ahash::RandomState;
 use narthex_config::Config;
 use narthex_config::model::{Auth, KeySource};
@@ -94,7 +96,7 @@ impl Identity {
         token: &str,
         resource: &str,
         now: SystemTime,
-    ) -> Option<Result<Arc<Caller>, TokenError>> {
+    ) -> Option<Result<Presented, TokenError>> {
         let is_current = |issuer: u64, generation| {
             self.by_id.get(&issuer).is_some_and(|issuer| issuer.keys.generation() == generation)
         };
@@ -112,7 +114,7 @@ impl Identity {
         token: &str,
         resource: &str,
         now: SystemTime,
-    ) -> Result<Arc<Caller>, TokenError> {
+    ) -> Result<Presented, TokenError> {
         if token.len() > TOKEN_CAP {
             return Err(TokenError::TooLarge);
         }

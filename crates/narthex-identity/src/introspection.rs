@@ -1,9 +1,9 @@
 //! Asking an issuer about an opaque token (RFC 7662).
 
-use crate::TokenError;
 use crate::client_auth::{SecretSource, credentials};
 use crate::jwt::claims::{ClaimRules, Verified};
 use crate::object::Object;
+use crate::{Binding, TokenError};
 use narthex_config::model::Introspection;
 use narthex_telemetry::Events;
 use narthex_upstreams::egress::Egress;
@@ -99,7 +99,7 @@ fn read(body: &str, rules: &ClaimRules, cache: Duration, now: SystemTime) -> Ans
     }
 }
 
-/// An active refresh token is no access token, nor is a token of another issuer or one bound to a key.
+/// An active refresh token is no access token, nor is a token of another issuer.
 fn check_kind(answer: &Object<'_>, rules: &ClaimRules) -> Result<(), TokenError> {
     let text = |name| answer.get::<String>(name).map_err(|_| TokenError::BadClaims);
     if text("iss")?.is_some_and(|issuer| *issuer != *rules.issuer) {
@@ -109,11 +109,15 @@ fn check_kind(answer: &Object<'_>, rules: &ClaimRules) -> Result<(), TokenError>
         text.as_ref().is_none_or(|text| names.iter().any(|name| name.eq_ignore_ascii_case(text)))
     };
     let token_type = text("token_type")?;
-    if token_type.as_ref().is_some_and(|kind| kind.eq_ignore_ascii_case("DPoP")) {
+    // It says that it is bound (RFC 9449 §6.2): then it must say to which key, too.
+    let is_bound = token_type.as_ref().is_some_and(|kind| kind.eq_ignore_ascii_case("DPoP"));
+    if is_bound && Binding::read(answer)?.is_none_or(|binding| binding.key.is_none()) {
         return Err(TokenError::SenderConstrained);
     }
     // Some servers answer here with what others call `token_use`.
-    if is(&token_type, &["Bearer", "access_token"]) && is(&text("token_use")?, &["access_token", "access"]) {
+    if is(&token_type, &["Bearer", "access_token", "DPoP"])
+        && is(&text("token_use")?, &["access_token", "access"])
+    {
         Ok(())
     } else {
         Err(TokenError::Type)
@@ -170,6 +174,7 @@ mod tests {
             ("token_type", json!("refresh_token"), TokenError::Type),
             ("token_use", json!("refresh_token"), TokenError::Type),
             ("cnf", json!({"jkt": "x"}), TokenError::SenderConstrained),
+            ("cnf", json!({}), TokenError::SenderConstrained),
             ("exp", json!(fixtures::NOW - 31), TokenError::Expired),
             ("exp", json!("1"), TokenError::BadClaims),
             ("nbf", json!(fixtures::NOW + 31), TokenError::NotYetValid),

@@ -1,9 +1,10 @@
 //! Protected resource metadata (RFC 9728): one document per route.
 
 use crate::challenge::is_asked_for;
+use crate::dpop::algorithm_names;
 use bytes::Bytes;
 use narthex_config::Config;
-use narthex_config::model::{Route, RouteAuth};
+use narthex_config::model::{ClientAuth, Route, RouteAuth, SenderConstrained};
 use serde::Serialize;
 
 /// RFC 9728 §3.
@@ -29,6 +30,17 @@ struct Document<'c> {
     scopes_supported: Vec<&'c str>,
     bearer_methods_supported: [&'static str; 1],
     resource_name: &'c str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dpop_signing_alg_values_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "is_no")]
+    dpop_bound_access_tokens_required: bool,
+    #[serde(skip_serializing_if = "is_no")]
+    tls_client_certificate_bound_access_tokens: bool,
+}
+
+/// No is what a member that is not there says, too (RFC 9728 §2).
+fn is_no(flag: &bool) -> bool {
+    !*flag
 }
 
 impl ResourceMetadata {
@@ -47,6 +59,10 @@ impl ResourceMetadata {
 }
 
 fn document(config: &Config, route: &Route) -> Bytes {
+    let required = route.sender_constrained;
+    let takes_proofs = required.is_none_or(SenderConstrained::accepts_key);
+    let asks_for_certificates =
+        config.server.tls.as_ref().is_some_and(|tls| tls.client_auth != ClientAuth::Off);
     let document = Document {
         resource: &route.resource,
         authorization_servers: config.auth.issuers.iter().map(|issuer| issuer.issuer.as_str()).collect(),
@@ -58,6 +74,13 @@ fn document(config: &Config, route: &Route) -> Bytes {
             .collect(),
         bearer_methods_supported: ["header"],
         resource_name: route.id.as_str(),
+        dpop_signing_alg_values_supported: if takes_proofs {
+            algorithm_names(&config.auth.dpop.algorithms)
+        } else {
+            Vec::new()
+        },
+        dpop_bound_access_tokens_required: required == Some(SenderConstrained::Dpop),
+        tls_client_certificate_bound_access_tokens: asks_for_certificates,
     };
     // Strings and lists of them always serialize.
     serde_json::to_vec(&document).unwrap_or_default().into()
@@ -67,7 +90,7 @@ fn document(config: &Config, route: &Route) -> Bytes {
 mod tests {
     use super::*;
     use crate::fixtures;
-    use narthex_config::model::TenantId;
+    use narthex_config::model::{TenantId, Tls};
 
     fn metadata(public_path: &str, route_path: &str, scopes: &[&str]) -> ResourceMetadata {
         let mut config = fixtures::config(Vec::new());
@@ -104,8 +127,33 @@ mod tests {
                 "scopes_supported": ["mcp:read"],
                 "bearer_methods_supported": ["header"],
                 "resource_name": "route",
+                "dpop_signing_alg_values_supported": ["ES256", "ES384", "EdDSA", "RS256", "PS256", "Ed25519"],
             })
         );
+    }
+
+    #[test]
+    fn the_document_says_how_tokens_must_be_bound() {
+        let members = |how, asks: bool| {
+            let mut config = fixtures::config(Vec::new());
+            let client_auth = if asks { ClientAuth::Any } else { ClientAuth::Off };
+            config.server.tls = Some(Tls { cert: "c".into(), key: "k".into(), client_auth });
+            let mut route = fixtures::route("/a", &[]);
+            route.sender_constrained = how;
+            let body = ResourceMetadata::new(&config, &route).unwrap().body;
+            let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            [
+                "dpop_signing_alg_values_supported",
+                "dpop_bound_access_tokens_required",
+                "tls_client_certificate_bound_access_tokens",
+            ]
+            .map(|name| document.get(name).is_some_and(|value| value.is_array() || value == true))
+        };
+        assert_eq!(members(None, false), [true, false, false]);
+        assert_eq!(members(None, true), [true, false, true]);
+        assert_eq!(members(Some(SenderConstrained::Dpop), true), [true, true, true]);
+        assert_eq!(members(Some(SenderConstrained::Mtls), true), [false, false, true]);
+        assert_eq!(members(Some(SenderConstrained::Any), true), [true, false, true]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Origins {
 /// Lets the page of `origin` read an answer.
 pub(crate) fn allow(header: &mut ResponseHeader, origin: &HeaderValue) -> pingora::Result<()> {
     const EXPOSED: HeaderValue = HeaderValue::from_static(
-        "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id",
+        "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, DPoP-Nonce, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id",
     );
     header.insert_header(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())?;
     header.insert_header(http::header::VARY, HeaderValue::from_static("Origin"))?;
@@ -55,7 +55,7 @@ fn internal() -> Box<pingora::Error> {
 fn allowed_headers(asked: Option<&HeaderValue>) -> String {
     const LONGEST: usize = 1024;
     let mut headers = String::from(
-        "Authorization, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, \
+        "Authorization, DPoP, Content-Type, Accept, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, \
          Mcp-Name, X-Request-Id, Traceparent, Tracestate",
     );
     let asked = asked.and_then(|v| v.to_str().ok()).unwrap_or_default();

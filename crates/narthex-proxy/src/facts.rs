@@ -15,6 +15,8 @@ const PARAMS: usize = 32;
 pub(crate) struct Facts {
     /// Every `Authorization` field: more than one is refused by whoever reads them.
     pub(crate) authorization: Vec<HeaderValue>,
+    /// `DPoP` fields, the first two: more than one is refused by whoever reads them.
+    pub(crate) proofs: Vec<HeaderValue>,
     pub(crate) accept: Option<HeaderValue>,
     pub(crate) content_type: Option<HeaderValue>,
     pub(crate) origin: Option<HeaderValue>,
@@ -81,6 +83,12 @@ impl Facts {
             "traceparent" => once(&mut self.traceparent, value),
             "tracestate" => once(&mut self.tracestate, value),
             "x-request-id" => once(&mut self.request_id, value),
+            "dpop" => {
+                if self.proofs.len() < 2 {
+                    self.proofs.push(value.clone());
+                }
+                Ok(())
+            }
             _ if narthex_mcp::headers::is_param_header(text) => {
                 if self.params.len() == PARAMS {
                     return Err(HeaderFault::TooMany);

@@ -3,6 +3,7 @@
 mod asking;
 pub mod body;
 mod bridge;
+mod client_certificate;
 mod cors;
 mod facts;
 pub mod forward;
@@ -11,6 +12,7 @@ mod judge;
 mod leak;
 mod listing;
 mod pipeline;
+mod proving;
 mod record;
 mod refusal;
 mod reply;

@@ -25,7 +25,7 @@ pub(crate) async fn walk(
         frame::Accepted::Mcp(inbound) => inbound,
         frame::Accepted::Local(reply) => return frame::answer(session, visit, reply).await,
     };
-    let identified = identify::caller(shared, inbound, visit).await?;
+    let identified = identify::caller(shared, inbound, session, visit).await?;
     let mut held = None;
     let scanned = scan::read(identified, session, visit, &mut held).await?;
     let routed = route::target(scanned, visit)?;

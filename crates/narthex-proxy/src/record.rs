@@ -4,7 +4,7 @@ use crate::request_id::RequestId;
 use crate::snapshot::{RouteEntry, Snapshot};
 use http::{HeaderValue, StatusCode};
 use narthex_config::model::UpstreamId;
-use narthex_identity::Caller;
+use narthex_identity::{Caller, Scheme};
 use narthex_mcp::Revision;
 use narthex_telemetry::Tally;
 use std::net::IpAddr;
@@ -26,6 +26,10 @@ pub(crate) struct Visit {
     pub(crate) origin: Option<HeaderValue>,
     pub(crate) traceparent: Option<HeaderValue>,
     pub(crate) route: Option<Arc<RouteEntry>>,
+    /// How the caller's token came.
+    pub(crate) scheme: Scheme,
+    /// The nonce that the client's next proof of possession is to have.
+    pub(crate) dpop_nonce: Option<HeaderValue>,
     pub(crate) caller: Option<Arc<Caller>>,
     pub(crate) revision: Option<Revision>,
     /// The JSON-RPC id, as JSON text.
@@ -83,6 +87,8 @@ impl Visit {
             origin: None,
             traceparent: None,
             route: None,
+            scheme: Scheme::default(),
+            dpop_nonce: None,
             caller: None,
             revision: None,
             rpc_id: None,

@@ -1,6 +1,7 @@
 //! Answers that the gateway gives by itself.
 
 use crate::cors;
+use crate::proving;
 use crate::record::Visit;
 use crate::refusal::Refusal;
 use bytes::Bytes;
@@ -8,13 +9,15 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
-use narthex_identity::challenge;
+use narthex_identity::{Scheme, challenge};
 use narthex_mcp::rpc;
 use narthex_policy::Denial;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use std::time::Duration;
 
+/// RFC 9449 §8.
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// A request body up to this size is read before a refusal is sent, so that the connection lives on.
 const SETTLE_CAP: usize = 64 * 1024;
 /// Time that such a body has to arrive.
@@ -112,13 +115,25 @@ impl Reply {
             }
             Refusal::Token(error) => {
                 if let Some(route) = &visit.route {
-                    let value = challenge::unauthorized(&route.metadata_url, &route.scopes, Some(error));
-                    self.header.insert_header(WWW_AUTHENTICATE, value)?;
+                    let (first, second) = proving::challenges(error, route, visit);
+                    if (first.as_bytes().starts_with(b"DPoP") || second.is_some())
+                        && let Some(nonce) = proving::nonce(visit)
+                    {
+                        self.header.insert_header(DPOP_NONCE, nonce)?;
+                    }
+                    self.header.insert_header(WWW_AUTHENTICATE, first)?;
+                    if let Some(second) = second {
+                        self.header.append_header(WWW_AUTHENTICATE, second)?;
+                    }
                 }
             }
             Refusal::Denied(Denial::MissingScopes { required }) => {
                 if let Some(route) = &visit.route {
-                    let value = challenge::insufficient_scope(&route.metadata_url, required);
+                    let (url, algorithms) = (&route.metadata_url, &visit.snapshot.dpop_algorithms);
+                    let value = match visit.scheme {
+                        Scheme::Bearer => challenge::insufficient_scope(url, required),
+                        Scheme::Dpop => challenge::dpop_insufficient_scope(algorithms, url, required),
+                    };
                     self.header.insert_header(WWW_AUTHENTICATE, value)?;
                 }
             }
@@ -139,10 +154,10 @@ impl Reply {
     }
 
     fn text(&mut self, name: HeaderName, value: &str) -> pingora::Result<()> {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.header.insert_header(name, value)?;
+        match text_value(value) {
+            Some(value) => self.header.insert_header(name, value),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Sends it. The request's body is read first if it is small, because a client that is still
@@ -164,6 +179,11 @@ impl Reply {
     }
 }
 
+/// `text` as the value of a field.
+pub(crate) fn text_value(text: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(text).ok()
+}
+
 /// What every answer carries: the request id, CORS where the origin is allowed, security fields.
 pub(crate) fn decorate(header: &mut ResponseHeader, visit: &Visit) -> pingora::Result<()> {
     header.insert_header(HeaderName::from_static("x-request-id"), visit.request_id.value().clone())?;
@@ -171,6 +191,9 @@ pub(crate) fn decorate(header: &mut ResponseHeader, visit: &Visit) -> pingora::R
     if visit.snapshot.https {
         const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
         header.insert_header(http::header::STRICT_TRANSPORT_SECURITY, HSTS)?;
+    }
+    if let Some(nonce) = &visit.dpop_nonce {
+        header.insert_header(DPOP_NONCE, nonce.clone())?;
     }
     if let Some(origin) = &visit.origin {
         cors::allow(header, origin)?;

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use http::HeaderValue;
 use narthex_config::Config;
 use narthex_config::model::{
-    Expose, HttpLimits, Route, RouteAuth, RouteId, ScopeName, Shown, Target, TenantId,
+    Expose, HttpLimits, Route, RouteAuth, RouteId, ScopeName, SenderConstrained, Shown, Target, TenantId,
 };
 use narthex_credentials::secret::Secrets;
 use narthex_credentials::{CredentialSource, Credentials};
+use narthex_identity::dpop::{self, Nonces, Replay, Rules, Verifier};
 use narthex_identity::{Caller, Identity, ResourceMetadata, SecretSource};
 use narthex_mcp::ScanLimits;
 use narthex_mcp::seal::Sealer;
@@ -35,6 +36,10 @@ pub struct Snapshot {
     pub(crate) budget: BodyBudget,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) https: bool,
+    /// Proofs of possession.
+    pub(crate) dpop: Verifier,
+    /// The algorithms that they may have, as in a challenge.
+    pub(crate) dpop_algorithms: String,
     /// Inbound tokens.
     pub identity: Arc<Identity>,
     /// Grants, scopes, limits.
@@ -54,6 +59,10 @@ pub(crate) struct RouteEntry {
     pub(crate) resource: String,
     /// The caller of everybody who comes here, on a route that says `auth: none`.
     pub(crate) anonymous: Option<Arc<Caller>>,
+    /// How the caller's token must be bound to its sender.
+    pub(crate) sender_constrained: Option<SenderConstrained>,
+    /// The route's URL, as proofs of possession must have it.
+    pub(crate) target: dpop::Target,
     pub(crate) scopes: Vec<ScopeName>,
     pub(crate) metadata_url: String,
     pub(crate) policy: Arc<RoutePolicy>,
@@ -90,6 +99,10 @@ pub struct Parts<'a> {
     pub pins: Arc<Pins>,
     /// Seals handles given to clients.
     pub sealer: Arc<Sealer>,
+    /// Makes nonces for proofs of possession.
+    pub nonces: Arc<Nonces>,
+    /// Which proofs of possession have been used.
+    pub proofs: Arc<dyn Replay>,
     /// Further public documents.
     pub documents: Vec<Document>,
 }
@@ -128,6 +141,7 @@ impl Snapshot {
         let upstreams = Upstreams::build(config, previous.map(|p| p.upstreams.as_ref()), Instant::now())?;
         let policy = Policy::build(config, previous.map(|p| p.policy.as_ref()));
         let limits = config.server.limits.clone();
+        let dpop = Verifier::new(Rules::new(&config.auth, parts.nonces), parts.proofs);
         let mut snapshot = Self {
             routes: HashMap::new(),
             documents: parts.documents.into_iter().map(|d| (d.path.clone().into(), d)).collect(),
@@ -142,6 +156,8 @@ impl Snapshot {
             limits,
             sealer: parts.sealer,
             https: config.server.public_url.url.starts_with("https:"),
+            dpop_algorithms: dpop.algorithms().join(" "),
+            dpop,
             identity: Arc::new(identity),
             policy: Arc::new(policy),
             credentials: Arc::new(credentials),
@@ -183,6 +199,8 @@ impl Snapshot {
             let document = Document { path: path.clone(), content_type: "application/json", body };
             self.documents.insert(path.into(), document);
         }
+        let target = if route.path == "/" { dpop::Target::root } else { dpop::Target::new };
+        let target = target(&route.resource).ok_or_else(|| missing(route, "URL"))?;
         let policy = self.policy.route(&route.id).ok_or_else(|| missing(route, "policy"))?;
         let entry = |upstream: &Arc<Upstream>, credentials: &Arc<CredentialSource>| {
             let post =
@@ -192,6 +210,8 @@ impl Snapshot {
                 path: route.path.as_str().into(),
                 resource: route.resource.clone(),
                 anonymous: anonymous.clone(),
+                sender_constrained: route.sender_constrained,
+                target: target.clone(),
                 scopes: route.scopes.iter().cloned().collect(),
                 metadata_url: metadata_url.clone(),
                 policy: Arc::clone(&policy),

@@ -1,7 +1,8 @@
 //! The listener's certificate, replaced while it runs.
 
+use crate::client_certificate::AnyCertificate;
 use arc_swap::ArcSwap;
-use narthex_config::model::Tls;
+use narthex_config::model::{ClientAuth, Tls};
 use pingora::tls::{ClientCertVerifier, RootCertStore};
 use rustls::crypto::ring::{default_provider, sign::any_supported_type};
 use rustls::pki_types::pem::PemObject;
@@ -33,12 +34,12 @@ impl Certificates {
     /// # Errors
     /// One of them cannot be used.
     pub fn load(settings: &Tls) -> Result<Self, CertificateError> {
-        let client_verifier = settings.client_ca.as_deref().map(client_verifier).transpose()?;
+        let client_verifier = client_verifier(&settings.client_auth)?;
         Ok(Self { current: ArcSwap::from_pointee(read(settings)?), client_verifier })
     }
 
     /// Reads the files again. New connections see the new certificate; open ones go on.
-    /// The authorities for client certificates are those of the start.
+    /// Which client certificates are accepted stays as it was at the start.
     ///
     /// # Errors
     /// One of the files cannot be used; the old certificate stays.
@@ -68,16 +69,25 @@ fn read(settings: &Tls) -> Result<CertifiedKey, CertificateError> {
     Ok(certified)
 }
 
-fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, CertificateError> {
-    let fail = |cause: String| CertificateError { path: path.to_owned(), cause };
+fn client_verifier(mode: &ClientAuth) -> Result<Option<Arc<dyn ClientCertVerifier>>, CertificateError> {
+    let (path, required) = match mode {
+        ClientAuth::Off => return Ok(None),
+        ClientAuth::Any => {
+            let algorithms = default_provider().signature_verification_algorithms;
+            return Ok(Some(Arc::new(AnyCertificate(algorithms))));
+        }
+        ClientAuth::Required(path) => (path, true),
+        ClientAuth::Optional(path) => (path, false),
+    };
+    let fail = |cause: String| CertificateError { path: path.clone(), cause };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|e| fail(e.to_string()))?;
     }
     let provider = Arc::new(default_provider());
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|e| fail(e.to_string()))
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let builder = if required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map(|verifier| Some(verifier as _)).map_err(|e| fail(e.to_string()))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {

@@ -161,6 +161,7 @@ impl Housekeeping {
             }
         }
         self.keep_pins();
+        self.reloader.prepared.proofs.sweep(SystemTime::now());
         self.gateway.sweep();
         self.metrics.buffered_bytes(self.gateway.buffered_bytes());
         // A slow issuer holds nothing else up.

@@ -1,7 +1,7 @@
 //! Putting a changed configuration to use: all of it, or nothing.
 
 use crate::run::Prepared;
-use narthex_config::model::{Admin, Server, Tls, UpstreamId};
+use narthex_config::model::{Admin, ClientAuth, Server, Tls, UpstreamId};
 use narthex_config::{Config, Loaded, Watcher};
 use narthex_credentials::secret::Secrets;
 use narthex_proxy::{Certificates, Gateway, Snapshot};
@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-const CHANGED_IN_VAIN: &str = "a changed listener, thread count, client_ca, grace_period or limit of connections takes effect \
+const CHANGED_IN_VAIN: &str = "a changed listener, thread count, client_ca, client_auth, grace_period or limit of connections takes effect \
      at the next start";
 
 /// Reloads the configuration of a running gateway.
@@ -43,7 +43,7 @@ pub(crate) struct StartOnly {
     admin: Admin,
     threads: Option<usize>,
     has_tls: bool,
-    client_ca: Option<PathBuf>,
+    client_auth: ClientAuth,
     connections: usize,
     grace_period: Duration,
 }
@@ -56,7 +56,7 @@ impl StartOnly {
             admin: config.admin.clone(),
             threads: *threads,
             has_tls: tls.is_some(),
-            client_ca: tls.as_ref().and_then(|t| t.client_ca.clone()),
+            client_auth: tls.as_ref().map_or(ClientAuth::Off, |tls| tls.client_auth.clone()),
             connections: limits.connections,
             grace_period: *grace_period,
         }

@@ -13,6 +13,7 @@ use narthex_authority::{DevelopmentIssuer, OpenError};
 use narthex_config::model::Server as Settings;
 use narthex_config::{Config, Diagnostics, Loaded, Watcher};
 use narthex_credentials::secret::{SecretError, Secrets};
+use narthex_identity::dpop::{Nonces, Seen};
 use narthex_mcp::seal::{SealError, Sealer};
 use narthex_pins::{Pins, PinsError};
 use narthex_proxy::{BuildError, CertificateError, Certificates, Gateway, Parts, ServiceError, Snapshot};
@@ -64,11 +65,13 @@ pub(crate) struct Prepared {
     metrics: Arc<Metrics>,
     /// Which definitions of tools are approved. The same over all reloads.
     pub(crate) pins: Arc<Pins>,
+    /// Which proofs of possession have been used. The same over all reloads.
+    pub(crate) proofs: Arc<Seen>,
 }
 
 impl Prepared {
     fn new(metrics: Arc<Metrics>, pins: Pins) -> Self {
-        Self { metrics, pins: Arc::new(pins) }
+        Self { metrics, pins: Arc::new(pins), proofs: Arc::new(Seen::new(0)) }
     }
 
     /// Builds everything that `config` asks for and throws it away. Writes nothing: whoever checks may
@@ -115,7 +118,9 @@ impl Prepared {
             development::trust(&mut config, issuer);
             documents = development::documents(&config, issuer);
         }
+        let nonces = Arc::new(Nonces::new(&seal_keys));
         let sealer = Arc::new(Sealer::new(seal_keys)?);
+        self.proofs.set_capacity(config.auth.dpop.replay_cache);
         Ok(Snapshot::build(
             &config,
             Parts {
@@ -124,6 +129,8 @@ impl Prepared {
                 metrics: &self.metrics,
                 pins: Arc::clone(&self.pins),
                 sealer,
+                nonces,
+                proofs: Arc::clone(&self.proofs) as _,
                 documents,
             },
         )?)

@@ -38,6 +38,7 @@ impl Check<'_> {
             authority,
             leeway,
             token_cache: Self::usize(&auth.token_cache, 100_000),
+            dpop: self.dpop(auth.dpop),
             scope_hierarchy: self.scope_hierarchy(auth.scope_hierarchy),
             issuers: self.issuers(auth.issuers, names),
         }

@@ -1,7 +1,8 @@
 //! The files that a configuration refers to.
 
 use crate::model::{
-    Config, Credential, KeySource, OAuthClient, OAuthClientAuth, RegisteredAuth, SecretRef, VaultAuth,
+    ClientAuth, Config, Credential, KeySource, OAuthClient, OAuthClientAuth, RegisteredAuth, SecretRef,
+    VaultAuth,
 };
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,11 @@ pub(crate) fn files_of(config: &Config) -> Vec<PathBuf> {
     let mut files = BTreeSet::from([config.pins.file.clone()]);
     let mut add = |path: Option<&Path>| files.extend(path.map(Path::to_owned));
     if let Some(tls) = &config.server.tls {
-        [Some(tls.cert.as_path()), Some(&tls.key), tls.client_ca.as_deref()].into_iter().for_each(&mut add);
+        let authorities = match &tls.client_auth {
+            ClientAuth::Required(path) | ClientAuth::Optional(path) => Some(path.as_path()),
+            ClientAuth::Off | ClientAuth::Any => None,
+        };
+        [Some(tls.cert.as_path()), Some(&tls.key), authorities].into_iter().for_each(&mut add);
     }
     config.server.seal_keys.iter().for_each(|key| add(secret(key)));
     if let Some(vault) = &config.secrets.vault {

@@ -6,6 +6,7 @@ mod authority;
 mod client;
 mod consent;
 mod credential;
+mod dpop;
 mod expose;
 mod files;
 mod http_limits;
@@ -75,9 +76,8 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
     let tenants = cx.tenants(&gateway.tenants, &names);
     let pins = cx.pins(gateway.pins);
     let upstreams = cx.upstreams(gateway.upstreams, pins.mode);
-    let public_url = server.as_ref().map(|server| &server.public_url);
     cx.own_paths(&gateway.routes, auth.authority.is_some());
-    let routes = cx.routes(gateway.routes, public_url, &names, trusts_somebody, &tenants, &upstreams);
+    let routes = cx.routes(gateway.routes, server.as_ref(), &names, trusts_somebody, &tenants, &upstreams);
     cx.tenants_reach(&gateway.tenants, &routes);
     if cx.report.has_errors() {
         return None;

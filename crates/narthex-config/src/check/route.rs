@@ -4,8 +4,8 @@ use super::{Check, Names};
 use crate::diagnostic::Finding;
 use crate::grammar::{self, Name};
 use crate::model::{
-    Credential, Instances, PublicUrl, Route, RouteAuth, RouteId, Tenant, TenantId, ToolRule, Upstream,
-    UpstreamId,
+    Credential, Instances, PublicUrl, Route, RouteAuth, RouteId, SenderConstrained, Server, Tenant, TenantId,
+    ToolRule, Upstream, UpstreamId,
 };
 use crate::yaml::{Field, Named, Span};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,7 +21,7 @@ impl Check<'_> {
     pub(super) fn routes(
         &self,
         field: Field<Named<Name, grammar::Route>>,
-        public_url: Option<&PublicUrl>,
+        server: Option<&Server>,
         names: &Names,
         trusts_somebody: bool,
         tenants: &BTreeMap<TenantId, Tenant>,
@@ -34,10 +34,12 @@ impl Check<'_> {
             let Some(given) = entry.value.into_value() else { continue };
             let id = RouteId::from(entry.key.0.as_str());
             self.unique_path(&given.path, &mut paths);
-            if given.auth.is_absent() {
+            if given.auth.is_absent() || sender_constrained(&given.auth).is_some() {
                 needs_token = needs_token.or(Some(entry.at));
             }
+            let public_url = server.map(|server| &server.public_url);
             let Some(route) = self.route(&id, &given, entry.at, public_url, names) else { continue };
+            self.can_be_bound(&route, &given, entry.at, server.and_then(|server| server.tls.as_ref()));
             self.reach(&given, &route);
             self.usable(&route, entry.at, tenants, upstreams);
             routes.insert(id, route);
@@ -95,6 +97,7 @@ impl Check<'_> {
             page_size: Self::usize(&given.page_size, DEFAULT_PAGE),
             inspect,
             auth: auth?,
+            sender_constrained: sender_constrained(&given.auth),
             scopes: Self::scopes(&given.scopes),
             tools,
             limits,
@@ -123,7 +126,8 @@ impl Check<'_> {
     }
 
     fn route_auth(&self, given: &grammar::Route, at: Span, names: &Names) -> Option<RouteAuth> {
-        match (given.auth.span(), given.tenant.span()) {
+        let bound = matches!(given.auth.get(), Some(grammar::RouteAuth::SenderConstrained(_)));
+        match (given.auth.span().filter(|_| !bound), given.tenant.span()) {
             (None, None) => Some(RouteAuth::Required),
             (None, Some(at)) => {
                 let help = "remove it; callers with a token bring their tenant along";
@@ -207,6 +211,17 @@ impl Check<'_> {
                 self.report.warn(at, message, help);
             }
         }
+    }
+}
+
+fn sender_constrained(field: &Field<grammar::RouteAuth>) -> Option<SenderConstrained> {
+    match field.get()? {
+        grammar::RouteAuth::None => None,
+        grammar::RouteAuth::SenderConstrained(how) => Some(match how {
+            grammar::SenderConstrained::Dpop => SenderConstrained::Dpop,
+            grammar::SenderConstrained::Mtls => SenderConstrained::Mtls,
+            grammar::SenderConstrained::Any => SenderConstrained::Any,
+        }),
     }
 }
 

@@ -69,8 +69,9 @@ impl Check<'_> {
         };
         self.need(&tls.cert, at, "cert", "{ file: tls.crt }");
         self.need(&tls.key, at, "key", "{ file: tls.key }");
-        let client_ca = self.file(&tls.client_ca);
-        Some(Some(Tls { cert: self.file(&tls.cert)?, key: self.file(&tls.key)?, client_ca }))
+        let client_auth = self.tls_clients(tls);
+        let (cert, key) = (self.file(&tls.cert), self.file(&tls.key));
+        Some(Some(Tls { cert: cert?, key: key?, client_auth: client_auth? }))
     }
 
     fn origins(&self, field: &Field<Vec<Field<String>>>) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! `auth:` and the OAuth client that the gateway is elsewhere.
 
+use super::Dpop;
 use super::authority::Authority;
 use super::reference::{ClientMethod, FileRef, Secret};
 use super::scalar::{Alg, HttpUrl, HumanDuration, Name, Scope};
@@ -23,6 +24,8 @@ pub(crate) struct Auth {
     pub(crate) leeway: Field<HumanDuration>,
     /// Most verified tokens kept in memory. Default 100000.
     pub(crate) token_cache: Field<super::Count>,
+    /// How proofs of possession (DPoP) are judged.
+    pub(crate) dpop: Field<Dpop>,
 }
 
 /// An authorization server inside the gateway.

@@ -4,6 +4,7 @@
 mod auth;
 mod authority;
 mod consent;
+mod dpop;
 mod expose;
 mod inspect;
 mod login;
@@ -25,6 +26,7 @@ pub(crate) use authority::{
     ScopeGrant,
 };
 pub(crate) use consent::{AuthorizationCode, Registration, ResourceParameter};
+pub(crate) use dpop::{ClientAuth, Dpop, DpopNonce, RouteAuth, SenderConstrained};
 pub(crate) use expose::{Expose, Names, Prefix, Selection, Shown};
 pub(crate) use inspect::{Handling, HiddenText, Inspect, Instructions, Pattern};
 pub(crate) use login::{LocalUser, Login, LoginClaims, LoginTenant, Provider, Session};

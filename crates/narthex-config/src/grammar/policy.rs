@@ -1,7 +1,7 @@
 //! `tenants:`, `routes:` and limits.
 
 use super::scalar::{Count, Name, PerWhom, Requests, Scope};
-use super::{Expose, Inspect, Names, Shown};
+use super::{Expose, Inspect, Names, RouteAuth, Shown};
 use crate::yaml::{Field, Named};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -61,8 +61,9 @@ pub(crate) struct Route {
     pub(crate) page_size: Field<Count>,
     /// What is looked for in results and arguments, and what is done about it.
     pub(crate) inspect: Field<Inspect>,
-    /// `none`: no token is needed; `tenant` then says for which tenant calls count.
-    pub(crate) auth: Field<NoAuth>,
+    /// `none`: no token is needed; `tenant` then says for which tenant calls count. Or how tokens must be bound
+    /// to their sender. Default: a token is needed, bound or not.
+    pub(crate) auth: Field<RouteAuth>,
     /// The tenant of all calls; only with `auth: none`.
     pub(crate) tenant: Field<Name>,
     /// Scopes needed for anything on the route.
@@ -71,14 +72,6 @@ pub(crate) struct Route {
     pub(crate) tools: Field<Vec<Field<ToolRule>>>,
     /// Limits for all calls of one tenant on the route.
     pub(crate) limits: Field<Limits>,
-}
-
-/// That no token is needed.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum NoAuth {
-    /// Anyone may call.
-    None,
 }
 
 /// A rule for tools whose names match.

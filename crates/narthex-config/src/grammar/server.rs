@@ -1,5 +1,6 @@
 //! `server:` and `admin:`.
 
+use super::ClientAuth;
 use super::reference::{FileRef, Secret};
 use super::scalar::{Count, HumanDuration, Listen, Size};
 use crate::yaml::Field;
@@ -46,6 +47,8 @@ pub(crate) struct Tls {
     pub(crate) key: Field<FileRef>,
     /// PEM certificates of the authorities that client certificates must chain to.
     pub(crate) client_ca: Field<FileRef>,
+    /// Which clients may connect. Default `required` with `client_ca`; without, none is asked for a certificate.
+    pub(crate) client_auth: Field<ClientAuth>,
 }
 
 /// Bounds on what clients may make the gateway read and hold.

@@ -1,11 +1,13 @@
 use super::*;
 use crate::model::{
-    Credential, HttpLimits, Instances, KeySource, LegacyRevision, OAuthClientAuth, Per, PinMode, Pins,
-    ProcessLimits, Protocol, Rate, RouteAuth, SecretRef, Target, TenantRule, ToolPattern,
+    Algorithm, ClientAuth, Credential, Dpop, HttpLimits, Instances, KeySource, LegacyRevision,
+    OAuthClientAuth, Per, PinMode, Pins, ProcessLimits, Protocol, Rate, RouteAuth, SecretRef,
+    SenderConstrained, Target, TenantRule, ToolPattern,
 };
 use std::time::Duration;
 
 mod authority;
+mod bound;
 mod consent;
 mod hostile;
 mod inspect;
@@ -80,7 +82,7 @@ fn server_as_written(config: &Config) {
     let tls = server.tls.as_ref().unwrap();
     assert_eq!(tls.cert, Path::new("conf/tls/cert.pem"));
     assert_eq!(tls.key, Path::new("/etc/narthex/key.pem"));
-    assert_eq!(tls.client_ca.as_deref(), Some(Path::new("conf/tls/ca.pem")));
+    assert_eq!(tls.client_auth, ClientAuth::Optional("conf/tls/ca.pem".into()));
     assert_eq!(server.allowed_origins, ["https://app.example.com", "http://localhost:6274"]);
     assert_eq!(server.seal_keys[1], SecretRef::Env("OLD_SEAL".into()));
     assert_eq!(server.state_dir, Path::new("conf/state"));
@@ -102,6 +104,9 @@ fn auth_as_written(config: &Config) {
     let auth = &config.auth;
     assert!(auth.embedded_development);
     assert_eq!((auth.leeway, auth.token_cache), (Duration::ZERO, 5000));
+    let algorithms = vec![Algorithm::ES256, Algorithm::PS512];
+    let window = Duration::from_secs(120);
+    assert_eq!(auth.dpop, Dpop { nonce: true, window, algorithms, replay_cache: 20_000 });
     assert_eq!(auth.scope_hierarchy["mcp:write"], ["mcp:read".into()]);
     let [idp, internal, partner] = auth.issuers.as_slice() else { panic!("three issuers") };
     assert_eq!((idp.issuer.as_str(), idp.algorithms.len()), ("https://idp.example.com", 9));
@@ -205,6 +210,7 @@ fn routes_as_written(config: &Config) {
     let github = &config.routes["github"];
     assert_eq!(github.resource, "https://gateway.example.com/mcp-gw/github");
     assert_eq!(github.auth, RouteAuth::Required);
+    assert_eq!(github.sender_constrained, Some(SenderConstrained::Any));
     let rule = &github.tools[0];
     assert_eq!(rule.patterns, [ToolPattern::new("create_*"), ToolPattern::new("delete_*")]);
     let limits = rule.limits.as_ref().unwrap();

@@ -1,6 +1,6 @@
 //! Token issuers.
 
-use super::{Authority, ScopeName, SecretRef, TenantId};
+use super::{Authority, Dpop, ScopeName, SecretRef, TenantId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub struct Auth {
     pub leeway: Duration,
     /// `auth.token_cache`: most verified tokens kept in memory. Default 100,000.
     pub token_cache: usize,
+    /// `auth.dpop`: how proofs of possession are judged.
+    pub dpop: Dpop,
 }
 
 /// One trusted token issuer.

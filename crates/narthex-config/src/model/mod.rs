@@ -7,6 +7,7 @@
 mod auth;
 mod authority;
 mod consent;
+mod dpop;
 mod expose;
 mod id;
 mod inspect;
@@ -27,6 +28,7 @@ pub use authority::{
     RegisteredAuth, RegisteredClient, ScopeGrant,
 };
 pub use consent::{AuthorizationCode, ResourceParameter};
+pub use dpop::{ClientAuth, Dpop, SenderConstrained};
 pub use expose::{Expose, Merged, Names, Selection, Shown, Target};
 pub use id::{RouteId, ScopeName, TenantId, UpstreamId};
 pub use inspect::Inspect;

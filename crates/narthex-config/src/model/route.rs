@@ -1,6 +1,6 @@
 //! Routes: the paths that clients connect to.
 
-use super::{Expose, Inspect, Limits, RouteId, ScopeName, Target, TenantId, ToolRule};
+use super::{Expose, Inspect, Limits, RouteId, ScopeName, SenderConstrained, Target, TenantId, ToolRule};
 use std::collections::BTreeSet;
 
 /// One MCP endpoint of the gateway.
@@ -24,6 +24,8 @@ pub struct Route {
     pub inspect: Inspect,
     /// `auth:` whether a token is needed. It is, unless the route says `auth: none`.
     pub auth: RouteAuth,
+    /// `auth: { sender_constrained: … }` how tokens must be bound to their sender, if they must.
+    pub sender_constrained: Option<SenderConstrained>,
     /// `scopes:` needed for anything on the route.
     pub scopes: BTreeSet<ScopeName>,
     /// `tools:` rules, in order; all that match a tool apply.

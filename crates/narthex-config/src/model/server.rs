@@ -1,6 +1,6 @@
 //! The listeners.
 
-use super::SecretRef;
+use super::{ClientAuth, SecretRef};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,8 +48,8 @@ pub struct Tls {
     pub cert: PathBuf,
     /// PEM private key.
     pub key: PathBuf,
-    /// PEM certificates of the authorities that client certificates must chain to.
-    pub client_ca: Option<PathBuf>,
+    /// `client_ca`, `client_auth`: which clients may connect.
+    pub client_auth: ClientAuth,
 }
 
 /// `server.limits`: bounds on what clients may make the gateway read and hold.

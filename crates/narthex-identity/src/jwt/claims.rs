@@ -3,7 +3,7 @@
 
 use crate::object::{Object, OneOrMany, WrongType};
 use crate::scopes::Hierarchy;
-use crate::{Caller, TokenError};
+use crate::{Binding, Caller, Presented, TokenError};
 use narthex_config::model::{ScopeName, TenantId, TenantRule};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,6 +31,8 @@ pub(crate) struct ClaimRules {
 #[derive(Clone, Debug)]
 pub(crate) struct Verified {
     pub(crate) caller: Arc<Caller>,
+    /// `cnf`.
+    pub(crate) binding: Option<Arc<Binding>>,
     /// `aud`.
     pub(crate) audience: Box<[Box<str>]>,
     /// When it stops being good: `exp` and the leeway.
@@ -38,9 +40,10 @@ pub(crate) struct Verified {
 }
 
 impl Verified {
-    /// The caller, if the token is for `resource`: compared as strings, not as URLs (RFC 8707 §2).
-    pub(crate) fn for_resource(&self, resource: &str) -> Result<Arc<Caller>, TokenError> {
-        check_audience(&self.audience, resource).map(|()| Arc::clone(&self.caller))
+    /// The token, if it is for `resource`: compared as strings, not as URLs (RFC 8707 §2).
+    pub(crate) fn for_resource(&self, resource: &str) -> Result<Presented, TokenError> {
+        check_audience(&self.audience, resource)
+            .map(|()| Presented::new(Arc::clone(&self.caller), self.binding.clone()))
     }
 }
 
@@ -65,9 +68,7 @@ impl ClaimRules {
             return Err(TokenError::Expired);
         }
         self.check_start(claims, now)?;
-        if claims.has("cnf") {
-            return Err(TokenError::SenderConstrained);
-        }
+        let binding = Binding::read(claims)?;
         let caller = Caller {
             subject: subject(claims)?,
             tenant: self.tenant(claims)?,
@@ -76,7 +77,7 @@ impl ClaimRules {
             issuer: Arc::clone(&self.issuer),
             expires: Some(expires),
         };
-        Ok(Verified { caller: Arc::new(caller), audience: audience(claims)?, until })
+        Ok(Verified { caller: Arc::new(caller), binding, audience: audience(claims)?, until })
     }
 
     fn check_start(&self, claims: &Object<'_>, now: SystemTime) -> Result<(), TokenError> {

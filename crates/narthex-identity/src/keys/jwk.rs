@@ -94,7 +94,8 @@ impl KeySet {
 }
 
 impl Key {
-    fn parse(json: &str) -> Option<Self> {
+    /// Reads a JWK. `None`: it is not one of a kind that is supported, or not for verifying signatures.
+    pub(crate) fn parse(json: &str) -> Option<Self> {
         let jwk: Jwk<'_> = serde_json::from_str(json).ok()?;
         if !jwk.is_public_verification_key() {
             return None;
@@ -107,7 +108,7 @@ impl Key {
 
     fn is_for(&self, algorithm: Algorithm) -> bool {
         self.kind.algorithms().contains(&algorithm)
-            && self.algorithm.as_deref().is_none_or(|name| name == algorithm_name(algorithm))
+            && self.algorithm.as_deref().is_none_or(|name| is_name_of(name, algorithm))
     }
 
     /// Whether `signature` (base64url) over `message` is this key's.
@@ -167,6 +168,14 @@ pub(crate) fn algorithm_name(algorithm: Algorithm) -> &'static str {
         Algorithm::ES384 => "ES384",
         Algorithm::EdDSA => "EdDSA",
     }
+}
+
+/// The name that RFC 9864 has given to EdDSA with keys of Ed25519, which are the only ones here.
+pub(crate) const ED25519: &str = "Ed25519";
+
+/// Whether `name` is an `alg` value of `algorithm`.
+pub(crate) fn is_name_of(name: &str, algorithm: Algorithm) -> bool {
+    name == algorithm_name(algorithm) || (algorithm == Algorithm::EdDSA && name == ED25519)
 }
 
 /// The same algorithm in the terms of the library that does the arithmetic.

@@ -8,7 +8,7 @@ mod jwk;
 mod tests;
 
 pub use jwk::jws_algorithm;
-pub(crate) use jwk::{Fitting, KeySet, algorithm_name};
+pub(crate) use jwk::{ED25519, Fitting, Key, KeySet, algorithm_name, is_name_of};
 
 use crate::object::Object;
 use arc_swap::ArcSwap;

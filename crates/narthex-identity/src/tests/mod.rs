@@ -6,7 +6,7 @@ mod own;
 mod reload;
 
 use crate::fixtures::{self, ISSUER, RESOURCE, Secrets, claims, later, now, token};
-use crate::{Caller, Identity, TokenError};
+use crate::{Caller, Identity, Presented, Scheme, TokenError};
 use narthex_config::Config;
 use narthex_config::model::{ScopeName, TenantId, TenantRule};
 use proptest::prelude::*;
@@ -28,8 +28,13 @@ fn identity() -> Identity {
     build(&fixtures::config(vec![fixtures::issuer_with_keys(ISSUER, &keys)]), None)
 }
 
+/// The caller of a token that is bound to nothing.
+fn bearer(presented: Presented) -> Arc<Caller> {
+    presented.unbound(Scheme::Bearer, None).unwrap_or_else(|bound| panic!("{bound:?}"))
+}
+
 async fn verify(identity: &Identity, token: &str) -> Result<Arc<Caller>, TokenError> {
-    identity.verify(token, RESOURCE, now()).await
+    Ok(bearer(identity.verify(token, RESOURCE, now()).await?))
 }
 
 #[tokio::test]
@@ -127,12 +132,26 @@ async fn a_verified_token_is_remembered_for_its_audience_until_it_expires() {
     let (identity, token) = (identity(), token(&claims(), "ec", fixtures::p256()));
     assert_eq!(identity.cached(&token, RESOURCE, now()), None);
     let caller = verify(&identity, &token).await.unwrap();
-    assert!(Arc::ptr_eq(&caller, &identity.cached(&token, RESOURCE, now()).unwrap().unwrap()));
+    assert!(Arc::ptr_eq(&caller, &bearer(identity.cached(&token, RESOURCE, now()).unwrap().unwrap())));
     let elsewhere = identity.cached(&token, "https://gw.example/docs", now());
     assert_eq!(elsewhere, Some(Err(TokenError::WrongAudience)));
     assert!(identity.cached(&token, RESOURCE, later(629)).is_some());
     assert_eq!(identity.cached(&token, RESOURCE, later(630)), None);
     assert_eq!(identity.verify(&token, RESOURCE, later(630)).await, Err(TokenError::Expired));
+}
+
+#[tokio::test]
+async fn a_bound_token_is_bound_out_of_the_cache_too() {
+    let identity = identity();
+    let mut claims = claims();
+    let print = crate::Thumbprint::of(b"key");
+    claims["cnf"] = json!({"jkt": print.to_string()});
+    let token = token(&claims, "ec", fixtures::p256());
+    let fresh = identity.verify(&token, RESOURCE, now()).await.unwrap();
+    let cached = identity.cached(&token, RESOURCE, now()).unwrap().unwrap();
+    assert_eq!(fresh, cached);
+    assert_eq!(cached.binding().unwrap().key, Some(print));
+    assert!(cached.unbound(Scheme::Bearer, None).is_err() && fresh.unbound(Scheme::Dpop, None).is_err());
 }
 
 #[tokio::test]

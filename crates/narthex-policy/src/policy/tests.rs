@@ -52,6 +52,7 @@ fn route(id: &str, needed: &[&str], tools: Vec<ToolRule>) -> Route {
         page_size: 1000,
         inspect: Inspect::default(),
         auth: RouteAuth::Required,
+        sender_constrained: None,
         scopes: scopes(needed),
         tools,
         limits: None,

@@ -39,6 +39,17 @@ pub(crate) enum Accepted {
     Local(Reply),
 }
 
+impl Verb {
+    /// As in a request line.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Get => "GET",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
 const METHODS: &str = "POST, GET, DELETE, OPTIONS";
 
 /// Checks framing, header and origin, and finds the route.

@@ -1,11 +1,13 @@
 //! Stage 2: who calls. No token, no body is read.
 
 use crate::gateway::Shared;
+use crate::proving;
 use crate::record::Visit;
 use crate::refusal::Refusal;
 use crate::stage::frame::Inbound;
 use http::HeaderValue;
-use narthex_identity::{Caller, bearer_token};
+use narthex_identity::{Caller, access_token};
+use pingora::protocols::http::ServerSession;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ impl Identified {
     }
 }
 
-/// Verifies the token for this route's resource; on a route that says `auth: none` there is nobody to
+/// Verifies the token for this route's resource, and that it is its sender's; on a route that says `auth: none` there is nobody to
 /// verify, and what comes in `Authorization` is not even read.
 ///
 /// # Errors
@@ -38,6 +40,7 @@ impl Identified {
 pub(crate) async fn caller(
     shared: &Shared,
     mut inbound: Inbound,
+    session: &mut ServerSession,
     visit: &mut Visit,
 ) -> Result<Identified, Refusal> {
     if let Some(anonymous) = &inbound.route.anonymous {
@@ -46,8 +49,9 @@ pub(crate) async fn caller(
         return Ok(Identified { inbound, caller, token: None });
     }
     let (caller, range) = {
-        let token = bearer_token(inbound.facts.authorization.iter().map(HeaderValue::as_bytes))
+        let (scheme, token) = access_token(inbound.facts.authorization.iter().map(HeaderValue::as_bytes))
             .map_err(Refusal::Token)?;
+        visit.scheme = scheme;
         if inbound.facts.leaks(token) {
             return Err(Refusal::TokenLeak);
         }
@@ -62,7 +66,12 @@ pub(crate) async fn caller(
                 identity.verify(token, resource, visit.now).await
             }
         };
-        (known.map_err(Refusal::Token)?, range_in(inbound.facts.authorization.first(), token))
+        let presented = known.map_err(Refusal::Token)?;
+        let caller = match presented.unbound(scheme, inbound.route.sender_constrained) {
+            Ok(caller) => caller,
+            Err(presented) => proving::prove(presented, token, &inbound, session, visit).await?,
+        };
+        (caller, range_in(inbound.facts.authorization.first(), token))
     };
     visit.caller = Some(Arc::clone(&caller));
     let token = inbound.facts.authorization.pop().map(|field| InboundToken { field, range });

@@ -5,6 +5,7 @@ use super::upstream::Played;
 use super::wire::{Wire, header};
 use narthex_config::model::{Config, Credential, Endpoints, SecretRef, Transport, Upstream as Settings};
 use narthex_credentials::secret::Secrets;
+use narthex_identity::dpop::{Nonces, Seen};
 use narthex_mcp::seal::Sealer;
 use narthex_pins::Pins;
 use narthex_proxy::{Gateway, Parts, Snapshot};
@@ -32,7 +33,9 @@ fn snapshot(config: &Config, previous: Option<&Snapshot>, metrics: &Arc<Metrics>
     let sealer = Arc::new(Sealer::new(vec![[7; 32]]).expect("a sealer"));
     let secrets = Arc::new(Secrets::default());
     let pins = Arc::new(Pins::preview(Path::new("pins.json"), Path::new(".")).expect("no pins"));
-    Snapshot::build(config, Parts { previous, secrets, metrics, pins, sealer, documents: Vec::new() })
+    let (nonces, proofs) = (Arc::new(Nonces::new(&[[7; 32]])), Arc::new(Seen::new(100)));
+    let documents = Vec::new();
+    Snapshot::build(config, Parts { previous, secrets, metrics, pins, sealer, nonces, proofs, documents })
         .expect("a snapshot")
 }
 

@@ -7,6 +7,7 @@
 //! - [`LegacyServer`]: one of these that keeps sessions, as servers did before 2026-07-28.
 //! - [`RawClient`] and [`mcp`]: HTTP/1.1 as bytes, and MCP requests on it.
 //! - [`GatewayProcess`]: the real binary, on ports and in a directory of its own.
+//! - [`ProofKey`]: a client's key, and the proofs of possession that it makes.
 //! - [`Pki`]: a certificate authority for tests with TLS.
 //!
 //! The parts fail by panicking: a test that cannot set its stage has to fail at once.
@@ -23,6 +24,7 @@ mod idp;
 pub mod mcp;
 mod pki;
 mod port;
+mod proof_key;
 mod upstream;
 mod wire;
 
@@ -32,6 +34,7 @@ pub use idp::{Alg, Endpoint, HostileToken, Jws, MockIdp, SigningKeys, TokenCall,
 pub use nix::sys::signal::Signal;
 pub use pki::{Leaf, Pki};
 pub use port::free_port;
+pub use proof_key::ProofKey;
 pub use upstream::{
     Answer, LegacyServer, ModernOnly, Opened, RecordingUpstream, SseFeed, UpstreamOptions, UpstreamRequest,
 };

@@ -1,12 +1,16 @@
 //! A certificate authority for tests with TLS.
 
+use crate::idp::url64;
+use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_rustls::rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
 
 /// A certificate authority, made anew for each test.
@@ -46,6 +50,15 @@ impl Pki {
         Leaf { cert_pem: cert.pem(), key_pem: key.serialize_pem(), cert: cert.der().clone(), key }
     }
 
+    /// A certificate that is signed by its own key, as clients make them for themselves.
+    #[must_use]
+    pub fn self_signed(name: &str) -> Leaf {
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("a host name");
+        let key = KeyPair::generate().expect("a key");
+        let cert = params.self_signed(&key).expect("a self-signed certificate");
+        Leaf { cert_pem: cert.pem(), key_pem: key.serialize_pem(), cert: cert.der().clone(), key }
+    }
+
     /// The authority's certificate, PEM.
     #[must_use]
     pub fn ca_pem(&self) -> String {
@@ -66,7 +79,12 @@ impl Pki {
             .expect("protocol versions")
             .with_root_certificates(self.roots());
         let mut config = match identity {
-            Some(leaf) => builder.with_client_auth_cert(leaf.chain(), leaf.key()).expect("a client identity"),
+            // Not `with_client_auth_cert`, which finds out that a key is not the certificate's.
+            Some(leaf) => {
+                let key = any_supported_type(&leaf.key()).expect("a client's key");
+                let shown = SingleCertAndKey::from(CertifiedKey::new(leaf.chain(), key));
+                builder.with_client_cert_resolver(Arc::new(shown))
+            }
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = protocols(alpn);
@@ -109,6 +127,20 @@ impl Leaf {
     pub fn write(&self, dir: &Path, name: &str) -> (PathBuf, PathBuf) {
         let cert = write(dir, &format!("{name}.pem"), &self.cert_pem);
         (cert, write(dir, &format!("{name}.key"), &self.key_pem))
+    }
+
+    /// The SHA-256 digest of the certificate, as `cnf.x5t#S256` has it (RFC 8705 §3.1).
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        url64(digest(&SHA256, &self.cert).as_ref())
+    }
+
+    /// The same certificate with the key of another: what somebody has who saw the one and not the other.
+    #[must_use]
+    pub fn with_key_of(&self, other: &Self) -> Self {
+        let key = KeyPair::from_pem(&other.key_pem).expect("a key");
+        let (cert_pem, key_pem) = (self.cert_pem.clone(), other.key_pem.clone());
+        Self { cert_pem, key_pem, cert: self.cert.clone(), key }
     }
 
     fn chain(&self) -> Vec<CertificateDer<'static>> {

@@ -13,6 +13,8 @@ enum Challenge {
     InvalidToken,
     /// 400 `invalid_request`.
     InvalidRequest,
+    /// 401 `invalid_token`, and how a token that is bound to a key would have to come (RFC 9449 §7.1).
+    ByKey,
 }
 
 struct Case {
@@ -97,6 +99,11 @@ fn check_answer(stage: &Stage, case: &Case, answer: &RawResponse, failures: &mut
         Challenge::NoToken => (401, start),
         Challenge::InvalidToken => (401, format!("{start}, error=\"invalid_token\"")),
         Challenge::InvalidRequest => (400, format!("{start}, error=\"invalid_request\"")),
+        Challenge::ByKey => {
+            let start = start.replacen("Bearer", "DPoP", 1);
+            let algorithms = "ES256 ES384 EdDSA RS256 PS256 Ed25519";
+            (401, format!("{start}, error=\"invalid_token\", algs=\"{algorithms}\""))
+        }
     };
     let right = answer.status == status
         && answer.headers.all("www-authenticate").collect::<Vec<_>>() == [challenge.as_str()]
@@ -113,7 +120,7 @@ fn provider_cases(stage: &Stage) -> Vec<Case> {
 
 /// Good tokens in bad places.
 fn places(stage: &Stage) -> Vec<Case> {
-    use Challenge::{InvalidRequest, InvalidToken, NoToken};
+    use Challenge::{ByKey, InvalidRequest, InvalidToken, NoToken};
     let (good, second) = (&*stage.token(), &*stage.token());
     let of = |name: &str, values: &[&str], challenge| Case::with(name, values, challenge, good);
     let bearer = format!("Bearer {good}");
@@ -124,7 +131,7 @@ fn places(stage: &Stage) -> Vec<Case> {
         of("a scheme and a space", &["Bearer "], InvalidRequest),
         of("the token without a scheme", &[good], NoToken),
         of("scheme Basic", &[&format!("Basic {good}")], NoToken),
-        of("scheme DPoP", &[&format!("DPoP {good}")], NoToken),
+        of("scheme DPoP", &[&format!("DPoP {good}")], ByKey),
         of("scheme Token", &[&format!("Token {good}")], NoToken),
         of("scheme Negotiate", &[&format!("Negotiate {good}")], NoToken),
         of("scheme Bearerx", &[&format!("Bearerx {good}")], NoToken),
@@ -187,10 +194,13 @@ fn other_resources(stage: &Stage) -> Vec<Case> {
         bearer("not valid for another minute", with(json!({"nbf": now + 60}))),
         bearer("signed by other keys with the same ids", idp.jws(Alg::ES256, &claims).sign(&keys)),
         bearer("opaque, and nobody to ask", idp.opaque_token(claims.clone())),
-        bearer(
-            "bound to a key (DPoP)",
-            with(json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}})),
-        ),
+        Case {
+            challenge: Challenge::ByKey,
+            ..bearer(
+                "bound to a key (DPoP)",
+                with(json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}})),
+            )
+        },
         bearer(
             "bound to a certificate",
             with(json!({"cnf": {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}})),

@@ -118,6 +118,6 @@ impl SigningKeys {
 }
 
 /// base64url without padding.
-pub(super) fn url64(bytes: &[u8]) -> String {
+pub(crate) fn url64(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }

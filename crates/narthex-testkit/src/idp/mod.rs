@@ -9,6 +9,7 @@ mod token;
 
 pub use hostile::HostileToken;
 pub use jws::Jws;
+pub(crate) use keys::url64;
 pub use keys::{Alg, SigningKeys};
 pub use server::{Endpoint, Trouble};
 pub use token::TokenCall;

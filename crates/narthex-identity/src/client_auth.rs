@@ -1,4 +1,4 @@
-//! How the gateway itself authenticates to an introspection endpoint (RFC 6749 §2.3, RFC 7523 §2.2).
+//! How the gateway itself authenticates to an authorization server (RFC 6749 §2.3, RFC 7523 §2.2).
 
 use aws_lc_rs::rand;
 use base64::Engine;
@@ -26,15 +26,18 @@ pub trait SecretSource: Send + Sync {
 
 /// What a request needs to be authenticated.
 #[derive(Default)]
-pub(crate) struct Credentials {
+pub struct Credentials {
     /// `Authorization`.
-    pub(crate) authorization: Option<HeaderValue>,
+    pub authorization: Option<HeaderValue>,
     /// Form parameters.
-    pub(crate) form: Vec<(&'static str, Zeroizing<String>)>,
+    pub form: Vec<(&'static str, Zeroizing<String>)>,
 }
 
 /// The credentials of `client` at the authorization server `audience`.
-pub(crate) fn credentials(
+///
+/// # Errors
+/// Its secret cannot be read, or is no key. Never with any part of it.
+pub fn credentials(
     client: &OAuthClient,
     audience: &str,
     secrets: &dyn SecretSource,

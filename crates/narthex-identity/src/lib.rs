@@ -9,7 +9,7 @@ mod binding;
 mod cache;
 mod caller;
 pub mod challenge;
-mod client_auth;
+pub mod client_auth;
 pub mod dpop;
 mod error;
 mod flights;

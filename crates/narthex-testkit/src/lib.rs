@@ -30,7 +30,7 @@ mod wire;
 
 pub use client::{RawClient, RawResponse, SseEvent};
 pub use gateway::{GatewayProcess, Launch, Place, StartFailure};
-pub use idp::{Alg, Endpoint, HostileToken, Jws, MockIdp, SigningKeys, TokenCall, Trouble};
+pub use idp::{Alg, Endpoint, HostileToken, Jws, LoginScript, MockIdp, SigningKeys, TokenCall, Trouble};
 pub use nix::sys::signal::Signal;
 pub use pki::{Leaf, Pki};
 pub use port::free_port;

@@ -4,7 +4,7 @@
 //! tokens against cross-site request forgery: who cannot read the cookie cannot make one. Nothing is kept on
 //! the gateway's side, so a flood of new browsers costs no memory.
 
-use super::cookie::{self, Cookies};
+use super::cookie::Cookies;
 use super::problem::Problem;
 use crate::Response;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -88,6 +88,7 @@ pub(super) fn random() -> Result<Zeroizing<String>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::cookie;
     use http::HeaderValue;
     use http::header::COOKIE;
 

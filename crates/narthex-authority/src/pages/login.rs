@@ -3,6 +3,7 @@
 use super::shell::{Page, Site};
 use super::text::{Address, Name};
 use crate::Response;
+use crate::login::User;
 use http::StatusCode;
 use maud::{Markup, html};
 
@@ -56,6 +57,25 @@ pub fn login(site: &Site, view: &LoginView<'_>) -> Response {
         }
     };
     Page { posts: true, status, ..Page::new(site, "Sign in", content) }.answer()
+}
+
+/// Before the logout. Its form posts `csrf` to `/logout`.
+#[must_use]
+pub fn sign_out(site: &Site, user: &User, csrf: &str) -> Response {
+    let content = html! {
+        section.card aria-labelledby="title" {
+            h1 #title { "Sign out?" }
+            p.lead { "You are signed in as " (Name(&user.name)) " (" (Name(user.tenant.as_str())) ")." }
+            form method="post" action=(site.at("/logout")) {
+                input type="hidden" name="csrf" value=(csrf);
+                div.actions {
+                    button.primary type="submit" { "Sign out" }
+                    a.button href=(site.at("/connections")) { "Cancel" }
+                }
+            }
+        }
+    };
+    Page { posts: true, ..Page::new(site, "Sign out", content) }.answer()
 }
 
 /// After the logout.

@@ -101,6 +101,7 @@ pub(crate) fn all(text: &str) -> Vec<(&'static str, Response)> {
     vec![
         ("consent", consent(&site, &consent_view)),
         ("login", login(&site, &login_view)),
+        ("sign out", sign_out(&site, &user, text)),
         ("signed out", signed_out(&site)),
         ("connections", connections(&site, &connections_view)),
         ("connect", connect(&site, &connect_view)),

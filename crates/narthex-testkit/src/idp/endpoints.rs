@@ -1,5 +1,6 @@
 //! What the endpoints answer when they work.
 
+use super::login;
 use super::server::Endpoint;
 use super::token::{self, TokenCall};
 use super::{Alg, State};
@@ -15,6 +16,7 @@ pub(super) fn answer(state: &State, endpoint: Endpoint, head: &Parts, body: &[u8
         Endpoint::OauthMetadata | Endpoint::OidcMetadata if is_get => (200, metadata(state)),
         Endpoint::Jwks if is_get => (200, state.keys.lock().jwks()),
         Endpoint::Token if !is_get => token::issue(state, TokenCall::read(head, body)),
+        Endpoint::UserInfo if is_get => login::userinfo(state, head),
         Endpoint::Introspection if !is_get => introspect(state, &TokenCall::read(head, body)),
         _ => (405, Value::Null),
     }
@@ -27,11 +29,12 @@ fn metadata(state: &State) -> Value {
         "jwks_uri": url(Endpoint::Jwks),
         "token_endpoint": url(Endpoint::Token),
         "introspection_endpoint": url(Endpoint::Introspection),
-        "authorization_endpoint": format!("{}/authorize", state.issuer),
+        "authorization_endpoint": url(Endpoint::Authorize),
+        "userinfo_endpoint": url(Endpoint::UserInfo),
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": Alg::ALL.map(Alg::name),
-        "grant_types_supported": ["client_credentials", token::EXCHANGE],
+        "grant_types_supported": ["authorization_code", "client_credentials", token::EXCHANGE],
         "code_challenge_methods_supported": ["S256"],
     });
     for (name, value) in state.metadata.lock().iter() {

@@ -4,6 +4,7 @@ mod endpoints;
 mod hostile;
 mod jws;
 mod keys;
+mod login;
 mod server;
 mod token;
 
@@ -11,6 +12,7 @@ pub use hostile::HostileToken;
 pub use jws::Jws;
 pub(crate) use keys::url64;
 pub use keys::{Alg, SigningKeys};
+pub use login::LoginScript;
 pub use server::{Endpoint, Trouble};
 pub use token::TokenCall;
 
@@ -24,8 +26,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::AbortHandle;
 
 /// An identity provider in this process, on a port of 127.0.0.1: metadata (RFC 8414 and OpenID
-/// Connect discovery), keys, a token endpoint (client credentials, and exchange by RFC 8693) and
-/// introspection (RFC 7662). Dropping it stops it.
+/// Connect discovery), keys, a logins (OpenID Connect), a
+/// token endpoint (codes, client credentials, and exchange by RFC 8693), userinfo and introspection (RFC 7662). Dropping it stops it.
 pub struct MockIdp {
     address: SocketAddr,
     issuer: String,
@@ -207,6 +209,10 @@ struct State {
     served: Served,
     calls: Mutex<Vec<TokenCall>>,
     opaque: Mutex<HashMap<String, Value>>,
+    script: Mutex<LoginScript>,
+    visits: Mutex<HashMap<String, login::Visit>>,
+    /// `sub` of the last ID token.
+    subject: Mutex<Value>,
     metadata: Mutex<serde_json::Map<String, Value>>,
     expires_in: Mutex<Duration>,
     counter: std::sync::atomic::AtomicU64,
@@ -220,6 +226,9 @@ impl State {
             served: Served::default(),
             calls: Mutex::default(),
             opaque: Mutex::default(),
+            script: Mutex::default(),
+            visits: Mutex::default(),
+            subject: Mutex::default(),
             metadata: Mutex::default(),
             expires_in: Mutex::new(Duration::from_secs(300)),
             counter: std::sync::atomic::AtomicU64::new(1),

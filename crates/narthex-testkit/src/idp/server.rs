@@ -1,6 +1,6 @@
 //! HTTP: which endpoint is meant, how often, and in which trouble it is.
 
-use super::{State, endpoints};
+use super::{State, endpoints, login};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -30,12 +30,23 @@ pub enum Endpoint {
     Token,
     /// The introspection endpoint.
     Introspection,
+    /// Where browsers log in.
+    Authorize,
+    /// The userinfo endpoint.
+    UserInfo,
 }
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::OauthMetadata, Self::OidcMetadata, Self::Jwks, Self::Token, Self::Introspection];
+    pub const ALL: [Self; 7] = [
+        Self::OauthMetadata,
+        Self::OidcMetadata,
+        Self::Jwks,
+        Self::Token,
+        Self::Introspection,
+        Self::Authorize,
+        Self::UserInfo,
+    ];
 
     /// Its path.
     #[must_use]
@@ -46,6 +57,8 @@ impl Endpoint {
             Self::Jwks => "/jwks",
             Self::Token => "/token",
             Self::Introspection => "/introspect",
+            Self::Authorize => "/authorize",
+            Self::UserInfo => "/userinfo",
         }
     }
 }
@@ -141,6 +154,10 @@ async fn respond(request: Request<Incoming>, state: Arc<State>) -> io::Result<An
     }
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    if endpoint == Endpoint::Authorize {
+        let back = login::authorize(&state, &head);
+        return Ok(back.map_or_else(|| answer(400, "text/plain", ""), |url| redirect(&url)));
+    }
     let (status, body) = endpoints::answer(&state, endpoint, &head, &body);
     Ok(answer(status, "application/json", body.to_string()))
 }

@@ -104,6 +104,7 @@ pub(super) fn invalid_client() -> Outcome {
 fn grant(state: &State, call: &TokenCall) -> Outcome {
     let expires_in = state.expires_in.lock().as_secs();
     match call.form("grant_type") {
+        Some("authorization_code") => super::login::redeem(state, call),
         Some("client_credentials") => {
             let token = state.unique("client-token-canary");
             (200, json!({"access_token": token, "token_type": "Bearer", "expires_in": expires_in}))

@@ -112,6 +112,21 @@ impl Egress {
         self.send(self.client.get(url.clone()).header(ACCEPT, accept)).await
     }
 
+    /// `GET url` with `authorization`, accepting `accept`.
+    ///
+    /// # Errors
+    /// See [`get`](Self::get).
+    pub async fn get_authorized(
+        &self,
+        url: &Url,
+        accept: &'static str,
+        mut authorization: HeaderValue,
+    ) -> Result<Answer, EgressError> {
+        self.check(url)?;
+        authorization.set_sensitive(true);
+        self.send(self.client.get(url.clone()).header(ACCEPT, accept).header(AUTHORIZATION, authorization)).await
+    }
+
     /// `POST url` with an `application/x-www-form-urlencoded` body.
     ///
     /// # Errors

@@ -1,4 +1,11 @@
-//! What users connected at upstreams' own authorization servers, as the pages see it.
+//! What users connected at upstreams' own authorization servers: as the pages see it, and the pages.
+
+mod visit;
+
+#[cfg(test)]
+mod tests;
+
+pub use visit::ConnectionPages;
 
 use crate::login::User;
 use async_trait::async_trait;

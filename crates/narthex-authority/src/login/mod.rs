@@ -15,13 +15,14 @@ mod session;
 mod user;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;
 
 pub use browser::Browser;
 pub(crate) use form::Form;
 pub use oidc::claims::{ClaimsError, identify};
+pub(crate) use pages::LOGOUT;
 pub use problem::Problem;
 pub use session::Session;
 pub use user::User;

@@ -1,5 +1,6 @@
-// A person without a browser: follows redirects, keeps cookies, and sends the forms of pages that work without a
-// script, as `human.mjs` would. Takes the same options but for the pictures, and prints the same.
+// A person without a browser: follows redirects and pages that go on by themselves, keeps cookies, and sends the forms
+// of pages that work without a script, as `human.mjs` would. Takes the same options but for the pictures, and prints
+// the same.
 //
 //   node forms.mjs [--user alice] [--password password] [--decline] [--until PREFIX] URL
 import { parseArgs } from 'node:util';
@@ -25,6 +26,11 @@ try {
   for (let step = 0; step < 15 && !arrived(); step += 1) {
     const html = await answer.text();
     pages.push({ url: at.href, status: answer.status, text: words(html) });
+    const onward = /<meta http-equiv="refresh" content="0; ?url=([^"]+)"/i.exec(html);
+    if (onward) {
+      answer = await go(new URL(unescape(onward[1]), at));
+      continue;
+    }
     const form = choose(html);
     if (!form) break;
     answer = await go(form.action, form.method, form.fields);

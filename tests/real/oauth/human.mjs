@@ -84,6 +84,12 @@ async function isOver() {
 
 /** Does one thing; whether there was anything to do. */
 async function act() {
+  // A page that goes on by itself; where to need not be there, as a client that has its answer may be gone.
+  if (await page.locator('meta[http-equiv=refresh]').count().catch(() => 1)) {
+    const before = page.url();
+    await page.waitForURL((url) => url.href !== before, { waitUntil: 'commit', timeout: 5_000 }).catch(() => undefined);
+    return true;
+  }
   const name = page.locator('input[name=login], input[name=username], input#username').first();
   if (await name.isVisible().catch(() => false)) {
     await name.fill(options.user);

@@ -65,7 +65,7 @@ impl ConnectionPages {
         let is_post = match request.method {
             Method::GET => false,
             Method::POST => true,
-            _ => return Err(Problem::Method.into()),
+            _ => return Err(Problem::Method("GET, POST").into()),
         };
         let Some(session) = login.user(&request.headers, now).await? else {
             return Ok(login.begin(&back_to(request), &request.headers, now).await?);
@@ -76,7 +76,7 @@ impl ConnectionPages {
             "/connections" => visit.list().await,
             "/connect/callback" if !is_post => visit.callback().await,
             path => match path.strip_prefix("/connect/").filter(|ticket| is_ticket(ticket)) {
-                Some("callback") => Err(Problem::Method.into()),
+                Some("callback") => Err(Problem::Method("GET").into()),
                 Some(ticket) if is_post => visit.begin(ticket).await,
                 Some(ticket) => visit.look(ticket).await,
                 None => Err(Problem::NotFound.into()),

@@ -59,10 +59,10 @@ impl Login {
             "/login" if is_post => self.chosen(request, now).await,
             "/logout" if is_get => self.ask_logout(request, now).await,
             "/logout" if is_post => self.logout(request, now).await,
-            "/login" | "/logout" => Err(Problem::Method),
+            "/login" | "/logout" => Err(Problem::Method("GET, POST")),
             path => match path.strip_prefix("/login/callback/") {
                 Some(id) if is_get => self.callback(id, request, now).await,
-                Some(_) => Err(Problem::Method),
+                Some(_) => Err(Problem::Method("GET")),
                 None => Err(Problem::NotFound),
             },
         }

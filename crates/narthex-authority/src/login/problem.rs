@@ -3,7 +3,8 @@
 use super::oidc::claims::ClaimsError;
 use crate::Response;
 use crate::pages::{ProblemView, Site, problem};
-use http::StatusCode;
+use http::header::ALLOW;
+use http::{HeaderValue, StatusCode};
 use narthex_store::Error as StoreError;
 
 /// Why somebody cannot log in, or why the gateway cannot say who somebody is. The text is for the log; it
@@ -20,9 +21,9 @@ pub enum Problem {
     /// There is no such page, provider or user.
     #[error("login: there is no such page")]
     NotFound,
-    /// A method that the page does not have.
+    /// A method that the page does not have; those that it has.
     #[error("login: wrong method")]
-    Method,
+    Method(&'static str),
     /// A form that this gateway did not make for this browser.
     #[error("login: the form is not ours")]
     Forged,
@@ -70,7 +71,11 @@ impl Problem {
                 | Self::Forged
         );
         let way_on = again.then_some(("/login", "Sign in again"));
-        problem(site, &ProblemView { status, title, text, request_id, way_on })
+        let mut page = problem(site, &ProblemView { status, title, text, request_id, way_on });
+        if let Self::Method(allowed) = self {
+            page.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        page
     }
 
     fn face(&self) -> (StatusCode, &'static str, &'static str) {
@@ -83,7 +88,7 @@ impl Problem {
             Self::NotFound => {
                 (StatusCode::NOT_FOUND, "There is nothing here", "The address may be misspelt.")
             }
-            Self::Method => (
+            Self::Method(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "That cannot be done here",
                 "Go back to your application and start anew.",

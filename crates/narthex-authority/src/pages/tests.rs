@@ -245,3 +245,57 @@ fn the_consent_page_warns_of_what_runs_anywhere_and_of_what_nobody_checked() {
     assert!(page.contains("the application on this device that opens"));
     assert!(page.contains(">cursor:</bdi>"));
 }
+
+/// The colours of one theme of the stylesheet, by their names.
+fn colours(theme: &str) -> std::collections::BTreeMap<String, [f64; 3]> {
+    let pair = |text: &str| -> Option<(String, [f64; 3])> {
+        let (name, hex) = text.split_once(":#")?;
+        let hex = if hex.len() == 3 { hex.chars().flat_map(|c| [c, c]).collect() } else { hex.to_owned() };
+        let part = |at: usize| f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
+        Some((name.trim_start_matches("--").to_owned(), [part(0), part(2), part(4)]))
+    };
+    theme.split(';').filter_map(pair).collect()
+}
+
+/// WCAG 2.2, "contrast ratio".
+fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
+    let linear = |c: f64| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) };
+    let luminance = |c: [f64; 3]| 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+    let (a, b) = (luminance(one), luminance(other));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+#[test]
+fn text_is_readable_on_its_ground_in_light_and_dark() {
+    let style = include_str!("style.css");
+    let themes: Vec<_> =
+        style.split(":root{").skip(1).map(|rest| colours(rest.split('}').next().unwrap())).collect();
+    assert_eq!(themes.len(), 2, "light and dark");
+    let pairs = [
+        ("text", "ground", 4.5),
+        ("text", "card", 4.5),
+        ("text", "tint", 4.5),
+        ("text", "warn-ground", 4.5),
+        ("soft", "ground", 4.5),
+        ("soft", "card", 4.5),
+        ("accent", "card", 4.5),
+        ("accent", "ground", 4.5),
+        ("accent-deep", "card", 4.5),
+        ("on-accent", "accent", 4.5),
+        ("on-accent", "accent-deep", 4.5),
+        ("warn", "warn-ground", 4.5),
+        ("bad", "card", 4.5),
+        ("bad", "tint", 4.5),
+        ("good", "good-ground", 4.5),
+        ("good", "card", 4.5),
+        // The edges of what can be operated (WCAG 2.2 §1.4.11).
+        ("field", "card", 3.0),
+        ("field", "ground", 3.0),
+    ];
+    for (theme, name) in themes.iter().zip(["light", "dark"]) {
+        for (front, back, least) in pairs {
+            let ratio = contrast(theme[front], theme[back]);
+            assert!(ratio >= least, "{name}: {front} on {back} has {ratio:.2}");
+        }
+    }
+}

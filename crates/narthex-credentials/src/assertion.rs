@@ -8,37 +8,43 @@ use narthex_identity::jws_algorithm;
 use serde::Serialize;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use url::Url;
+use zeroize::Zeroizing;
 
 /// `client_assertion_type` of an assertion.
 pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// How long an assertion is good for: long enough for the one request it is made for.
+/// How long an assertion of a client is good for: long enough for the one request it is made for.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// Signs assertions for one client at one token endpoint.
+/// Signs with a configured key.
 pub(crate) struct Signer {
     key: EncodingKey,
     header: Header,
-    client_id: String,
-    audience: String,
 }
 
+/// Signs what authenticates one client at one authorization server.
+pub(crate) struct ClientAssertion {
+    pub(crate) signer: Signer,
+    pub(crate) client_id: String,
+    pub(crate) audience: String,
+}
+
+/// RFC 7523 §3.
 #[derive(Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    aud: &'a str,
-    jti: String,
-    iat: u64,
-    exp: u64,
+pub(crate) struct Claims<'a> {
+    pub(crate) iss: &'a str,
+    pub(crate) sub: &'a str,
+    pub(crate) aud: &'a str,
+    pub(crate) jti: String,
+    pub(crate) iat: u64,
+    pub(crate) exp: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scope: Option<&'a str>,
 }
 
 impl Signer {
     /// A signer that has proved that it can sign: an unfit key is found here.
     pub(crate) fn new(
-        client_id: &str,
-        token_url: &Url,
         pem: &Secret,
         algorithm: Algorithm,
         key_id: Option<&str>,
@@ -47,29 +53,44 @@ impl Signer {
         header.kid = key_id.map(ToOwned::to_owned);
         let key = parse(pem.expose().as_bytes(), algorithm)
             .map_err(|_| BuildProblem::Key("not a PKCS#8 PEM key for the algorithm"))?;
-        let signer = Self { key, header, client_id: client_id.to_owned(), audience: token_url.to_string() };
-        signer.sign(UNIX_EPOCH).map_err(|_| BuildProblem::Key("cannot sign with the algorithm"))?;
+        let signer = Self { key, header };
+        signer.sign(&()).map_err(|_| BuildProblem::Key("cannot sign with the algorithm"))?;
         Ok(signer)
     }
 
+    /// A JWT with these claims.
+    pub(crate) fn sign(&self, claims: &impl Serialize) -> Result<Zeroizing<String>, CredentialError> {
+        let signed = jsonwebtoken::encode(&self.header, claims, &self.key);
+        signed.map(Zeroizing::new).map_err(|_| Reason::AssertionFailed.into())
+    }
+}
+
+impl ClientAssertion {
     /// An assertion good for 60 s from `now`, with a fresh `jti`.
-    pub(crate) fn sign(&self, now: SystemTime) -> Result<String, CredentialError> {
+    pub(crate) fn sign(&self, now: SystemTime) -> Result<Zeroizing<String>, CredentialError> {
+        let (iss, sub, aud) = (&self.client_id, &self.client_id, &self.audience);
+        self.signer.sign(&Claims::new(iss, sub, aud, now, LIFETIME)?)
+    }
+}
+
+impl<'a> Claims<'a> {
+    /// Good for `lifetime` from `now`, with a fresh `jti`.
+    pub(crate) fn new(
+        iss: &'a str,
+        sub: &'a str,
+        aud: &'a str,
+        now: SystemTime,
+        lifetime: Duration,
+    ) -> Result<Self, CredentialError> {
         let iat = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let claims = Claims {
-            iss: &self.client_id,
-            sub: &self.client_id,
-            aud: &self.audience,
-            jti: unguessable()?,
-            iat,
-            exp: iat + LIFETIME.as_secs(),
-        };
-        jsonwebtoken::encode(&self.header, &claims, &self.key).map_err(|_| Reason::AssertionFailed.into())
+        let exp = iat + lifetime.as_secs().max(1);
+        Ok(Self { iss, sub, aud, jti: unguessable()?, iat, exp, scope: None })
     }
 }
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer").field("client_id", &self.client_id).finish_non_exhaustive()
+        f.debug_struct("Signer").field("algorithm", &self.header.alg).finish_non_exhaustive()
     }
 }
 
@@ -83,7 +104,7 @@ fn parse(pem: &[u8], algorithm: Algorithm) -> Result<EncodingKey, jsonwebtoken::
 }
 
 /// 128 random bits in hexadecimal.
-fn unguessable() -> Result<String, CredentialError> {
+pub(crate) fn unguessable() -> Result<String, CredentialError> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Reason::AssertionFailed)?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
@@ -97,8 +118,7 @@ mod tests {
     fn a_key_that_does_not_fit_is_found_when_building() {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let pem = Secret::from(key.serialize_pem().as_str());
-        let url = "https://idp.example.com/token".parse().unwrap();
-        let signer = |pem: &Secret, algorithm| Signer::new("narthex", &url, pem, algorithm, None);
+        let signer = |pem: &Secret, algorithm| Signer::new(pem, algorithm, None);
         assert!(signer(&pem, Algorithm::ES256).is_ok());
         for (pem, algorithm) in [
             (&pem, Algorithm::RS256),

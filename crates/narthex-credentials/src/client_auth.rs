@@ -1,71 +1,60 @@
 //! How the gateway authenticates at a token endpoint (RFC 6749 §2.3, RFC 7523 §2.2).
 
-use crate::assertion::{ASSERTION_TYPE, Signer};
+use crate::assertion::{ASSERTION_TYPE, ClientAssertion, Signer};
 use crate::error::{BuildProblem, CredentialError};
 use crate::fixed;
 use crate::grant::Form;
 use crate::secret::Secret;
+use crate::values::Values;
 use http::HeaderValue;
-use narthex_config::model::{OAuthClient, OAuthClientAuth, SecretRef};
-use url::{Url, form_urlencoded};
+use narthex_config::model::{OAuthClient, OAuthClientAuth};
+use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 /// A client's authentication, ready to be added to a request.
-#[derive(Debug)]
 pub(crate) enum ClientAuth {
     /// `client_secret_basic`: this `Authorization` header.
     Basic(HeaderValue),
     /// `client_secret_post`.
     Post { id: String, secret: Secret },
     /// `private_key_jwt`.
-    Assertion { id: String, signer: Box<Signer> },
-    /// A public client.
-    Public { id: String },
+    Assertion(Box<ClientAssertion>),
+    /// `tls_client_auth` (RFC 8705 §2.1), by the certificate of the connection; or a public client.
+    Id { id: String },
+    /// Nobody: what is sent speaks for itself.
+    Nobody,
 }
 
 impl ClientAuth {
-    /// Made from the configuration and the secret that it refers to, if it does.
-    pub(crate) fn new(
-        client: &OAuthClient,
-        token_url: &Url,
-        secret: Option<&Secret>,
-    ) -> Result<Self, BuildProblem> {
+    /// Made from the configuration and what it refers to. `audience` is whom assertions are for.
+    pub(crate) fn new(client: &OAuthClient, audience: &str, values: &Values) -> Result<Self, BuildProblem> {
         let id = client.id.clone();
-        let secret = || secret.ok_or(BuildProblem::Key("the client's secret was not read"));
         Ok(match &client.auth {
-            OAuthClientAuth::Basic(_) => Self::Basic(basic(&id, secret()?)?),
-            OAuthClientAuth::Post(_) => Self::Post { id, secret: secret()?.clone() },
-            OAuthClientAuth::PrivateKeyJwt { algorithm, key_id, .. } => {
-                let signer = Signer::new(&id, token_url, secret()?, *algorithm, key_id.as_deref())?;
-                Self::Assertion { id, signer: Box::new(signer) }
+            OAuthClientAuth::Basic(secret) => Self::Basic(basic(&id, values.secret(secret)?)?),
+            OAuthClientAuth::Post(secret) => Self::Post { id, secret: values.secret(secret)?.clone() },
+            OAuthClientAuth::PrivateKeyJwt { key, algorithm, key_id } => {
+                let signer = Signer::new(values.secret(key)?, *algorithm, key_id.as_deref())?;
+                let audience = audience.to_owned();
+                Self::Assertion(Box::new(ClientAssertion { signer, client_id: id, audience }))
             }
-            OAuthClientAuth::None => Self::Public { id },
+            OAuthClientAuth::Tls { .. } | OAuthClientAuth::None => Self::Id { id },
         })
-    }
-
-    /// The reference to the secret or key, and whether it may have several lines.
-    pub(crate) fn secret(client: &OAuthClient) -> Option<(&SecretRef, bool)> {
-        match &client.auth {
-            OAuthClientAuth::Basic(secret) | OAuthClientAuth::Post(secret) => Some((secret, false)),
-            OAuthClientAuth::PrivateKeyJwt { key, .. } => Some((key, true)),
-            OAuthClientAuth::None => None,
-        }
     }
 
     /// Adds its parameters to `form` and signs what must be signed.
     pub(crate) fn add_to(&self, form: &mut Form, now: std::time::SystemTime) -> Result<(), CredentialError> {
         match self {
-            Self::Basic(_) => {}
+            Self::Basic(_) | Self::Nobody => {}
             Self::Post { id, secret } => {
                 form.add("client_id", id);
                 form.add("client_secret", secret.expose());
             }
-            Self::Assertion { id, signer } => {
-                form.add("client_id", id);
+            Self::Assertion(assertion) => {
+                form.add("client_id", &assertion.client_id);
                 form.add("client_assertion_type", ASSERTION_TYPE);
-                form.add("client_assertion", &Zeroizing::new(signer.sign(now)?));
+                form.add("client_assertion", &assertion.sign(now)?);
             }
-            Self::Public { id } => form.add("client_id", id),
+            Self::Id { id } => form.add("client_id", id),
         }
         Ok(())
     }
@@ -74,7 +63,7 @@ impl ClientAuth {
     pub(crate) fn authorization(&self) -> Option<HeaderValue> {
         match self {
             Self::Basic(value) => Some(value.clone()),
-            Self::Post { .. } | Self::Assertion { .. } | Self::Public { .. } => None,
+            Self::Post { .. } | Self::Assertion(_) | Self::Id { .. } | Self::Nobody => None,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What is presented to an upstream.
 
+use crate::asserted::Statement;
 use crate::error::{CredentialError, Reason};
 use crate::secret::Secret;
+use crate::sigv4::SigV4;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use narthex_config::model::{Transport, UpstreamId};
 use std::fmt;
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use std::time::SystemTime;
 use url::Url;
 use zeroize::Zeroizing;
 
-/// A credential for one upstream: a header, variables of a child process's environment, or nothing, and the
-/// only origin that may receive it.
+/// A credential for one upstream: a header, what signs each request, variables of a child process's environment,
+/// or nothing, and the only origin that may receive it.
 ///
 /// Only this crate makes one. A clone is a reference count; the value is zeroed with the last.
 #[derive(Clone)]
@@ -21,12 +23,47 @@ pub struct UpstreamCredential(Arc<Inner>);
 
 struct Inner {
     origin: Origin,
-    header: Option<(HeaderName, HeaderValue)>,
-    environment: Box<[(String, Secret)]>,
+    form: Form,
     /// From this time on it is not presented again; `None`: it has no end.
     usable_until: Option<SystemTime>,
     /// When it replaced one that the upstream had refused, if it did.
     renewed: Option<SystemTime>,
+}
+
+enum Form {
+    Nothing,
+    Header(HeaderName, HeaderValue),
+    /// A JWT made anew for each request.
+    Statement(Statement),
+    /// A signature over each request.
+    SigV4(Arc<SigV4>),
+    Environment(Box<[(String, Secret)]>),
+}
+
+/// A request that is complete but for its credential.
+#[derive(Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// `scheme://host` of the server, with `:port` where it is not the scheme's own (either form is taken then).
+    pub origin: &'a str,
+    /// Its method.
+    pub method: &'a Method,
+    /// Path and query as they are sent.
+    pub target: &'a str,
+    /// All of its header fields, `Host` among them.
+    pub headers: &'a HeaderMap,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// What is to be put into a request's header, in the place of fields of the same names. The values that are
+/// secret are marked sensitive.
+pub enum Presented<'a> {
+    /// This upstream gets no credential.
+    Nothing,
+    /// A field that is the same for every request.
+    Kept(&'a HeaderName, &'a HeaderValue),
+    /// Fields that are made for this request alone.
+    Made(Vec<(HeaderName, HeaderValue)>),
 }
 
 /// An upstream's origins (RFC 6454 §4) as text, with and without a default port; of a child process, the name
@@ -44,17 +81,27 @@ impl UpstreamCredential {
     }
 
     pub(crate) fn fixed(origin: Origin, header: Option<(HeaderName, HeaderValue)>) -> Self {
-        Self(Arc::new(Inner {
-            origin,
-            header,
-            environment: Box::default(),
-            usable_until: None,
-            renewed: None,
-        }))
+        let form = header.map_or(Form::Nothing, |(name, value)| Form::Header(name, value));
+        Self::of(origin, form, None, None)
     }
 
     pub(crate) fn environment(origin: Origin, environment: Box<[(String, Secret)]>) -> Self {
-        Self(Arc::new(Inner { origin, header: None, environment, usable_until: None, renewed: None }))
+        Self::of(origin, Form::Environment(environment), None, None)
+    }
+
+    /// One that makes a JWT for each request.
+    pub(crate) fn statement(origin: Origin, statement: Statement, usable_until: Option<SystemTime>) -> Self {
+        Self::of(origin, Form::Statement(statement), usable_until, None)
+    }
+
+    /// One that signs each request. `usable_until` is `None` for keys without an end.
+    pub(crate) fn sigv4(
+        origin: Origin,
+        signer: Arc<SigV4>,
+        usable_until: Option<SystemTime>,
+        renewed: Option<SystemTime>,
+    ) -> Self {
+        Self::of(origin, Form::SigV4(signer), usable_until, renewed)
     }
 
     /// RFC 6750 §2.1. `token` is b64token-safe, so it makes a header value.
@@ -64,25 +111,44 @@ impl UpstreamCredential {
         usable_until: SystemTime,
         renewed: Option<SystemTime>,
     ) -> Result<Self, CredentialError> {
-        let mut value = Zeroizing::new(Vec::with_capacity("Bearer ".len() + token.len()));
-        value.extend_from_slice(b"Bearer ");
-        value.extend_from_slice(token.as_bytes());
-        let value = sensitive(value).ok_or(Reason::BadTokenResponse)?;
-        let header = Some((AUTHORIZATION, value));
-        let environment = Box::default();
-        Ok(Self(Arc::new(Inner { origin, header, environment, usable_until: Some(usable_until), renewed })))
+        let value = bearer_value(token).ok_or(Reason::BadTokenResponse)?;
+        Ok(Self::of(origin, Form::Header(AUTHORIZATION, value), Some(usable_until), renewed))
     }
 
-    /// The header to send to `origin`, which is `scheme://host`, with `:port` where it is not the
-    /// scheme's own (either form is taken then); `None`: this upstream gets no credential.
-    ///
-    /// The value is marked sensitive.
+    /// A header of this name, until then.
+    pub(crate) fn header(origin: Origin, name: HeaderName, value: HeaderValue, until: SystemTime) -> Self {
+        Self::of(origin, Form::Header(name, value), Some(until), None)
+    }
+
+    fn of(origin: Origin, form: Form, usable_until: Option<SystemTime>, renewed: Option<SystemTime>) -> Self {
+        Self(Arc::new(Inner { origin, form, usable_until, renewed }))
+    }
+
+    /// What `request`, about to be sent at `now`, has to carry. A signature covers all of it, so nothing may
+    /// be changed afterwards.
     ///
     /// # Errors
-    /// `wrong_origin`: the credential is bound to another upstream's origin.
-    pub fn header_for(&self, origin: &str) -> Result<Option<(&HeaderName, &HeaderValue)>, CredentialError> {
-        self.check(origin)?;
-        Ok(self.0.header.as_ref().map(|(name, value)| (name, value)))
+    /// `wrong_origin`: the credential is bound to another upstream's origin. `caller_expired`: it speaks of
+    /// a caller whose token has ended meanwhile. `assertion_failed`: it cannot be signed.
+    pub fn present(&self, request: &Outgoing<'_>, now: SystemTime) -> Result<Presented<'_>, CredentialError> {
+        self.check(request.origin)?;
+        match &self.0.form {
+            Form::Nothing | Form::Environment(_) => Ok(Presented::Nothing),
+            Form::Header(name, value) => Ok(Presented::Kept(name, value)),
+            Form::Statement(statement) => {
+                let id = request.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+                Ok(Presented::Made(vec![statement.header(id, now)?]))
+            }
+            Form::SigV4(signer) => signer.sign(request, now).map(Presented::Made),
+        }
+    }
+
+    /// The token of a bearer credential, to be used otherwise than in a header.
+    pub(crate) fn token(&self) -> Option<&str> {
+        match &self.0.form {
+            Form::Header(_, value) => value.to_str().ok()?.strip_prefix("Bearer "),
+            _ => None,
+        }
     }
 
     /// The variables, by name, that the child process at `origin` gets into its environment.
@@ -91,7 +157,8 @@ impl UpstreamCredential {
     /// `wrong_origin`: the credential is bound to another upstream.
     pub fn environment_for(&self, origin: &str) -> Result<Vec<(&str, &str)>, CredentialError> {
         self.check(origin)?;
-        Ok(self.0.environment.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect())
+        let Form::Environment(variables) = &self.0.form else { return Ok(Vec::new()) };
+        Ok(variables.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect())
     }
 
     fn check(&self, origin: &str) -> Result<(), CredentialError> {
@@ -120,10 +187,21 @@ impl fmt::Debug for UpstreamCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpstreamCredential")
             .field("origin", &self.0.origin.shown())
-            .field("header", &self.0.header.as_ref().map(|(name, _)| (name.as_str(), "***")))
-            .field("environment", &self.0.environment)
+            .field("form", &self.0.form)
             .field("usable_until", &self.0.usable_until)
             .finish()
+    }
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("Nothing"),
+            Self::Header(name, _) => f.debug_tuple("Header").field(&name.as_str()).field(&"***").finish(),
+            Self::Statement(_) => f.write_str("Statement"),
+            Self::SigV4(_) => f.write_str("SigV4"),
+            Self::Environment(variables) => f.debug_tuple("Environment").field(variables).finish(),
+        }
     }
 }
 
@@ -157,6 +235,14 @@ fn written(url: &Url) -> impl Iterator<Item = Box<str>> {
     std::iter::once(short.into()).chain(explicit)
 }
 
+/// `Bearer ` and the token.
+pub(crate) fn bearer_value(token: &str) -> Option<HeaderValue> {
+    let mut value = Zeroizing::new(Vec::with_capacity("Bearer ".len() + token.len()));
+    value.extend_from_slice(b"Bearer ");
+    value.extend_from_slice(token.as_bytes());
+    sensitive(value)
+}
+
 /// A header value that is zeroed when its last clone is dropped, and never indexed or printed.
 pub(crate) fn sensitive(value: Zeroizing<Vec<u8>>) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(value)).ok()?;
@@ -169,6 +255,22 @@ mod tests {
     use super::*;
     use narthex_config::model::Endpoints;
     use std::time::Duration;
+
+    impl UpstreamCredential {
+        /// The header that it is, for a request that is of no interest.
+        pub(crate) fn header_for(
+            &self,
+            origin: &str,
+        ) -> Result<Option<(&HeaderName, &HeaderValue)>, CredentialError> {
+            let (method, headers) = (&Method::POST, &HeaderMap::new());
+            let request = Outgoing { origin, method, target: "/", headers, body: b"" };
+            match self.present(&request, SystemTime::UNIX_EPOCH)? {
+                Presented::Nothing => Ok(None),
+                Presented::Kept(name, value) => Ok(Some((name, value))),
+                Presented::Made(_) => panic!("made for each request"),
+            }
+        }
+    }
 
     fn credential(url: &str) -> UpstreamCredential {
         let until = SystemTime::UNIX_EPOCH + Duration::from_secs(10);

@@ -1,15 +1,11 @@
-//! One call of a token endpoint.
+//! One upstream's way to tokens: bounded, counted, and logged when it fails.
 
-use crate::answer::{self, Issued};
-use crate::client_auth::ClientAuth;
 use crate::error::{CredentialError, Reason};
-use crate::grant::Grant;
+use crate::grant::{Asking, Given, Grant};
 use narthex_config::model::UpstreamId;
 use narthex_telemetry::Events;
-use narthex_upstreams::egress::{Answer, Egress};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-use url::Url;
 
 /// Time for one call, and for one's turn to come.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,31 +13,25 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most calls for one upstream at a time.
 pub(crate) const MAX_CALLS: usize = 64;
 
-/// An upstream's token endpoint and what is asked of it.
+/// An upstream's grant and what bounds it.
 pub(crate) struct Endpoint {
     pub(crate) upstream: UpstreamId,
-    pub(crate) url: Url,
-    pub(crate) client: ClientAuth,
     pub(crate) grant: Grant,
-    pub(crate) egress: Egress,
     pub(crate) events: Events,
     pub(crate) turns: Semaphore,
 }
 
 impl Endpoint {
+    pub(crate) fn new(upstream: UpstreamId, grant: Grant, events: Events) -> Self {
+        Self { upstream, grant, events, turns: Semaphore::new(MAX_CALLS) }
+    }
+
     /// Asks for a token. A failure is logged here, once for all who wait for it.
-    pub(crate) async fn ask(
-        &self,
-        subject: Option<&str>,
-        now: SystemTime,
-    ) -> Result<Issued, CredentialError> {
+    pub(crate) async fn ask(&self, asking: Asking<'_>) -> Result<Given, CredentialError> {
         let started = Instant::now();
-        let issued = match self.call(subject, now).await {
-            Ok(answer) => answer::read(answer, &self.grant, subject),
-            Err(error) => Err(error),
-        };
-        self.events.token_exchanged(self.upstream.as_str(), issued.is_ok(), started.elapsed());
-        if let Err(error) = &issued {
+        let given = self.in_turn(asking).await;
+        self.events.token_exchanged(self.upstream.as_str(), given.is_ok(), started.elapsed());
+        if let Err(error) = &given {
             tracing::warn!(
                 upstream = %self.upstream,
                 reason = error.reason(),
@@ -49,18 +39,13 @@ impl Endpoint {
                 "no credential from the token endpoint"
             );
         }
-        issued
+        given
     }
 
-    async fn call(&self, subject: Option<&str>, now: SystemTime) -> Result<Answer, CredentialError> {
+    async fn in_turn(&self, asking: Asking<'_>) -> Result<Given, CredentialError> {
         let Ok(Ok(_turn)) = tokio::time::timeout(CALL_TIMEOUT, self.turns.acquire()).await else {
             return Err(CredentialError::with_detail(Reason::ExchangeUnreachable, "too many calls at once"));
         };
-        let mut form = self.grant.form(subject)?;
-        self.client.add_to(&mut form, now)?;
-        self.egress
-            .post_form(&self.url, &form.pairs(), self.client.authorization())
-            .await
-            .map_err(|e| CredentialError::with_detail(Reason::ExchangeUnreachable, &e.to_string()))
+        self.grant.ask(asking).await
     }
 }

@@ -33,6 +33,12 @@ pub enum BuildProblem {
     /// The private key of `private_key_jwt` does not fit.
     #[error("private key: {0}")]
     Key(&'static str),
+    /// A certificate to be shown to a token endpoint cannot be used.
+    #[error("certificate: {0}")]
+    Certificate(String),
+    /// The gateway has no keys to sign with.
+    #[error("there are no signing keys")]
+    NoSigningKeys,
     /// The system has no random numbers for us.
     #[error("no random numbers")]
     Random,
@@ -88,8 +94,14 @@ pub enum Reason {
     WrongOrigin,
     /// The upstream refused a credential that cannot be renewed: a fixed one, or one that has just been.
     NotRenewable,
-    /// The assertion that authenticates the gateway could not be signed.
+    /// The assertion that authenticates the gateway, or a request, could not be signed.
     AssertionFailed,
+    /// The caller's token has no claim that says for whom the wanted one is to be.
+    NoSubjectClaim,
+    /// The caller's token has ended, so nothing is said of the caller any more.
+    CallerExpired,
+    /// The authorization server wants the user to log in again, to consent, or to prove more than before.
+    InteractionRequired,
     /// The user must consent at the upstream's own authorization server first: [`CredentialError::consent`]
     /// says where.
     ConsentRequired,
@@ -112,6 +124,9 @@ impl Reason {
             Self::WrongOrigin => "wrong_origin",
             Self::NotRenewable => "not_renewable",
             Self::AssertionFailed => "assertion_failed",
+            Self::NoSubjectClaim => "no_subject_claim",
+            Self::CallerExpired => "caller_expired",
+            Self::InteractionRequired => "interaction_required",
             Self::ConsentRequired => "consent_required",
             Self::DiscoveryFailed => "discovery_failed",
             Self::ScopeNotGranted => "scope_not_granted",
@@ -135,6 +150,12 @@ impl CredentialError {
     /// An error with a detail for the log: made printable and short here, whoever wrote it.
     pub(crate) fn with_detail(reason: Reason, detail: &str) -> Self {
         Self { reason, detail: Some(printable(detail).into()), consent: None }
+    }
+
+    /// The same, saying in the log at which of several servers it happened.
+    pub(crate) fn at(self, place: &str) -> Self {
+        let detail = printable(&format!("{place}: {}", self.detail()));
+        Self { detail: Some(detail.into()), ..self }
     }
 
     /// The stable reason, for metrics, logs and callers.

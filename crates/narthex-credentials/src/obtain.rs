@@ -3,9 +3,11 @@
 use crate::credential::{Origin, UpstreamCredential};
 use crate::endpoint::Endpoint;
 use crate::error::{BuildProblem, CredentialError, Reason};
+use crate::grant::{Asking, Given};
 use crate::key::{BuildKeyHasher, Key, Keys};
 use crate::lifetime;
 use crate::secret::Secret;
+use crate::sigv4::{AwsCredentials, SigV4};
 use crate::store::{CAPACITY, Outcome, Store};
 use dashmap::{DashMap, Entry};
 use narthex_identity::Caller;
@@ -22,9 +24,17 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) struct Obtained {
     endpoint: Endpoint,
     origin: Origin,
+    /// How keys of AWS are used, if it is those that are obtained.
+    signs: Option<Signs>,
     keys: Keys,
     store: Store,
     flights: DashMap<Key, Flight, BuildKeyHasher>,
+}
+
+/// For what requests are signed with obtained keys.
+pub(crate) struct Signs {
+    pub(crate) region: Box<str>,
+    pub(crate) service: Box<str>,
 }
 
 /// A call under way; its outcome comes to all who hold one.
@@ -42,7 +52,8 @@ pub(crate) struct Need<'a> {
 struct Call {
     key: Key,
     subject_token: Option<Secret>,
-    caller_expires: Option<SystemTime>,
+    /// `None`: it is for the gateway itself.
+    caller: Option<Caller>,
     now: SystemTime,
     renewed: Option<SystemTime>,
 }
@@ -63,7 +74,17 @@ struct Landing<'a>(&'a Obtained, Key);
 impl Obtained {
     pub(crate) fn new(endpoint: Endpoint, origin: Origin) -> Result<Self, BuildProblem> {
         let store = if endpoint.grant.is_per_caller() { Store::many(CAPACITY) } else { Store::one() };
-        Ok(Self { endpoint, origin, keys: Keys::random()?, store, flights: DashMap::default() })
+        Ok(Self { endpoint, origin, signs: None, keys: Keys::random()?, store, flights: DashMap::default() })
+    }
+
+    /// One whose keys sign requests.
+    pub(crate) fn signing(endpoint: Endpoint, origin: Origin, signs: Signs) -> Result<Self, BuildProblem> {
+        Ok(Self { signs: Some(signs), ..Self::new(endpoint, origin)? })
+    }
+
+    /// Whether each caller gets one of its own.
+    pub(crate) fn is_per_caller(&self) -> bool {
+        self.endpoint.grant.is_per_caller()
     }
 
     /// A credential that is there already.
@@ -86,6 +107,11 @@ impl Obtained {
         let key = self.key(need)?;
         self.store.remove(key, rejected);
         self.fly(key, need, Some(need.now)).await
+    }
+
+    /// Has the gateway's own credential obtained anew the next time, if it is this one.
+    pub(crate) fn forget(&self, refused: &UpstreamCredential) {
+        self.store.remove(Key::EVERYONE, refused);
     }
 
     fn key(&self, need: Need<'_>) -> Result<Key, CredentialError> {
@@ -134,7 +160,7 @@ impl Obtained {
         Call {
             key,
             subject_token: need.subject_token.filter(|_| per_caller).map(Secret::from),
-            caller_expires: need.caller.expires.filter(|_| per_caller),
+            caller: per_caller.then(|| need.caller.clone()),
             now: need.now,
             renewed,
         }
@@ -152,9 +178,25 @@ impl Obtained {
 
     async fn ask(&self, call: &Call) -> Outcome {
         let subject_token = call.subject_token.as_ref().map(Secret::expose);
-        let issued = self.endpoint.ask(subject_token, call.now).await?;
-        let until = lifetime::usable_until(call.now, issued.expires_in, call.caller_expires);
-        UpstreamCredential::bearer(self.origin.clone(), issued.token.expose_secret(), until, call.renewed)
+        let asking = Asking { caller: call.caller.as_ref(), subject_token, now: call.now };
+        let caller_expires = call.caller.as_ref().and_then(|caller| caller.expires);
+        match self.endpoint.ask(asking).await? {
+            Given::Token(issued) => {
+                let until = lifetime::usable_until(call.now, issued.expires_in, caller_expires);
+                let token = issued.token.expose_secret();
+                UpstreamCredential::bearer(self.origin.clone(), token, until, call.renewed)
+            }
+            Given::Aws(keys, expires_in) => {
+                let until = lifetime::usable_until(call.now, expires_in, caller_expires);
+                self.signer(keys, until, call.renewed)
+            }
+        }
+    }
+
+    fn signer(&self, keys: AwsCredentials, until: SystemTime, renewed: Option<SystemTime>) -> Outcome {
+        let signs = self.signs.as_ref().ok_or(Reason::BadTokenResponse)?;
+        let signer = Arc::new(SigV4::new(keys, &signs.region, &signs.service));
+        Ok(UpstreamCredential::sigv4(self.origin.clone(), signer, Some(until), renewed))
     }
 }
 

@@ -1,26 +1,24 @@
 //! The credentials of one upstream, and of all.
 
+use crate::asserted::Asserted;
 use crate::authorization_code::Consented;
-use crate::client_auth::ClientAuth;
+use crate::build::Builder;
 use crate::consent::Changed;
 use crate::credential::{Origin, UpstreamCredential};
-use crate::endpoint::{CALL_TIMEOUT, Endpoint, MAX_CALLS};
 use crate::error::{BuildError, BuildProblem, CredentialError, Reason};
-use crate::fixed;
-use crate::grant::Grant;
 use crate::obtain::{Need, Obtained};
-use crate::secret::{Secret, Secrets};
-use narthex_config::model::{
-    Config, Credential, OAuthClient, SecretRef, TokenExchange, Upstream, UpstreamId,
-};
+use crate::secret::Secrets;
+use crate::signing::SigningKeys;
+use crate::subject::SubjectTokens;
+use crate::values::Values;
+use narthex_config::model::{Config, Credential, Upstream, UpstreamId};
 use narthex_identity::Caller;
 use narthex_telemetry::Events;
-use narthex_upstreams::egress::{Egress, EgressError};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::broadcast;
 use url::Url;
 
 /// What the gateway presents to each of its upstreams.
@@ -31,36 +29,41 @@ pub struct Credentials {
 
 /// Where one upstream's credentials come from.
 pub struct CredentialSource {
-    definition: Definition,
-    kind: Kind,
+    pub(crate) definition: Definition,
+    pub(crate) kind: Kind,
 }
 
-enum Kind {
+pub(crate) enum Kind {
     /// The same for every call, without end.
     Fixed(UpstreamCredential),
     /// From a token endpoint.
     Obtained(Arc<Obtained>),
+    /// Signed by the gateway itself.
+    Asserted(Arc<Asserted>),
     /// What each user consented to.
     Consented(Arc<Consented>),
 }
 
 /// All that a source is made from. While it stays the same, a source outlives reloads.
 #[derive(Eq, PartialEq)]
-struct Definition {
-    credential: Credential,
-    /// The value as read, so that a changed one takes effect at once.
-    secret: Option<Secret>,
-    /// Those of `env:`, by name.
-    environment: Box<[(String, Secret)]>,
-    origin: Origin,
-    allow_link_local: bool,
+pub(crate) struct Definition {
+    pub(crate) credential: Credential,
+    pub(crate) values: Values,
+    pub(crate) origin: Origin,
+    /// The upstream's, or the first of them; of a child process there is none.
+    pub(crate) url: Option<Url>,
+    pub(crate) allow_link_local: bool,
+    /// The gateway's own name, in what it signs.
+    pub(crate) public_url: String,
 }
 
-/// Makes sources.
-struct Builder<'a> {
-    events: &'a Events,
-    /// One client for each answer to "may it call link-local addresses?", made when first needed.
-    egress: [Option<Egress>; 2],
+/// What credentials are made with, besides the configuration. The same over all reloads.
+#[derive(Clone, Default)]
+pub struct Context {
+    /// Signs what the gateway asserts; needed if any upstream's credential is signed by the gateway.
+    pub signing_keys: Option<SigningKeys>,
+    /// Knows the ID tokens of callers, for identity assertions.
+    pub subject_tokens: Option<Arc<dyn SubjectTokens>>,
 }
 
 // === impl Credentials ===
@@ -76,21 +79,24 @@ impl Credentials {
         secrets: &Secrets,
         previous: Option<&Self>,
         events: &Events,
+        context: &Context,
     ) -> Result<Self, BuildError> {
-        Self::build_with(secrets, &config.upstreams, previous, events)
+        let builder = Builder::new(events, context);
+        let public_url = &config.server.public_url.url;
+        Self::build_with(secrets, &config.upstreams, public_url, previous, builder)
     }
 
     pub(crate) fn build_with(
         secrets: &Secrets,
         upstreams: &BTreeMap<UpstreamId, Upstream>,
+        public_url: &str,
         previous: Option<&Self>,
-        events: &Events,
+        mut builder: Builder<'_>,
     ) -> Result<Self, BuildError> {
-        let mut builder = Builder { events, egress: [None, None] };
         let mut sources = HashMap::with_capacity(upstreams.len());
         for (id, upstream) in upstreams {
             let failed = |problem| BuildError::new(id, problem);
-            let definition = Definition::read(secrets, id, upstream).map_err(failed)?;
+            let definition = Definition::read(secrets, id, upstream, public_url).map_err(failed)?;
             let kept = previous.and_then(|p| p.sources.get(id)).filter(|s| s.definition == definition);
             let source = match kept {
                 Some(source) => Arc::clone(source),
@@ -124,6 +130,7 @@ impl CredentialSource {
         match &self.kind {
             Kind::Fixed(credential) => Some(credential.clone()),
             Kind::Obtained(obtained) => obtained.ready(Need { caller, subject_token, now }),
+            Kind::Asserted(asserted) => asserted.ready(Need { caller, subject_token, now }).ok(),
             Kind::Consented(consented) => consented.ready(caller, now),
         }
     }
@@ -142,6 +149,7 @@ impl CredentialSource {
         match &self.kind {
             Kind::Fixed(credential) => Ok(credential.clone()),
             Kind::Obtained(obtained) => obtained.obtain(Need { caller, subject_token, now }).await,
+            Kind::Asserted(asserted) => asserted.ready(Need { caller, subject_token, now }),
             Kind::Consented(consented) => consented.obtain(caller, now).await,
         }
     }
@@ -160,7 +168,7 @@ impl CredentialSource {
         now: SystemTime,
     ) -> Result<UpstreamCredential, CredentialError> {
         match &self.kind {
-            Kind::Fixed(_) => Err(Reason::NotRenewable.into()),
+            Kind::Fixed(_) | Kind::Asserted(_) => Err(Reason::NotRenewable.into()),
             Kind::Obtained(obtained) => obtained.renew(rejected, Need { caller, subject_token, now }).await,
             Kind::Consented(consented) => consented.renew(rejected, caller, now).await,
         }
@@ -185,7 +193,7 @@ impl CredentialSource {
     /// The reason is `consent_required`, or `scope_not_granted` where asking again would be in vain.
     pub async fn step_up(&self, caller: &Caller, challenge: &str, now: SystemTime) -> CredentialError {
         match &self.kind {
-            Kind::Fixed(_) | Kind::Obtained(_) => Reason::NotRenewable.into(),
+            Kind::Fixed(_) | Kind::Obtained(_) | Kind::Asserted(_) => Reason::NotRenewable.into(),
             Kind::Consented(consented) => consented.step_up(caller, challenge, now).await,
         }
     }
@@ -195,7 +203,7 @@ impl CredentialSource {
     #[must_use]
     pub fn changed(&self) -> Option<broadcast::Receiver<Changed>> {
         match &self.kind {
-            Kind::Fixed(_) | Kind::Obtained(_) => None,
+            Kind::Fixed(_) | Kind::Obtained(_) | Kind::Asserted(_) => None,
             Kind::Consented(consented) => Some(consented.changed()),
         }
     }
@@ -203,7 +211,17 @@ impl CredentialSource {
     /// Whether calls need the caller's own token, to be exchanged: not to be used on `auth: none` routes.
     #[must_use]
     pub fn needs_subject_token(&self) -> bool {
-        matches!(self.definition.credential, Credential::TokenExchange(_))
+        self.definition.credential.needs_subject_token()
+    }
+
+    /// Whether each caller is presented with a credential of its own.
+    #[must_use]
+    pub fn is_per_caller(&self) -> bool {
+        match &self.kind {
+            Kind::Fixed(_) => false,
+            Kind::Obtained(obtained) => obtained.is_per_caller(),
+            Kind::Asserted(_) | Kind::Consented(_) => true,
+        }
     }
 }
 
@@ -213,8 +231,13 @@ impl fmt::Debug for CredentialSource {
             Credential::None => "none",
             Credential::Header { .. } => "header",
             Credential::Basic { .. } => "basic",
-            Credential::ClientCredentials { .. } => "client_credentials",
+            Credential::ClientCredentials(_) => "client_credentials",
             Credential::TokenExchange(_) => "token_exchange",
+            Credential::IdJag(_) => "id_jag",
+            Credential::OnBehalfOf(_) => "on_behalf_of",
+            Credential::JwtBearer(_) => "jwt_bearer",
+            Credential::Assertion(_) => "assertion",
+            Credential::AwsSigV4(_) => "aws_sigv4",
             Credential::AuthorizationCode(_) => "authorization_code",
             Credential::Env(_) => "env",
         };
@@ -225,93 +248,19 @@ impl fmt::Debug for CredentialSource {
 // === impl Definition ===
 
 impl Definition {
-    fn read(secrets: &Secrets, id: &UpstreamId, upstream: &Upstream) -> Result<Self, BuildProblem> {
-        let secret = match secret_of(&upstream.credential) {
-            None => None,
-            Some((reference, true)) => Some(secrets.text(reference)?),
-            Some((reference, false)) => Some(secrets.line(reference)?),
-        };
+    fn read(
+        secrets: &Secrets,
+        id: &UpstreamId,
+        upstream: &Upstream,
+        public_url: &str,
+    ) -> Result<Self, BuildProblem> {
         Ok(Self {
             credential: upstream.credential.clone(),
-            secret,
-            environment: environment(secrets, &upstream.credential)?,
+            values: Values::read(secrets, &upstream.credential)?,
             origin: Origin::of(id, &upstream.transport),
+            url: upstream.transport.endpoints().map(|endpoints| endpoints.first.clone()),
             allow_link_local: upstream.allow_link_local,
+            public_url: public_url.to_owned(),
         })
-    }
-}
-
-/// The secrets of `env:`. They may have several lines.
-fn environment(secrets: &Secrets, credential: &Credential) -> Result<Box<[(String, Secret)]>, BuildProblem> {
-    let Credential::Env(variables) = credential else { return Ok(Box::default()) };
-    variables.iter().map(|(name, secret)| Ok((name.clone(), secrets.text(secret)?))).collect()
-}
-
-/// The one secret that a credential refers to, and whether it may have several lines.
-fn secret_of(credential: &Credential) -> Option<(&SecretRef, bool)> {
-    match credential {
-        Credential::None | Credential::Env(_) => None,
-        Credential::Header { value: secret, .. } | Credential::Basic { password: secret, .. } => {
-            Some((secret, false))
-        }
-        Credential::ClientCredentials { client, .. }
-        | Credential::TokenExchange(TokenExchange { client, .. }) => ClientAuth::secret(client),
-        Credential::AuthorizationCode(consent) => ClientAuth::secret(consent.client.as_ref()?),
-    }
-}
-
-// === impl Builder ===
-
-impl Builder<'_> {
-    fn source(&mut self, id: &UpstreamId, definition: Definition) -> Result<CredentialSource, BuildProblem> {
-        let secret = || definition.secret.as_ref().ok_or(BuildProblem::Header("the secret was not read"));
-        let header = match &definition.credential {
-            Credential::None => None,
-            Credential::Env(_) => {
-                let (origin, environment) = (definition.origin.clone(), definition.environment.clone());
-                let credential = UpstreamCredential::environment(origin, environment);
-                return Ok(CredentialSource { definition, kind: Kind::Fixed(credential) });
-            }
-            Credential::Header { name, .. } => Some(fixed::header(name, secret()?)?),
-            Credential::Basic { username, .. } => Some(fixed::basic(username, secret()?)?),
-            Credential::AuthorizationCode(_) => {
-                let consented = Consented::new(id.clone());
-                return Ok(CredentialSource { definition, kind: Kind::Consented(Arc::new(consented)) });
-            }
-            Credential::ClientCredentials { token_url, client, .. }
-            | Credential::TokenExchange(TokenExchange { token_url, client, .. }) => {
-                let obtained = self.obtained(id, &definition, token_url, client)?;
-                return Ok(CredentialSource { definition, kind: Kind::Obtained(Arc::new(obtained)) });
-            }
-        };
-        let credential = UpstreamCredential::fixed(definition.origin.clone(), header);
-        Ok(CredentialSource { definition, kind: Kind::Fixed(credential) })
-    }
-
-    fn obtained(
-        &mut self,
-        id: &UpstreamId,
-        definition: &Definition,
-        token_url: &Url,
-        client: &OAuthClient,
-    ) -> Result<Obtained, BuildProblem> {
-        let endpoint = Endpoint {
-            upstream: id.clone(),
-            url: token_url.clone(),
-            client: ClientAuth::new(client, token_url, definition.secret.as_ref())?,
-            grant: Grant::of(&definition.credential).ok_or(BuildProblem::Header("not a grant"))?,
-            egress: self.egress(definition.allow_link_local)?,
-            events: self.events.clone(),
-            turns: Semaphore::new(MAX_CALLS),
-        };
-        Obtained::new(endpoint, definition.origin.clone())
-    }
-
-    fn egress(&mut self, allow_link_local: bool) -> Result<Egress, EgressError> {
-        let made = &mut self.egress[usize::from(allow_link_local)];
-        if let Some(egress) = made {
-            return Ok(egress.clone());
-        }
-        Ok(made.insert(Egress::new(CALL_TIMEOUT, allow_link_local)?).clone())
     }
 }

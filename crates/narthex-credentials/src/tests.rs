@@ -6,11 +6,12 @@ mod reload;
 pub(crate) mod server;
 mod strategies;
 
+use crate::build::Builder;
 use crate::secret::Secrets;
-use crate::{CredentialError, CredentialSource, Credentials, UpstreamCredential};
+use crate::{BuildError, Context, CredentialError, CredentialSource, Credentials, UpstreamCredential};
 use narthex_config::model::{
-    Breaker, CatalogueLimits, Credential, Health, HttpVersion, OAuthClient, OAuthClientAuth, PinMode,
-    Protocol, SecretRef, TokenExchange, Transport, Upstream, UpstreamId,
+    Breaker, CatalogueLimits, ClientCredentials, Credential, Health, HttpVersion, OAuthClient,
+    OAuthClientAuth, PinMode, Protocol, SecretRef, TokenExchange, Transport, Upstream, UpstreamId, Wanted,
 };
 use narthex_identity::Caller;
 use narthex_telemetry::Events;
@@ -21,6 +22,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+const PUBLIC_URL: &str = "https://gateway.example.com";
 const ORIGIN: &str = "https://mcp.example.com";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
@@ -76,6 +78,7 @@ fn upstream(credential: Credential) -> Upstream {
         protocol: Protocol::Auto,
         pins: PinMode::Off,
         ca: None,
+        tls: None,
         max_concurrent: NonZeroU32::MIN,
         breaker: Breaker { failures: NonZeroU32::MIN, cooldown: Duration::from_secs(10) },
         allow_link_local: false,
@@ -88,8 +91,22 @@ fn upstreams(credential: Credential) -> BTreeMap<UpstreamId, Upstream> {
 }
 
 fn build(credential: Credential) -> Arc<CredentialSource> {
-    let credentials = Credentials::build_with(&secrets(), &upstreams(credential), None, &events().1).unwrap();
+    build_in(credential, &Context::default())
+}
+
+fn build_in(credential: Credential, context: &Context) -> Arc<CredentialSource> {
+    let credentials = build_all(&upstreams(credential), None, &events().1, context).unwrap();
     credentials.upstream(&"github".into()).unwrap()
+}
+
+fn build_all(
+    upstreams: &BTreeMap<UpstreamId, Upstream>,
+    previous: Option<&Credentials>,
+    events: &Events,
+    context: &Context,
+) -> Result<Credentials, BuildError> {
+    let builder = Builder::new(events, context);
+    Credentials::build_with(&secrets(), upstreams, PUBLIC_URL, previous, builder)
 }
 
 fn client(auth: OAuthClientAuth) -> OAuthClient {
@@ -100,11 +117,14 @@ fn exchange_at(server: &Server, auth: OAuthClientAuth) -> TokenExchange {
     TokenExchange {
         token_url: server.url(),
         client: client(auth),
-        audience: Some("https://mcp.example.com/mcp".into()),
-        resource: Some("https://mcp.example.com/".into()),
-        scopes: vec!["repo.read".into(), "user".into()],
+        wanted: Wanted {
+            audience: vec!["https://mcp.example.com/mcp".into()],
+            resource: vec!["https://mcp.example.com/".into()],
+            scopes: vec!["repo.read".into(), "user".into()],
+        },
         subject_token_type: ACCESS_TOKEN.into(),
         requested_token_type: Some(ACCESS_TOKEN.into()),
+        actor: None,
     }
 }
 
@@ -113,13 +133,15 @@ fn exchange(server: &Server) -> Credential {
 }
 
 fn client_credentials(server: &Server) -> Credential {
-    Credential::ClientCredentials {
-        token_url: server.url(),
+    Credential::ClientCredentials(ClientCredentials {
+        token_url: Some(server.url()),
         client: client(OAuthClientAuth::None),
-        scopes: vec!["repo.read".into()],
-        resource: Some("https://mcp.example.com/".into()),
-        audience: None,
-    }
+        wanted: Wanted {
+            scopes: vec!["repo.read".into()],
+            resource: vec!["https://mcp.example.com/".into()],
+            audience: Vec::new(),
+        },
+    })
 }
 
 /// The header's value, as the upstream would get it.

@@ -45,7 +45,10 @@ pub fn credentials(
 ) -> Result<Credentials, String> {
     let id = || ("client_id", Zeroizing::new(client.id.clone()));
     match &client.auth {
-        OAuthClientAuth::None => Ok(Credentials { form: vec![id()], ..Credentials::default() }),
+        // The configuration has no certificate for an introspection endpoint.
+        OAuthClientAuth::None | OAuthClientAuth::Tls { .. } => {
+            Ok(Credentials { form: vec![id()], ..Credentials::default() })
+        }
         OAuthClientAuth::Basic(secret) => basic(&client.id, &secrets.read(secret)?),
         OAuthClientAuth::Post(secret) => {
             let secret = Zeroizing::new(secrets.read(secret)?.expose_secret().to_owned());

@@ -27,5 +27,5 @@ mod trace;
 
 pub use gateway::Gateway;
 pub use service::{ServiceError, service};
-pub use snapshot::{BuildError, Document, Parts, Snapshot};
+pub use snapshot::{BuildError, Content, Document, Parts, Snapshot};
 pub use tls::{CertificateError, Certificates};

@@ -21,6 +21,7 @@ use narthex_telemetry::{Metrics, RouteMetrics};
 use narthex_upstreams::{Upstream, Upstreams};
 use pingora::http::RequestHeader;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
@@ -84,7 +85,34 @@ pub struct Document {
     /// `Content-Type`.
     pub content_type: &'static str,
     /// The whole of it.
-    pub body: Bytes,
+    pub body: Content,
+}
+
+/// The text of a [`Document`].
+#[derive(Clone)]
+pub enum Content {
+    /// The same until the configuration changes.
+    Fixed(Bytes),
+    /// What this says whenever somebody asks.
+    Live(Arc<dyn Fn() -> Bytes + Send + Sync>),
+}
+
+impl Content {
+    pub(crate) fn bytes(&self) -> Bytes {
+        match self {
+            Self::Fixed(bytes) => bytes.clone(),
+            Self::Live(say) => say(),
+        }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fixed(_) => "Fixed",
+            Self::Live(_) => "Live",
+        })
+    }
 }
 
 /// What a snapshot is built from, besides the configuration.
@@ -103,6 +131,8 @@ pub struct Parts<'a> {
     pub nonces: Arc<Nonces>,
     /// Which proofs of possession have been used.
     pub proofs: Arc<dyn Replay>,
+    /// What credentials are made with, besides the configuration.
+    pub credentials: &'a narthex_credentials::Context,
     /// Further public documents.
     pub documents: Vec<Document>,
 }
@@ -136,8 +166,8 @@ impl Snapshot {
         let source = Arc::clone(&parts.secrets) as Arc<dyn SecretSource>;
         let identity =
             Identity::build(config, previous.map(|p| p.identity.as_ref()), source, events.clone())?;
-        let credentials =
-            Credentials::build(config, &parts.secrets, previous.map(|p| p.credentials.as_ref()), &events)?;
+        let held = previous.map(|p| p.credentials.as_ref());
+        let credentials = Credentials::build(config, &parts.secrets, held, &events, parts.credentials)?;
         let upstreams = Upstreams::build(config, previous.map(|p| p.upstreams.as_ref()), Instant::now())?;
         let policy = Policy::build(config, previous.map(|p| p.policy.as_ref()));
         let limits = config.server.limits.clone();
@@ -196,7 +226,8 @@ impl Snapshot {
         if let Some(metadata) = ResourceMetadata::new(config, route) {
             metadata_url = metadata.url;
             let (path, body) = (metadata.path, metadata.body);
-            let document = Document { path: path.clone(), content_type: "application/json", body };
+            let document =
+                Document { path: path.clone(), content_type: "application/json", body: Content::Fixed(body) };
             self.documents.insert(path.into(), document);
         }
         let target = if route.path == "/" { dpop::Target::root } else { dpop::Target::new };

@@ -25,6 +25,7 @@ pub(crate) fn settings(urls: &[impl AsRef<str>]) -> Upstream {
         protocol: Protocol::Auto,
         pins: narthex_config::model::PinMode::Off,
         ca: None,
+        tls: None,
         max_concurrent: NonZeroU32::new(8).unwrap(),
         breaker: Breaker { failures: NonZeroU32::new(FAILURES).unwrap(), cooldown: COOLDOWN },
         catalogue: CatalogueLimits::default(),

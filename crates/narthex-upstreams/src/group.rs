@@ -25,7 +25,7 @@ impl Group {
     /// taken over with their breakers, health, addresses and catalogues, in whatever order they are now.
     ///
     /// # Errors
-    /// The CA file cannot be used.
+    /// The CA file, or the certificate or its key, cannot be used.
     pub(crate) fn build(
         id: &UpstreamId,
         settings: &Settings,

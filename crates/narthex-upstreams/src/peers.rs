@@ -1,6 +1,7 @@
 //! Addresses of one upstream: resolved by us, checked, pinned for a while.
 
 use crate::egress::classify;
+use crate::identity::ClientIdentity;
 use arc_swap::ArcSwapOption;
 use narthex_config::model::{HttpVersion, Upstream as Settings};
 use pingora::protocols::ALPN;
@@ -69,11 +70,16 @@ struct Resolved {
 
 impl Peers {
     /// The peers of the one endpoint of `settings`. `group` keeps pooled connections of different upstreams apart
-    /// even where address and server name agree (pingora's pool key leaves out the CA).
+    /// even where address and server name agree (pingora's pool key leaves out the CA, and of certificates it
+    /// has but the serial number). `identity` is shown to servers that ask for a certificate.
     ///
     /// # Errors
     /// The URL has no host, or the CA file cannot be used; the text names the file.
-    pub(crate) fn new(settings: &Settings, group: u64) -> Result<Self, String> {
+    pub(crate) fn new(
+        settings: &Settings,
+        group: u64,
+        identity: Option<&ClientIdentity>,
+    ) -> Result<Self, String> {
         let url = &settings.transport.endpoints().ok_or("not reached by a URL")?.first;
         let host = url.host().ok_or("the URL has no host")?.to_owned();
         let port = url.port_or_known_default().ok_or("the URL has no port")?;
@@ -86,6 +92,7 @@ impl Peers {
         };
         let mut template = HttpPeer::new(SocketAddr::from(([127, 0, 0, 1], port)), tls, sni);
         template.group_key = group;
+        template.client_cert_key = identity.map(ClientIdentity::for_peers);
         let options = &mut template.options;
         options.connection_timeout = Some(settings.connect_timeout);
         options.total_connection_timeout = Some(settings.connect_timeout);
@@ -210,7 +217,7 @@ mod tests {
     fn resolve(url: &str, allow_link_local: bool) -> Result<Arc<HttpPeer>, ResolveError> {
         let settings = Settings { allow_link_local, ..settings(&[url]) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(Peers::new(&settings, 1).unwrap().resolve(Instant::now()))
+        runtime.block_on(Peers::new(&settings, 1, None).unwrap().resolve(Instant::now()))
     }
 
     #[test]

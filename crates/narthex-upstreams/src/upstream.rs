@@ -7,6 +7,7 @@ use crate::era::Eras;
 use crate::group::Group;
 use crate::hash::stable;
 use crate::health::{Check, Health};
+use crate::identity::ClientIdentity;
 use crate::peers::Peers;
 use http::HeaderValue;
 use narthex_config::Config;
@@ -45,6 +46,7 @@ pub struct Upstream {
     pub eras: Eras,
     settings: Settings,
     ca: Option<Vec<u8>>,
+    identity: Option<ClientIdentity>,
     peers: Option<Arc<Peers>>,
     breaker: Arc<Breaker>,
     health: Health,
@@ -100,8 +102,11 @@ impl Upstream {
     ) -> Result<Self, BuildError> {
         let fail = |cause: String| BuildError { id: id.clone(), cause };
         let place = Place::of(&id, &settings.transport).map_err(fail)?;
+        let identity = settings.tls.as_ref().map(ClientIdentity::load).transpose().map_err(fail)?;
         let peers = match settings.transport {
-            Transport::Http(_) => Some(Arc::new(Peers::new(settings, group).map_err(fail)?)),
+            Transport::Http(_) => {
+                Some(Arc::new(Peers::new(settings, group, identity.as_ref()).map_err(fail)?))
+            }
             Transport::Stdio(_) => None,
         };
         let path = place.path.split('?').next().unwrap_or_default();
@@ -121,6 +126,7 @@ impl Upstream {
             in_flight: Arc::new(AtomicUsize::new(0)),
             peers,
             ca: ca_bytes(settings),
+            identity,
             settings: Settings { credential: Credential::None, ..settings.clone() },
             id,
         })
@@ -284,7 +290,7 @@ impl Upstreams {
     /// taken over with its breaker, addresses and catalogue.
     ///
     /// # Errors
-    /// An upstream's CA file cannot be used.
+    /// An upstream's CA file, or its certificate or key, cannot be used.
     pub fn build(config: &Config, previous: Option<&Self>, now: Instant) -> Result<Self, BuildError> {
         let hasher = RandomState::new();
         let mut by_id = HashMap::new();
@@ -324,6 +330,19 @@ impl Upstream {
     pub(crate) fn same_as(&self, settings: &Settings) -> bool {
         self.settings == Settings { credential: Credential::None, ..settings.clone() }
             && self.ca == ca_bytes(settings)
+            && self.shows(settings)
+    }
+}
+
+impl Upstream {
+    /// Whether its certificate is what is in the files now, which may change under the same names.
+    fn shows(&self, settings: &Settings) -> bool {
+        let now = settings.tls.as_ref().map(ClientIdentity::load);
+        match (&self.identity, now) {
+            (None, None) => true,
+            (Some(shown), Some(Ok(now))) => *shown == now,
+            _ => false,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use narthex_authority::{DevelopmentIssuer, OpenError, TENANT_CLAIM};
 use narthex_config::Config;
 use narthex_config::model::{Algorithm, Issuer, KeySource, TenantRule};
-use narthex_proxy::Document;
+use narthex_proxy::{Content, Document};
 
 /// Opens the issuer if `auth.embedded: development` says so.
 pub(crate) fn open(config: &Config) -> Result<Option<DevelopmentIssuer>, OpenError> {
@@ -40,7 +40,7 @@ pub(crate) fn documents(config: &Config, issuer: &DevelopmentIssuer) -> Vec<Docu
     let json = |path: String, body: String| Document {
         path,
         content_type: "application/json",
-        body: Bytes::from(body),
+        body: Content::Fixed(Bytes::from(body)),
     };
     vec![
         json(format!("/.well-known/oauth-authorization-server{prefix}"), issuer.metadata()),

@@ -162,6 +162,7 @@ impl Housekeeping {
         }
         self.keep_pins();
         self.reloader.prepared.proofs.sweep(SystemTime::now());
+        self.reloader.prepared.signing.tend();
         self.gateway.sweep();
         self.metrics.buffered_bytes(self.gateway.buffered_bytes());
         // A slow issuer holds nothing else up.

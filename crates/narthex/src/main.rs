@@ -10,6 +10,7 @@ mod pins;
 mod reload;
 mod run;
 mod seal_key;
+mod signing;
 mod token;
 
 use clap::Parser;

@@ -8,11 +8,13 @@ use crate::housekeeping::{Housekeeping, Ready};
 use crate::listening::{Announced, Lasting};
 use crate::reload::{Reloader, StartOnly};
 use crate::seal_key::{self, SealKeyError};
+use crate::signing::{self, Signing};
 use narthex_admin::Admin;
 use narthex_authority::{DevelopmentIssuer, OpenError};
 use narthex_config::model::Server as Settings;
 use narthex_config::{Config, Diagnostics, Loaded, Watcher};
 use narthex_credentials::secret::{SecretError, Secrets};
+use narthex_credentials::{Context, SigningError, SigningKeys};
 use narthex_identity::dpop::{Nonces, Seen};
 use narthex_mcp::seal::{SealError, Sealer};
 use narthex_pins::{Pins, PinsError};
@@ -47,6 +49,8 @@ pub(crate) enum StartError {
     #[error("server.seal_keys: {0}")]
     Seal(#[from] SealError),
     #[error(transparent)]
+    Signing(#[from] SigningError),
+    #[error(transparent)]
     Certificate(#[from] CertificateError),
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -63,15 +67,25 @@ pub(crate) enum StartError {
 /// What every snapshot of this process is built with.
 pub(crate) struct Prepared {
     metrics: Arc<Metrics>,
+    /// What the gateway signs with. The same over all reloads.
+    pub(crate) signing: Signing,
     /// Which definitions of tools are approved. The same over all reloads.
     pub(crate) pins: Arc<Pins>,
     /// Which proofs of possession have been used. The same over all reloads.
     pub(crate) proofs: Arc<Seen>,
 }
 
+/// What a snapshot is built with that the gateway makes and keeps itself.
+struct Own<'a> {
+    issuer: Option<&'a DevelopmentIssuer>,
+    seal_keys: Vec<[u8; seal_key::LEN]>,
+    signing_keys: Option<SigningKeys>,
+}
+
 impl Prepared {
     fn new(metrics: Arc<Metrics>, pins: Pins) -> Self {
-        Self { metrics, pins: Arc::new(pins), proofs: Arc::new(Seen::new(0)) }
+        let (pins, proofs) = (Arc::new(pins), Arc::new(Seen::new(0)));
+        Self { metrics, signing: Signing::default(), pins, proofs }
     }
 
     /// Builds everything that `config` asks for and throws it away. Writes nothing: whoever checks may
@@ -87,7 +101,9 @@ impl Prepared {
         let issuer = development::preview(&config)?;
         let secrets = Arc::new(fetch_now(&config, &prepared.metrics)?);
         let keys = seal_key::preview(&config.server, &secrets)?;
-        let built = prepared.build_with(config, Arc::clone(&secrets), None, issuer.as_ref(), keys).map(drop);
+        let signing = Signing::preview(&config)?;
+        let own = Own { issuer: issuer.as_ref(), seal_keys: keys, signing_keys: signing };
+        let built = prepared.build_with(config, Arc::clone(&secrets), None, own).map(drop);
         // A login that nobody uses on.
         wait_for(secrets.log_out(None))?;
         built
@@ -102,7 +118,9 @@ impl Prepared {
     ) -> Result<Snapshot, StartError> {
         let issuer = development::open(&config)?;
         let keys = seal_key::load(&config.server, &secrets)?;
-        self.build_with(config, secrets, previous, issuer.as_ref(), keys)
+        let signing = self.signing.open(&config)?;
+        let own = Own { issuer: issuer.as_ref(), seal_keys: keys, signing_keys: signing };
+        self.build_with(config, secrets, previous, own)
     }
 
     fn build_with(
@@ -110,15 +128,17 @@ impl Prepared {
         mut config: Config,
         secrets: Arc<Secrets>,
         previous: Option<&Snapshot>,
-        issuer: Option<&DevelopmentIssuer>,
-        seal_keys: Vec<[u8; seal_key::LEN]>,
+        own: Own<'_>,
     ) -> Result<Snapshot, StartError> {
+        let Own { issuer, seal_keys, signing_keys } = own;
         let mut documents = Vec::new();
         if let Some(issuer) = issuer {
             development::trust(&mut config, issuer);
             documents = development::documents(&config, issuer);
         }
         let nonces = Arc::new(Nonces::new(&seal_keys));
+        documents.extend(signing_keys.clone().map(|keys| signing::document(&config, keys)));
+        let credentials = Context { signing_keys, ..Context::default() };
         let sealer = Arc::new(Sealer::new(seal_keys)?);
         self.proofs.set_capacity(config.auth.dpop.replay_cache);
         Ok(Snapshot::build(
@@ -131,6 +151,7 @@ impl Prepared {
                 sealer,
                 nonces,
                 proofs: Arc::clone(&self.proofs) as _,
+                credentials: &credentials,
                 documents,
             },
         )?)

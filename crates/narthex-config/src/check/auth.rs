@@ -5,7 +5,8 @@ use super::{Check, Names};
 use crate::diagnostic::Finding;
 use crate::grammar;
 use crate::model::{
-    Algorithm, Auth, Introspection, Issuer, KeySource, ScopeName, Server, TenantId, TenantRule,
+    Algorithm, Auth, Introspection, Issuer, KeySource, OAuthClientAuth, ScopeName, Server, TenantId,
+    TenantRule,
 };
 use crate::yaml::{Entry, Field, Named, Span};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -167,6 +168,10 @@ impl Check<'_> {
         let url = self.endpoint(&asked.url, insecure);
         let client = self.client(asked.client, at);
         self.confidential(client.as_ref(), at);
+        if client.as_ref().is_some_and(|client| matches!(client.auth, OAuthClientAuth::Tls { .. })) {
+            let help = "use `secret: { file: … }`, or `private_key` with its `algorithm`";
+            self.report.error_with_help(at, "no certificate is shown to an introspection endpoint", help);
+        }
         let cache = Self::duration(&asked.cache, Duration::from_secs(60));
         Some(Introspection { url: url?, client: client?, cache })
     }

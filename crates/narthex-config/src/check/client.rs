@@ -27,6 +27,9 @@ impl Check<'_> {
         {
             self.report.error(at, "`method` says how a `secret` is sent, and there is none");
         }
+        if !client.certificate.is_absent() {
+            return self.tls_client_auth(client, at);
+        }
         if !client.private_key.is_absent() {
             return self.private_key_jwt(client, at);
         }
@@ -54,6 +57,22 @@ impl Check<'_> {
             algorithm: algorithm?.0,
             key_id: client.key_id.get().cloned(),
         })
+    }
+
+    /// RFC 8705 §2.1.
+    fn tls_client_auth(&self, client: &grammar::OAuthClient, at: Span) -> Option<OAuthClientAuth> {
+        if let Some(at) = client.secret.span() {
+            self.report.error(at, "a client has either a `secret` or a `certificate`");
+        }
+        for (name, span) in [("algorithm", client.algorithm.span()), ("key_id", client.key_id.span())] {
+            if let Some(at) = span {
+                let message = format!("`{name}` is of a key that signs assertions, not of a `certificate`");
+                self.report.error_with_help(at, message, "remove it");
+            }
+        }
+        self.need(&client.private_key, at, "private_key", "{ file: /run/secrets/narthex.key }");
+        let (certificate, key) = (self.file(&client.certificate), self.secret(&client.private_key));
+        Some(OAuthClientAuth::Tls { certificate: certificate?, key: key? })
     }
 
     /// Reports a public client where a grant needs a confidential one (RFC 6749 §4.4).

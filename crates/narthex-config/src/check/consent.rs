@@ -20,7 +20,7 @@ impl Check<'_> {
         let ways = self.ways_to_register(&given.registration);
         let client = if has_client { self.client(given.client, at) } else { None };
         let issuer = given.issuer.with_span().and_then(|(at, text)| self.issuer_name(text, at, insecure));
-        let resource = self.resource(given.resource);
+        let resource = given.resource.with_span().and_then(|(at, text)| self.resource_named(at, text));
         if has_client && client.is_none() {
             return None;
         }

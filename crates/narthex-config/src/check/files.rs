@@ -1,8 +1,7 @@
 //! The files that a configuration refers to.
 
 use crate::model::{
-    ClientAuth, Config, Credential, KeySource, OAuthClient, OAuthClientAuth, RegisteredAuth, SecretRef,
-    VaultAuth,
+    ClientAuth, Config, KeySource, OAuthClient, OAuthClientAuth, RegisteredAuth, SecretRef, VaultAuth,
 };
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -57,32 +56,23 @@ pub(crate) fn files_of(config: &Config) -> Vec<PathBuf> {
     }
     for upstream in config.upstreams.values() {
         add(upstream.ca.as_deref());
-        add(credential(&upstream.credential));
-        if let Credential::Env(variables) = &upstream.credential {
-            variables.values().for_each(|reference| add(secret(reference)));
+        if let Some(tls) = &upstream.tls {
+            [&tls.certificate, &tls.key].into_iter().for_each(|path| add(Some(path)));
         }
+        upstream.credential.secrets().into_iter().for_each(|(reference, _)| add(secret(reference)));
+        upstream.credential.clients().into_iter().for_each(|client| add(certificate(client)));
     }
     files.into_iter().collect()
 }
 
-fn credential(credential: &Credential) -> Option<&Path> {
-    match credential {
-        Credential::None | Credential::Env(_) => None,
-        Credential::Header { value: reference, .. } | Credential::Basic { password: reference, .. } => {
-            secret(reference)
-        }
-        Credential::ClientCredentials { client: at, .. } => client(at),
-        Credential::TokenExchange(exchange) => client(&exchange.client),
-        Credential::AuthorizationCode(consent) => consent.client.as_ref().and_then(client),
-    }
+fn client(registration: &OAuthClient) -> Option<&Path> {
+    registration.secret().and_then(|(reference, _)| secret(reference))
 }
 
-fn client(registration: &OAuthClient) -> Option<&Path> {
+fn certificate(registration: &OAuthClient) -> Option<&Path> {
     match &registration.auth {
-        OAuthClientAuth::Basic(reference)
-        | OAuthClientAuth::Post(reference)
-        | OAuthClientAuth::PrivateKeyJwt { key: reference, .. } => secret(reference),
-        OAuthClientAuth::None => None,
+        OAuthClientAuth::Tls { certificate, .. } => Some(certificate),
+        _ => None,
     }
 }
 

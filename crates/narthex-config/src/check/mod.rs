@@ -7,6 +7,7 @@ mod client;
 mod consent;
 mod credential;
 mod dpop;
+mod exchange;
 mod expose;
 mod files;
 mod http_limits;

@@ -195,9 +195,9 @@ impl Check<'_> {
         }
         for (id, upstream) in route.target.upstreams().iter().filter_map(|id| Some((id, upstreams.get(id)?)))
         {
-            if matches!(upstream.credential, Credential::TokenExchange(_)) {
+            if upstream.credential.needs_subject_token() {
                 let message = format!(
-                    "with `auth: none` there is no caller's token to exchange, as upstream `{id}` wants"
+                    "with `auth: none` there is no caller's token to make the credential of upstream `{id}` from"
                 );
                 self.report.error(at, message);
             }

@@ -90,6 +90,7 @@ impl Check<'_> {
             ("keepalive", given.keepalive.span()),
             ("http", given.http.span()),
             ("ca", given.ca.span()),
+            ("tls", given.tls.span()),
             ("allow_link_local", given.allow_link_local.span()),
             ("insecure", given.insecure.span()),
             ("health", given.health.span()),

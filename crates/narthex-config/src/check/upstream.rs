@@ -38,12 +38,13 @@ impl Check<'_> {
         let stream_idle_timeout = seconds(&given.stream_idle_timeout, 300);
         let breaker = self.breaker(&given.breaker);
         let ca = self.file(&given.ca);
+        let tls = self.client_tls(&given.tls, &transport);
         let protocol = self.protocol(&given.protocol);
         let health = self.health(&given.health);
         let catalogue = self.catalogue(&given.catalogue);
         let presented = given.credential.span().unwrap_or(at);
-        let credential = self.credential(given.credential, insecure)?;
-        let transport = transport?;
+        let credential = self.credential(given.credential, insecure, transport.as_ref());
+        let (credential, transport) = (credential?, transport?);
         self.presentable(&credential, presented, &transport);
         Some(Upstream {
             transport,
@@ -56,6 +57,7 @@ impl Check<'_> {
             protocol,
             pins: given.pins.get().map_or(pins, |mode| mode.0),
             ca,
+            tls,
             max_concurrent: Self::count(&given.max_concurrent, DEFAULT_CONCURRENT),
             breaker,
             health,
@@ -72,7 +74,7 @@ impl Check<'_> {
             (Credential::Env(_), Transport::Http(_)) => {
                 let message = "the credential `env` goes with `command`, and this upstream has a URL";
                 let help =
-                    "use `header`, `basic`, `client_credentials`, `token_exchange` or `authorization_code`";
+                    "use `header`, `basic`, `client_credentials`, `token_exchange` or another of those";
                 self.report.error_with_help(at, message, help);
             }
             (_, Transport::Http(_)) => {}

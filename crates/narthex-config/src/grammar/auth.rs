@@ -82,8 +82,8 @@ pub(crate) struct Introspection {
 }
 
 /// The gateway's registration at an authorization server. With `secret` it authenticates by
-/// `client_secret_basic` (or as `method` says), with `private_key` by `private_key_jwt`, with neither
-/// it is a public client.
+/// `client_secret_basic` (or as `method` says), with `private_key` by `private_key_jwt`, with `certificate` and
+/// `private_key` by `tls_client_auth` (RFC 8705), with none of them it is a public client.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["id"]))]
@@ -94,8 +94,10 @@ pub(crate) struct OAuthClient {
     pub(crate) secret: Field<Secret>,
     /// How the secret is sent. Default `basic`.
     pub(crate) method: Field<ClientMethod>,
-    /// PEM private key (PKCS#8) that signs the assertions of `private_key_jwt`.
+    /// PEM private key (PKCS#8) that signs the assertions of `private_key_jwt`, or that of `certificate`.
     pub(crate) private_key: Field<Secret>,
+    /// PEM file of the certificate that is shown to the token endpoint.
+    pub(crate) certificate: Field<FileRef>,
     /// Signature algorithm of the assertions.
     pub(crate) algorithm: Field<Alg>,
     /// `kid` of the assertions.

@@ -5,6 +5,7 @@ mod auth;
 mod authority;
 mod consent;
 mod dpop;
+mod exchange;
 mod expose;
 mod inspect;
 mod login;
@@ -27,6 +28,11 @@ pub(crate) use authority::{
 };
 pub(crate) use consent::{AuthorizationCode, Registration, ResourceParameter};
 pub(crate) use dpop::{ClientAuth, Dpop, DpopNonce, RouteAuth, SenderConstrained};
+pub(crate) use exchange::{
+    Actor, AssertedSubject, Assertion, AssertionAlgorithm, AssertionPer, AwsSigV4, ClientCredentials,
+    ClientTls, IdJag, IdentityProvider, JwtBearer, OnBehalfOf, ScopesIn, Subject, Texts, TokenExchange,
+    WebIdentity,
+};
 pub(crate) use expose::{Expose, Names, Prefix, Selection, Shown};
 pub(crate) use inspect::{Handling, HiddenText, Inspect, Instructions, Pattern};
 pub(crate) use login::{LocalUser, Login, LoginClaims, LoginTenant, Provider, Session};
@@ -39,9 +45,7 @@ pub(crate) use scalar::{Alg, Count, HttpUrl, HumanDuration, Name, Scope, Size, V
 pub(crate) use secrets::{Secrets, Vault, VaultAuth};
 pub(crate) use server::{Admin, HttpLimits, Server, Tls};
 pub(crate) use stdio::{Instances, ProcessLimits, Restart};
-pub(crate) use upstream::{
-    Breaker, Catalogue, ClientCredentials, Credential, Health, TokenExchange, Upstream,
-};
+pub(crate) use upstream::{Basic, Breaker, Catalogue, Credential, Header, Health, Upstream};
 pub(crate) use vault_ref::{VaultRef, problem_of_path};
 
 use crate::yaml::{Field, Named};

@@ -2,9 +2,11 @@
 
 use super::protocol::Protocol;
 use super::reference::{FileRef, Secret};
-use super::scalar::{Count, Http, HttpUrl, HumanDuration, PinsMode, Scope, Size, Variable};
-use super::{AuthorizationCode, OAuthClient};
-use super::{Instances, ProcessLimits, Restart};
+use super::scalar::{Count, Http, HttpUrl, HumanDuration, PinsMode, Size, Variable};
+use super::{
+    Assertion, AuthorizationCode, AwsSigV4, ClientCredentials, ClientTls, IdJag, Instances, JwtBearer,
+    OnBehalfOf, ProcessLimits, Restart, TokenExchange,
+};
 use crate::yaml::{Field, Masked, Named};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -24,6 +26,7 @@ use serde::Deserialize;
                     { "required": ["keepalive"] },
                     { "required": ["http"] },
                     { "required": ["ca"] },
+                    { "required": ["tls"] },
                     { "required": ["allow_link_local"] },
                     { "required": ["insecure"] },
                     { "required": ["health"] }
@@ -78,6 +81,8 @@ pub(crate) struct Upstream {
     pub(crate) pins: Field<PinsMode>,
     /// PEM file of the authorities its certificate must chain to, instead of the system's.
     pub(crate) ca: Field<FileRef>,
+    /// The certificate that the gateway shows to it, if it wants one.
+    pub(crate) tls: Field<ClientTls>,
     /// Requests in flight at one time. Over it: 503. Default 1024.
     pub(crate) max_concurrent: Field<Count>,
     /// When to stop asking it.
@@ -139,9 +144,20 @@ pub(crate) enum Credential {
     /// A token for the gateway itself (RFC 6749 section 4.4).
     ClientCredentials(ClientCredentials),
     /// A token for the caller, exchanged for the caller's own (RFC 8693).
-    TokenExchange(TokenExchange),
+    TokenExchange(Box<TokenExchange>),
     /// A token that each caller consents to at the server's own authorization server.
     AuthorizationCode(Box<AuthorizationCode>),
+    /// A token for the caller, for an identity assertion of its identity provider (ID-JAG).
+    IdJag(Box<IdJag>),
+    /// A token for the caller, by the on-behalf-of flow of Microsoft Entra ID.
+    OnBehalfOf(OnBehalfOf),
+    /// A token for a JWT that the gateway signs (RFC 7523 section 2.1).
+    JwtBearer(Box<JwtBearer>),
+    /// A short-lived JWT of the gateway's own, for the server itself.
+    Assertion(Assertion),
+    /// AWS Signature Version 4 over each request.
+    #[serde(rename = "aws_sigv4")]
+    AwsSigV4(Box<AwsSigV4>),
     /// Environment variables of a program; with `command` only.
     Env(Masked<Named<Variable, Secret>>),
 }
@@ -166,42 +182,4 @@ pub(crate) struct Basic {
     pub(crate) username: Field<String>,
     /// Password.
     pub(crate) password: Field<Secret>,
-}
-
-/// The client credentials grant.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["token_url", "client"]))]
-pub(crate) struct ClientCredentials {
-    /// Token endpoint.
-    pub(crate) token_url: Field<HttpUrl>,
-    /// The gateway's registration there.
-    pub(crate) client: Field<OAuthClient>,
-    /// Scopes of the wanted token.
-    pub(crate) scopes: Field<Vec<Field<Scope>>>,
-    /// Resource of the wanted token (RFC 8707).
-    pub(crate) resource: Field<String>,
-    /// Audience of the wanted token, for servers that want it.
-    pub(crate) audience: Field<String>,
-}
-
-/// Token exchange (RFC 8693).
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["token_url", "client"]))]
-pub(crate) struct TokenExchange {
-    /// Token endpoint.
-    pub(crate) token_url: Field<HttpUrl>,
-    /// The gateway's registration there.
-    pub(crate) client: Field<OAuthClient>,
-    /// Audience of the wanted token.
-    pub(crate) audience: Field<String>,
-    /// Resource of the wanted token (RFC 8707).
-    pub(crate) resource: Field<String>,
-    /// Scopes of the wanted token.
-    pub(crate) scopes: Field<Vec<Field<Scope>>>,
-    /// What the caller's token is. Default `urn:ietf:params:oauth:token-type:access_token`.
-    pub(crate) subject_token_type: Field<String>,
-    /// What the wanted token is to be.
-    pub(crate) requested_token_type: Field<String>,
 }

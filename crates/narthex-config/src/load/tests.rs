@@ -9,6 +9,7 @@ use std::time::Duration;
 mod authority;
 mod bound;
 mod consent;
+mod exchange;
 mod hostile;
 mod inspect;
 mod login;
@@ -127,7 +128,7 @@ fn auth_as_written(config: &Config) {
 fn upstreams_as_written(config: &Config) {
     let github = &config.upstreams["github"];
     let Credential::TokenExchange(exchange) = &github.credential else { panic!("token exchange") };
-    assert_eq!(exchange.scopes.len(), 2);
+    assert_eq!(exchange.wanted.scopes.len(), 2);
     assert_eq!(exchange.subject_token_type, "urn:ietf:params:oauth:token-type:jwt");
     assert!(
         matches!(&exchange.client.auth, OAuthClientAuth::PrivateKeyJwt { key_id: Some(id), .. } if id == "k1")
@@ -147,7 +148,8 @@ fn upstreams_as_written(config: &Config) {
     };
     assert_eq!(config.upstreams["legacy"].credential, basic);
     let machine = &config.upstreams["machine"].credential;
-    assert!(matches!(machine, Credential::ClientCredentials { audience: Some(a), .. } if a == "machine"));
+    let Credential::ClientCredentials(machine) = machine else { panic!("client credentials") };
+    assert_eq!(machine.wanted.audience, ["machine"]);
     assert_eq!(config.upstreams["open"].credential, Credential::None);
     assert_eq!(config.upstreams["open"].timeout, Duration::from_secs(60), "the default");
 }

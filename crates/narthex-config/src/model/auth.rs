@@ -119,6 +119,13 @@ pub enum OAuthClientAuth {
         /// `kid` header of the assertion, if any.
         key_id: Option<String>,
     },
+    /// `tls_client_auth` (RFC 8705 §2.1): the certificate of the connection.
+    Tls {
+        /// PEM file of the certificate chain.
+        certificate: PathBuf,
+        /// PEM private key.
+        key: SecretRef,
+    },
     /// A public client: only `client_id` is sent.
     None,
 }

@@ -8,6 +8,7 @@ mod auth;
 mod authority;
 mod consent;
 mod dpop;
+mod exchange;
 mod expose;
 mod id;
 mod inspect;
@@ -29,6 +30,10 @@ pub use authority::{
 };
 pub use consent::{AuthorizationCode, ResourceParameter};
 pub use dpop::{ClientAuth, Dpop, SenderConstrained};
+pub use exchange::{
+    Actor, ActorToken, AssertedSubject, Assertion, AssertionAlgorithm, AwsKeys, AwsSigV4, ClientCredentials,
+    ClientTls, IdJag, IdentityProvider, JwtBearer, OnBehalfOf, SubjectToken, TokenExchange, Wanted,
+};
 pub use expose::{Expose, Merged, Names, Selection, Shown, Target};
 pub use id::{RouteId, ScopeName, TenantId, UpstreamId};
 pub use inspect::Inspect;
@@ -42,7 +47,7 @@ pub use secret::{SecretRef, SecretStores, Vault, VaultAuth, VaultRef};
 pub use server::{Admin, HttpLimits, PublicUrl, Server, Tls};
 pub use stdio::{Instances, ProcessLimits, Restart, Stdio};
 pub use upstream::{
-    Breaker, CatalogueLimits, Credential, Endpoints, Health, HttpVersion, TokenExchange, Transport, Upstream,
+    Breaker, CatalogueLimits, Credential, Endpoints, Health, HttpVersion, Lines, Transport, Upstream,
 };
 
 use std::collections::BTreeMap;

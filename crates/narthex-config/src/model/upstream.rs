@@ -1,6 +1,10 @@
 //! Upstream MCP servers and the credentials made for them.
 
-use super::{AuthorizationCode, OAuthClient, PinMode, Protocol, ScopeName, SecretRef, Stdio};
+use super::{
+    ActorToken, AssertedSubject, Assertion, AuthorizationCode, AwsKeys, AwsSigV4, ClientCredentials,
+    ClientTls, IdJag, JwtBearer, OAuthClient, OAuthClientAuth, OnBehalfOf, PinMode, Protocol, SecretRef,
+    Stdio, TokenExchange,
+};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -30,6 +34,8 @@ pub struct Upstream {
     pub pins: PinMode,
     /// `ca:` PEM file of the authorities its certificate must chain to, instead of the system's.
     pub ca: Option<PathBuf>,
+    /// `tls:` the certificate that it is shown, if it wants one.
+    pub tls: Option<ClientTls>,
     /// `max_concurrent:` requests in flight at one time. Default 1024. Over it: 503.
     pub max_concurrent: NonZeroU32,
     /// `breaker:` when to stop asking a failing server.
@@ -173,41 +179,124 @@ pub enum Credential {
         password: SecretRef,
     },
     /// RFC 6749 §4.4: one token for the gateway itself.
-    ClientCredentials {
-        /// Token endpoint.
-        token_url: Url,
-        /// The gateway's registration there.
-        client: OAuthClient,
-        /// `scope`.
-        scopes: Vec<ScopeName>,
-        /// `resource` (RFC 8707).
-        resource: Option<String>,
-        /// `audience`, for servers that want it.
-        audience: Option<String>,
-    },
+    ClientCredentials(ClientCredentials),
     /// RFC 8693: a token for this caller, exchanged for the caller's own.
     TokenExchange(TokenExchange),
     /// RFC 6749 §4.1: a token that the caller consented to at the upstream's own authorization server.
     AuthorizationCode(Box<AuthorizationCode>),
+    /// A token for this caller, for what its identity provider asserts.
+    IdJag(IdJag),
+    /// A token for this caller, on-behalf-of at Microsoft Entra ID.
+    OnBehalfOf(OnBehalfOf),
+    /// RFC 7523: a token for what the gateway asserts.
+    JwtBearer(JwtBearer),
+    /// What the gateway asserts of this caller, for the upstream itself.
+    Assertion(Assertion),
+    /// AWS Signature Version 4 over each request.
+    AwsSigV4(AwsSigV4),
     /// `env:` environment variables of a child process, by name; with `command:` only.
     Env(BTreeMap<String, SecretRef>),
 }
 
-/// RFC 8693 token exchange.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct TokenExchange {
-    /// Token endpoint.
-    pub token_url: Url,
-    /// The gateway's registration there.
-    pub client: OAuthClient,
-    /// `audience` of the wanted token.
-    pub audience: Option<String>,
-    /// `resource` of the wanted token (RFC 8707).
-    pub resource: Option<String>,
-    /// `scope` of the wanted token.
-    pub scopes: Vec<ScopeName>,
-    /// `subject_token_type`. Default `urn:ietf:params:oauth:token-type:access_token`.
-    pub subject_token_type: String,
-    /// `requested_token_type`, if any.
-    pub requested_token_type: Option<String>,
+/// How many lines a secret may have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lines {
+    /// One: it goes into a header or form.
+    One,
+    /// Several, such as a PEM key.
+    Several,
+}
+
+impl Credential {
+    /// Every secret that it refers to, and how many lines that may have.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(&SecretRef, Lines)> {
+        match self {
+            Self::None | Self::Assertion(_) => Vec::new(),
+            Self::Header { value: secret, .. } | Self::Basic { password: secret, .. } => {
+                vec![(secret, Lines::One)]
+            }
+            Self::ClientCredentials(ClientCredentials { client, .. })
+            | Self::OnBehalfOf(OnBehalfOf { client, .. }) => client.secret().into_iter().collect(),
+            Self::TokenExchange(exchange) => {
+                let actor = exchange.actor.as_ref().and_then(|actor| match &actor.token {
+                    ActorToken::Token(secret) => Some((secret, Lines::One)),
+                    ActorToken::ClientCredentials(_) | ActorToken::Assertion(_) => None,
+                });
+                exchange.client.secret().into_iter().chain(actor).collect()
+            }
+            Self::IdJag(id_jag) => {
+                id_jag.identity_client.secret().into_iter().chain(id_jag.client.secret()).collect()
+            }
+            Self::AuthorizationCode(consent) => {
+                consent.client.as_ref().and_then(OAuthClient::secret).into_iter().collect()
+            }
+            Self::JwtBearer(bearer) => {
+                let client = bearer.client.as_ref().and_then(OAuthClient::secret);
+                client.into_iter().chain([(&bearer.key, Lines::Several)]).collect()
+            }
+            Self::AwsSigV4(AwsSigV4 { keys, .. }) => match keys {
+                AwsKeys::Given { id, secret, session_token } => {
+                    [id, secret].into_iter().chain(session_token).map(|key| (key, Lines::One)).collect()
+                }
+                AwsKeys::WebIdentity { token, .. } => vec![(token, Lines::One)],
+            },
+            Self::Env(variables) => variables.values().map(|variable| (variable, Lines::Several)).collect(),
+        }
+    }
+
+    /// The registrations that it authenticates with.
+    #[must_use]
+    pub fn clients(&self) -> Vec<&OAuthClient> {
+        match self {
+            Self::ClientCredentials(ClientCredentials { client, .. })
+            | Self::TokenExchange(TokenExchange { client, .. })
+            | Self::OnBehalfOf(OnBehalfOf { client, .. }) => vec![client],
+            Self::IdJag(id_jag) => vec![&id_jag.identity_client, &id_jag.client],
+            Self::JwtBearer(bearer) => bearer.client.iter().collect(),
+            Self::AuthorizationCode(consent) => consent.client.iter().collect(),
+            Self::None
+            | Self::Header { .. }
+            | Self::Basic { .. }
+            | Self::Assertion(_)
+            | Self::AwsSigV4(_)
+            | Self::Env(_) => Vec::new(),
+        }
+    }
+
+    /// Whether the gateway signs something with keys of its own.
+    #[must_use]
+    pub fn wants_signing_keys(&self) -> bool {
+        match self {
+            Self::Assertion(_) => true,
+            Self::TokenExchange(exchange) => {
+                exchange.actor.as_ref().is_some_and(|actor| matches!(actor.token, ActorToken::Assertion(_)))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether calls need the caller's own token: not to be used on `auth: none` routes.
+    #[must_use]
+    pub fn needs_subject_token(&self) -> bool {
+        match self {
+            Self::TokenExchange(_) | Self::IdJag(_) | Self::OnBehalfOf(_) => true,
+            Self::JwtBearer(bearer) => !matches!(bearer.subject, AssertedSubject::Value(_)),
+            _ => false,
+        }
+    }
+}
+
+impl OAuthClient {
+    /// The secret that it refers to, and how many lines that may have.
+    #[must_use]
+    pub fn secret(&self) -> Option<(&SecretRef, Lines)> {
+        match &self.auth {
+            OAuthClientAuth::Basic(secret) | OAuthClientAuth::Post(secret) => Some((secret, Lines::One)),
+            OAuthClientAuth::PrivateKeyJwt { key, .. } | OAuthClientAuth::Tls { key, .. } => {
+                Some((key, Lines::Several))
+            }
+            OAuthClientAuth::None => None,
+        }
+    }
 }

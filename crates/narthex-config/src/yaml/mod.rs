@@ -24,15 +24,24 @@ pub(crate) mod marker {
     pub(crate) const SECRET: &str = "Secret";
     /// Types in which a secret may stand. Where one of them has the wrong shape, nothing of what was
     /// written there instead is shown.
-    pub(crate) const SENSITIVE: [&str; 9] = [
+    pub(crate) const SENSITIVE: [&str; 18] = [
         SECRET,
+        "Actor",
         "AppRole",
+        "Assertion",
+        "AuthorizationServer",
+        "AwsSigV4",
         "Basic",
         "ClientCredentials",
         "Credential",
         "Header",
+        "IdJag",
+        "IdentityProvider",
+        "JwtBearer",
         "OAuthClient",
+        "OnBehalfOf",
         "TokenExchange",
         "VaultAuth",
+        "WebIdentity",
     ];
 }

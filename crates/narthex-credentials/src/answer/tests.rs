@@ -1,22 +1,12 @@
 use super::*;
 use bytes::Bytes;
 use http::HeaderValue;
-use narthex_config::model::{Credential, OAuthClient, OAuthClientAuth, TokenExchange};
 
 const TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 const SUBJECT: &str = "subject-canary";
 
-fn exchange(requested: Option<&str>) -> Grant {
-    Grant::of(&Credential::TokenExchange(TokenExchange {
-        token_url: "https://idp.example.com/token".parse().unwrap(),
-        client: OAuthClient { id: "narthex".into(), auth: OAuthClientAuth::None },
-        audience: None,
-        resource: None,
-        scopes: Vec::new(),
-        subject_token_type: TYPE.into(),
-        requested_token_type: requested.map(Into::into),
-    }))
-    .unwrap()
+fn exchange(requested: Option<&str>) -> Expected<'_> {
+    Expected::Exchanged(requested)
 }
 
 fn answer(status: u16, content_type: Option<&str>, body: &str) -> Answer {
@@ -28,7 +18,7 @@ fn answer(status: u16, content_type: Option<&str>, body: &str) -> Answer {
 }
 
 fn outcome(body: &str) -> Result<Issued, CredentialError> {
-    read(answer(200, Some("application/json"), body), &exchange(None), Some(SUBJECT))
+    read(answer(200, Some("application/json"), body), exchange(None), &[SUBJECT])
 }
 
 /// A good answer with one member replaced, or left out by an empty value.
@@ -67,7 +57,7 @@ fn a_good_answer_is_taken() {
         assert!(outcome(&with(member, value)).is_ok(), "{member}: {value}");
     }
     let charset = answer(200, Some("Application/JSON; charset=utf-8"), &with("", ""));
-    assert!(read(charset, &exchange(None), None).is_ok());
+    assert!(read(charset, exchange(None), &[]).is_ok());
 }
 
 #[test]
@@ -124,7 +114,7 @@ fn only_json_is_read() {
     for content_type in
         [None, Some("text/html"), Some("text/plain; a=application/json"), Some("application/jsonp")]
     {
-        let error = read(answer(200, content_type, &with("", "")), &exchange(None), None).err().unwrap();
+        let error = read(answer(200, content_type, &with("", "")), exchange(None), &[]).err().unwrap();
         assert_eq!(error.reason(), "bad_token_response", "{content_type:?}");
     }
 }
@@ -145,7 +135,7 @@ fn a_status_other_than_200_gives_no_token() {
         (503, "exchange_unreachable"),
     ] {
         let answer = answer(status, Some("application/json"), &good);
-        assert_eq!(read(answer, &exchange(None), None).err().unwrap().reason(), reason, "{status}");
+        assert_eq!(read(answer, exchange(None), &[]).err().unwrap().reason(), reason, "{status}");
     }
 }
 
@@ -158,7 +148,7 @@ fn the_log_gets_the_error_code_and_nothing_else() {
         (r#"{"error":7}"#, "400: no error code"),
         ("subject-canary", "400: no error code"),
     ] {
-        let error = read(answer(400, None, body), &exchange(None), Some(SUBJECT)).err().unwrap();
+        let error = read(answer(400, None, body), exchange(None), &[SUBJECT]).err().unwrap();
         assert_eq!(error.detail(), detail);
         assert!(!format!("{error} {error:?}").contains("canary"));
     }
@@ -176,8 +166,56 @@ fn the_callers_own_token_is_never_taken_as_the_answer() {
 fn a_requested_type_of_its_own_is_accepted_when_issued() {
     let body = with("issued_token_type", "\"urn:example:special\"");
     let taken =
-        |requested| read(answer(200, Some("application/json"), &body), &exchange(requested), None).is_ok();
+        |requested| read(answer(200, Some("application/json"), &body), exchange(requested), &[]).is_ok();
     assert!(taken(Some("urn:example:special")));
     assert!(!taken(Some("urn:example:other")));
     assert!(!taken(None));
+}
+
+#[test]
+fn an_identity_assertion_is_never_taken_for_an_access_token_nor_the_other_way() {
+    const ASSERTION: &str = r#"{"access_token":"a.b.c","token_type":"N_A","issued_token_type":"urn:ietf:params:oauth:token-type:id-jag"}"#;
+    let outcome = |body: &str, expected| {
+        read(answer(200, Some("application/json"), body), expected, &[SUBJECT]).map_err(|e| e.reason())
+    };
+    assert!(outcome(ASSERTION, Expected::IdJag).is_ok());
+    for expected in [Expected::AccessToken, Expected::Exchanged(None), Expected::Exchanged(Some(ID_JAG))] {
+        assert_eq!(outcome(ASSERTION, expected).err(), Some("bad_token_response"), "{expected:?}");
+    }
+    for (member, value) in [
+        ("token_type", "\"Bearer\""),
+        ("token_type", "\"DPoP\""),
+        ("issued_token_type", &format!("\"{TYPE}\"")),
+        ("issued_token_type", "\"urn:ietf:params:oauth:token-type:id-jag\""),
+        ("issued_token_type", ""),
+    ] {
+        assert!(outcome(&with(member, value), Expected::IdJag).is_err(), "{member} {value}");
+    }
+    // Said to be a Bearer token, it is still none that was asked for.
+    let disguised = ASSERTION.replace("N_A", "Bearer");
+    assert!(outcome(&disguised, Expected::AccessToken).is_err());
+    assert!(outcome(&disguised, Expected::Exchanged(None)).is_err());
+    assert!(outcome(&disguised, Expected::IdJag).is_err());
+}
+
+#[test]
+fn what_only_the_user_can_put_right_is_told_from_a_refusal() {
+    for (body, reason, detail) in [
+        (r#"{"error":"interaction_required"}"#, "interaction_required", "400: interaction_required"),
+        (
+            r#"{"error":"invalid_grant","suberror":"basic_action","claims":"{\"access_token\":{}}"}"#,
+            "interaction_required",
+            "400: invalid_grant (basic_action)",
+        ),
+        (
+            r#"{"error":"consent_required","suberror":"canary 1"}"#,
+            "interaction_required",
+            "400: consent_required",
+        ),
+        (r#"{"error":"login_required"}"#, "interaction_required", "400: login_required"),
+        (r#"{"error":"invalid_grant"}"#, "exchange_refused", "400: invalid_grant"),
+    ] {
+        let error = read(answer(400, None, body), Expected::AccessToken, &[]).err().unwrap();
+        assert_eq!((error.reason(), error.detail()), (reason, detail), "{body}");
+    }
 }

@@ -74,7 +74,7 @@ async fn every_call_of_the_token_endpoint_is_counted() {
     let server = Server::issuing(600).await;
     let (registry, events) = events();
     let all = upstreams(exchange(&server));
-    let credentials = Credentials::build_with(&secrets(), &all, None, &events).unwrap();
+    let credentials = build_all(&all, None, &events, &Context::default()).unwrap();
     let source = credentials.upstream(&"github".into()).unwrap();
     let alice = caller("acme", "alice", 3600);
     for _ in 0..3 {
@@ -102,8 +102,7 @@ async fn no_secret_or_token_is_ever_printed() {
     all.push(Credential::Basic { username: "narthex".into(), password: env("KEY") });
     let alice = caller("acme", "alice", 3600);
     for credential in all {
-        let credentials =
-            Credentials::build_with(&secrets(), &upstreams(credential), None, &events().1).unwrap();
+        let credentials = build_all(&upstreams(credential), None, &events().1, &Context::default()).unwrap();
         let source = credentials.upstream(&"github".into()).unwrap();
         let minted = source.obtain(&alice, Some("subject-canary"), at(0)).await.unwrap();
         let (_, header) = minted.header_for(ORIGIN).unwrap().unwrap();
@@ -123,7 +122,7 @@ fn a_secret_that_cannot_be_used_fails_the_build_with_upstream_and_reference() {
         ("BROKEN", "upstream github: secret environment variable BROKEN: contains a line break"),
     ] {
         let all = upstreams(Credential::Header { name: "x-api-key".into(), value: env(name) });
-        let error = Credentials::build_with(&secrets(), &all, None, &events().1).unwrap_err();
+        let error = build_all(&all, None, &events().1, &Context::default()).unwrap_err();
         assert_eq!(error.to_string(), problem);
         assert_eq!(error.upstream().as_str(), "github");
         assert!(!format!("{error:?}").contains("canary"));

@@ -2,7 +2,7 @@ use super::*;
 use narthex_config::model::{Instances, ProcessLimits, Restart, Stdio};
 
 fn rebuild(previous: &Credentials, all: &BTreeMap<UpstreamId, Upstream>) -> Credentials {
-    Credentials::build_with(&secrets(), all, Some(previous), &events().1).unwrap()
+    build_all(all, Some(previous), &events().1, &Context::default()).unwrap()
 }
 
 fn github(credentials: &Credentials) -> Arc<CredentialSource> {
@@ -13,7 +13,7 @@ fn github(credentials: &Credentials) -> Arc<CredentialSource> {
 async fn obtained_credentials_outlive_a_reload_that_does_not_touch_them() {
     let server = Server::issuing(600).await;
     let mut all = upstreams(exchange(&server));
-    let before = Credentials::build_with(&secrets(), &all, None, &events().1).unwrap();
+    let before = build_all(&all, None, &events().1, &Context::default()).unwrap();
     let alice = caller("acme", "alice", 3600);
     let held = github(&before).obtain(&alice, Some("inbound"), at(0)).await.unwrap();
     all.get_mut("github").unwrap().timeout = Duration::from_secs(1);
@@ -26,7 +26,7 @@ async fn obtained_credentials_outlive_a_reload_that_does_not_touch_them() {
 async fn a_changed_definition_or_origin_starts_without_old_credentials() {
     let server = Server::issuing(600).await;
     let all = upstreams(exchange(&server));
-    let before = Credentials::build_with(&secrets(), &all, None, &events().1).unwrap();
+    let before = build_all(&all, None, &events().1, &Context::default()).unwrap();
     let alice = caller("acme", "alice", 3600);
     github(&before).obtain(&alice, Some("inbound"), at(0)).await.unwrap();
 
@@ -37,7 +37,7 @@ async fn a_changed_definition_or_origin_starts_without_old_credentials() {
     let Credential::TokenExchange(exchange) = &mut rescoped.get_mut("github").unwrap().credential else {
         panic!()
     };
-    exchange.scopes.clear();
+    exchange.wanted.scopes.clear();
     for changed in [moved, rescoped] {
         assert!(github(&rebuild(&before, &changed)).ready(&alice, Some("inbound"), at(1)).is_none());
     }
@@ -50,7 +50,7 @@ fn a_changed_secret_takes_effect_at_once() {
     std::fs::write(file.path(), "first").unwrap();
     let secret = SecretRef::File(file.path().to_owned());
     let all = upstreams(Credential::Header { name: "x-api-key".into(), value: secret });
-    let before = Credentials::build_with(&secrets(), &all, None, &events().1).unwrap();
+    let before = build_all(&all, None, &events().1, &Context::default()).unwrap();
     let caller = Caller::anonymous("acme".into());
     let sent = |credentials: &Credentials| value(&github(credentials).ready(&caller, None, at(0)).unwrap());
     assert_eq!(sent(&before), "first");
@@ -62,8 +62,8 @@ fn a_changed_secret_takes_effect_at_once() {
 #[test]
 fn a_reload_with_a_bad_secret_leaves_the_old_credentials_alone() {
     let header = |name| upstreams(Credential::Header { name: "x-api-key".into(), value: env(name) });
-    let before = Credentials::build_with(&secrets(), &header("KEY"), None, &events().1).unwrap();
-    assert!(Credentials::build_with(&secrets(), &header("GONE"), Some(&before), &events().1).is_err());
+    let before = build_all(&header("KEY"), None, &events().1, &Context::default()).unwrap();
+    assert!(build_all(&header("GONE"), Some(&before), &events().1, &Context::default()).is_err());
     let caller = Caller::anonymous("acme".into());
     assert_eq!(value(&github(&before).ready(&caller, None, at(0)).unwrap()), "api-key-canary");
     let after = rebuild(&before, &header("OTHER_KEY"));
@@ -84,7 +84,7 @@ fn a_changed_variable_of_a_child_process_is_another_credential_and_the_same_is_n
         let variables = credential.environment_for("stdio:github").unwrap();
         variables.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
     };
-    let before = Credentials::build_with(&secrets(), &all, None, &events().1).unwrap();
+    let before = build_all(&all, None, &events().1, &Context::default()).unwrap();
     assert_eq!(given(&before), "KEY=api-key-canary TOKEN=first");
     assert!(Arc::ptr_eq(&github(&before), &github(&rebuild(&before, &all))));
     std::fs::write(file.path(), "second").unwrap();

@@ -253,7 +253,7 @@ impl Link {
     ) -> Result<Heard, Refusal> {
         let mut renewed = false;
         loop {
-            let header = self.header(&method, path, fields, body.len())?;
+            let header = self.header(&method, path, fields, &body)?;
             let request = Outbound { header, body: body.clone(), replayable };
             let connections = &self.shared.connections;
             let answer = forward::send_unwatched(self.upstream(), connections, &request).await;
@@ -322,12 +322,12 @@ impl Link {
         method: &Method,
         path: Option<&str>,
         fields: &Fields,
-        length: usize,
+        body: &Bytes,
     ) -> Result<RequestHeader, Refusal> {
         let internal = |_| Refusal::Internal("cannot build the upstream's request");
         let mut header = self.route.post.clone();
         if *method == Method::POST {
-            header.insert_header(CONTENT_LENGTH, length).map_err(internal)?;
+            header.insert_header(CONTENT_LENGTH, body.len()).map_err(internal)?;
         } else {
             header.remove_header(&CONTENT_TYPE);
             header.set_method(method.clone());
@@ -342,11 +342,8 @@ impl Link {
         for (name, value) in self.common.iter().chain(fields) {
             header.insert_header(name.clone(), value.clone()).map_err(internal)?;
         }
-        let origin = &self.upstream().origin;
         let credential = self.credential.as_ref().ok_or(Refusal::Internal(NOWHERE))?;
-        if let Some((name, value)) = credential.header_for(origin).map_err(Refusal::Credential)? {
-            header.insert_header(name.clone(), value.clone()).map_err(internal)?;
-        }
+        forward::authorize(&mut header, body, self.upstream(), credential, SystemTime::now())?;
         Ok(header)
     }
 }

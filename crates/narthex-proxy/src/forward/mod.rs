@@ -5,10 +5,12 @@
 //! the upstream is waited for; 1xx answers are skipped; Content-Length is always ours; what may have
 //! reached the upstream is sent again only if it is safe to repeat.
 
+mod authorize;
 mod error;
 mod relay;
 mod send;
 
+pub(crate) use authorize::authorize;
 pub use error::ForwardError;
 pub use relay::{Early, Filter, Relay, RelayEnd, collect, next_chunk};
 pub use send::{Answer, Outbound, send, send_unwatched};

@@ -17,7 +17,7 @@ use narthex_upstreams::Slot;
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// A request that the upstream has answered, as far as the header.
 pub(crate) struct Answered<'b> {
@@ -116,10 +116,9 @@ fn outbound(
     }
     protocol_fields(&mut header, permitted).map_err(internal)?;
     trace_fields(&mut header, permitted, visit).map_err(internal)?;
-    let origin = &routed.inbound().route.upstream.origin;
-    if let Some((name, value)) = credential.header_for(origin).map_err(Refusal::Credential)? {
-        header.insert_header(name.clone(), value.clone()).map_err(internal)?;
-    }
+    // Not `visit.now`: a body may have been long in coming.
+    let (upstream, now) = (&routed.inbound().route.upstream, SystemTime::now());
+    forward::authorize(&mut header, &body, upstream, credential, now)?;
     Ok(Outbound { header, body, replayable: routed.is_replayable() })
 }
 

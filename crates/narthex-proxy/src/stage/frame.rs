@@ -117,7 +117,7 @@ fn serve(document: &Document, method: &Method) -> Result<Accepted, Refusal> {
     let internal = |_| Refusal::Internal("cannot build an answer");
     let mut reply = match *method {
         Method::GET => {
-            let mut reply = Reply::new(StatusCode::OK, Some(document.content_type), document.body.clone())
+            let mut reply = Reply::new(StatusCode::OK, Some(document.content_type), document.body.bytes())
                 .map_err(internal)?;
             let caching = HeaderValue::from_static("public, max-age=300");
             reply.header.insert_header(CACHE_CONTROL, caching).map_err(internal)?;

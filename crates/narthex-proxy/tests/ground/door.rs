@@ -141,6 +141,7 @@ pub(super) fn settings(url: &str) -> Settings {
         protocol: Protocol::Auto,
         pins: PinMode::Off,
         ca: None,
+        tls: None,
         max_concurrent: NonZeroU32::new(1024).expect("not 0"),
         breaker: Breaker {
             failures: NonZeroU32::new(1000).expect("not 0"),

@@ -34,9 +34,9 @@ fn snapshot(config: &Config, previous: Option<&Snapshot>, metrics: &Arc<Metrics>
     let secrets = Arc::new(Secrets::default());
     let pins = Arc::new(Pins::preview(Path::new("pins.json"), Path::new(".")).expect("no pins"));
     let (nonces, proofs) = (Arc::new(Nonces::new(&[[7; 32]])), Arc::new(Seen::new(100)));
-    let documents = Vec::new();
-    Snapshot::build(config, Parts { previous, secrets, metrics, pins, sealer, nonces, proofs, documents })
-        .expect("a snapshot")
+    let (credentials, documents) = (&narthex_credentials::Context::default(), Vec::new());
+    let parts = Parts { previous, secrets, metrics, pins, sealer, nonces, proofs, credentials, documents };
+    Snapshot::build(config, parts).expect("a snapshot")
 }
 
 /// Reads a check off the next connection and answers it.

@@ -9,6 +9,7 @@ mod reach;
 pub use address::{AddressKind, classify};
 pub use reach::Reach;
 
+use crate::identity::ClientIdentity;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -94,6 +95,20 @@ impl Egress {
         Self::built(builder, Reach::Loopback, false)
     }
 
+    /// As [`new`](Self::new), for servers that want to be shown a certificate.
+    ///
+    /// # Errors
+    /// Likewise; or the certificate cannot be used.
+    pub fn with_identity(
+        timeout: Duration,
+        allow_link_local: bool,
+        identity: &ClientIdentity,
+    ) -> Result<Self, EgressError> {
+        let identity = identity.for_client().map_err(|e| EgressError::Setup(describe(&e)))?;
+        let builder = builder(timeout, Reach::Loopback, allow_link_local).identity(identity);
+        Self::built(builder, Reach::Loopback, allow_link_local)
+    }
+
     fn built(
         builder: reqwest::ClientBuilder,
         reach: Reach,
@@ -124,7 +139,8 @@ impl Egress {
     ) -> Result<Answer, EgressError> {
         self.check(url)?;
         authorization.set_sensitive(true);
-        self.send(self.client.get(url.clone()).header(ACCEPT, accept).header(AUTHORIZATION, authorization)).await
+        self.send(self.client.get(url.clone()).header(ACCEPT, accept).header(AUTHORIZATION, authorization))
+            .await
     }
 
     /// `POST url` with an `application/x-www-form-urlencoded` body.

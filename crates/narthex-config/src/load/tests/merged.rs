@@ -154,5 +154,5 @@ fn token_exchange_among_several_needs_a_caller_with_a_token() {
     let exchange = "credential: { token_exchange: { token_url: https://i/t, client: { id: a } } }";
     let text = merged("auth: none\n    tenant: acme")
         .replace("https://docs/", &format!("https://docs/, {exchange}"));
-    each_is_refused(&[(text, "no caller's token to exchange, as upstream `docs` wants")]);
+    each_is_refused(&[(text, "no caller's token to make the credential of upstream `docs` from")]);
 }

@@ -300,7 +300,7 @@ fn token_exchange_needs_a_caller_with_a_token() {
     let text = upstream("credential: { token_exchange: { token_url: https://i/t, client: { id: a } } }");
     each_is_refused(&[(
         format!("{text}    auth: none\n    tenant: acme\n"),
-        "no caller's token to exchange",
+        "no caller's token to make the credential",
     )]);
 }
 

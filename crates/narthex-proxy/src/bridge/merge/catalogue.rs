@@ -308,7 +308,7 @@ impl Catalogue {
             return self.publish(|content| Some(content.disconnected(error.clone())));
         }
         let wants_credential = matches!(refusal, Refusal::Credential(_) | Refusal::CredentialRejected { .. });
-        if wants_credential && self.source.needs_subject_token() && self.content().account.is_some() {
+        if wants_credential && self.source.is_per_caller() && self.content().account.is_some() {
             return self.locked.store(true, Ordering::Relaxed);
         }
         self.publish(|content| {

@@ -171,9 +171,7 @@ impl Member {
 
     /// Whether what it shows may be another for each caller.
     pub(super) fn is_per_caller(&self) -> bool {
-        self.credentials.needs_subject_token()
-            || self.wants_consent()
-            || self.group.first().is_process_per_caller()
+        self.credentials.is_per_caller() || self.group.first().is_process_per_caller()
     }
 
     /// Whether each user has to connect it first.

@@ -62,6 +62,7 @@ impl Stage {
             http: HttpVersion::Auto,
             protocol: Protocol::Auto,
             ca: None,
+            tls: None,
             max_concurrent: NonZeroU32::MIN,
             breaker: Breaker { failures: NonZeroU32::MIN, cooldown: Duration::from_secs(1) },
             catalogue: CatalogueLimits::default(),

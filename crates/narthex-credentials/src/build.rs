@@ -1,0 +1,241 @@
+//! Sources, made from the configuration.
+
+use crate::asserted::Asserted;
+use crate::authorization_code::Consented;
+use crate::client_auth::ClientAuth;
+use crate::credential::UpstreamCredential;
+use crate::endpoint::{CALL_TIMEOUT, Endpoint};
+use crate::error::BuildProblem;
+use crate::fixed;
+use crate::grant::{Actor, Exchange, Grant, IdJag, JwtBearer, Subject, Wanted, WebIdentity};
+use crate::obtain::{Obtained, Signs};
+use crate::signing::SigningKeys;
+use crate::sigv4::{AwsCredentials, SigV4};
+use crate::source::{Context, CredentialSource, Definition, Kind};
+use crate::token_client::TokenClient;
+use narthex_config::model::{
+    self, ActorToken, AwsKeys, Credential, IdentityProvider, OAuthClient, OAuthClientAuth, SubjectToken,
+    UpstreamId,
+};
+use narthex_telemetry::Events;
+use narthex_upstreams::egress::{Egress, EgressError};
+use std::sync::Arc;
+use url::Url;
+
+/// Makes sources.
+pub(crate) struct Builder<'a> {
+    events: &'a Events,
+    context: &'a Context,
+    /// One client for each answer to "may it call link-local addresses?", made when first needed.
+    egress: [Option<Egress>; 2],
+}
+
+/// What is known of the upstream that a source is made for.
+#[derive(Clone, Copy)]
+struct For<'a> {
+    id: &'a UpstreamId,
+    definition: &'a Definition,
+}
+
+impl<'a> Builder<'a> {
+    pub(crate) fn new(events: &'a Events, context: &'a Context) -> Self {
+        Self { events, context, egress: [None, None] }
+    }
+
+    pub(crate) fn source(
+        &mut self,
+        id: &UpstreamId,
+        definition: Definition,
+    ) -> Result<CredentialSource, BuildProblem> {
+        let kind = self.kind(For { id, definition: &definition })?;
+        Ok(CredentialSource { definition, kind })
+    }
+
+    fn kind(&mut self, of: For<'_>) -> Result<Kind, BuildProblem> {
+        let (values, origin) = (&of.definition.values, || of.definition.origin.clone());
+        let header = match &of.definition.credential {
+            Credential::None => None,
+            Credential::Header { name, value } => Some(fixed::header(name, values.secret(value)?)?),
+            Credential::Basic { username, password } => {
+                Some(fixed::basic(username, values.secret(password)?)?)
+            }
+            Credential::Env(variables) => {
+                let read = |(name, secret): (&String, _)| Ok((name.clone(), values.secret(secret)?.clone()));
+                let variables = variables.iter().map(read).collect::<Result<_, BuildProblem>>()?;
+                return Ok(Kind::Fixed(UpstreamCredential::environment(origin(), variables)));
+            }
+            Credential::AuthorizationCode(_) => {
+                return Ok(Kind::Consented(Arc::new(Consented::new(of.id.clone()))));
+            }
+            Credential::Assertion(assertion) => {
+                let keys = self.signing_keys()?;
+                let asserted = Asserted::new(assertion, &of.definition.public_url, origin(), keys)?;
+                return Ok(Kind::Asserted(Arc::new(asserted)));
+            }
+            Credential::AwsSigV4(signed) => return self.aws(signed, of),
+            Credential::ClientCredentials(_)
+            | Credential::TokenExchange(_)
+            | Credential::IdJag(_)
+            | Credential::OnBehalfOf(_)
+            | Credential::JwtBearer(_) => {
+                let grant = self.grant(of)?.ok_or(BuildProblem::Header("not a grant"))?;
+                let endpoint = Endpoint::new(of.id.clone(), grant, self.events.clone());
+                return Ok(Kind::Obtained(Arc::new(Obtained::new(endpoint, origin())?)));
+            }
+        };
+        Ok(Kind::Fixed(UpstreamCredential::fixed(origin(), header)))
+    }
+
+    /// The grant of a credential that is obtained.
+    fn grant(&mut self, of: For<'_>) -> Result<Option<Grant>, BuildProblem> {
+        let grant = match &of.definition.credential {
+            Credential::ClientCredentials(own) => {
+                let url = own.token_url.as_ref().ok_or(BuildProblem::Header("`token_url` is missing"))?;
+                let at = self.token_client(url, &own.client, of)?;
+                Grant::ClientCredentials { at, wanted: Wanted::new(&own.wanted) }
+            }
+            Credential::TokenExchange(exchange) => Grant::TokenExchange(Box::new(Exchange {
+                at: self.token_client(&exchange.token_url, &exchange.client, of)?,
+                wanted: Wanted::new(&exchange.wanted),
+                subject_token_type: exchange.subject_token_type.clone(),
+                requested_token_type: exchange.requested_token_type.clone(),
+                actor: self.actor(exchange, of)?,
+            })),
+            Credential::IdJag(id_jag) => Grant::IdJag(Box::new(self.id_jag(id_jag, of)?)),
+            Credential::OnBehalfOf(flow) => {
+                let at = self.token_client(&flow.token_url, &flow.client, of)?;
+                Grant::OnBehalfOf { at, wanted: Wanted::scopes(&flow.scopes) }
+            }
+            Credential::JwtBearer(bearer) => Grant::JwtBearer(Box::new(self.jwt_bearer(bearer, of)?)),
+            _ => return Ok(None),
+        };
+        Ok(Some(grant))
+    }
+
+    fn actor(&mut self, exchange: &model::TokenExchange, of: For<'_>) -> Result<Option<Actor>, BuildProblem> {
+        let Some(model::Actor { token, token_type }) = &exchange.actor else { return Ok(None) };
+        let token_type = token_type.clone();
+        Ok(Some(match token {
+            ActorToken::Token(secret) => {
+                Actor::given(of.definition.values.secret(secret)?.clone(), token_type)
+            }
+            ActorToken::ClientCredentials(wanted) => {
+                let at = self.token_client(&exchange.token_url, &exchange.client, of)?;
+                let grant = Grant::ClientCredentials { at, wanted: Wanted::new(wanted) };
+                let endpoint = Endpoint::new(of.id.clone(), grant, self.events.clone());
+                Actor::obtained(Obtained::new(endpoint, of.definition.origin.clone())?, token_type)
+            }
+            ActorToken::Assertion(audience) => {
+                let audience = audience.clone().unwrap_or_else(|| exchange.token_url.to_string());
+                let issuer = of.definition.public_url.clone();
+                Actor::asserted(
+                    self.signing_keys()?,
+                    issuer,
+                    exchange.client.id.clone(),
+                    audience,
+                    token_type,
+                )
+            }
+        }))
+    }
+
+    fn id_jag(&mut self, id_jag: &model::IdJag, of: For<'_>) -> Result<IdJag, BuildProblem> {
+        let missing = || BuildProblem::Header("the endpoints of an ID-JAG cannot be found yet");
+        let IdentityProvider::TokenUrl(url) = &id_jag.identity_provider else { return Err(missing()) };
+        let issuer = id_jag.issuer.clone().ok_or_else(missing)?;
+        let server = id_jag.token_url.as_ref().ok_or_else(missing)?;
+        let resource = id_jag.resource.clone().or_else(|| of.definition.url.as_ref().map(Url::to_string));
+        Ok(IdJag {
+            identity_provider: self.token_client(url, &id_jag.identity_client, of)?,
+            subject: match id_jag.subject {
+                SubjectToken::AccessToken => Subject::AccessToken,
+                SubjectToken::IdToken => Subject::IdToken(self.context.subject_tokens.clone()),
+            },
+            server: self.token_client(server, &id_jag.client, of)?,
+            audience: issuer,
+            resource: resource.unwrap_or_default(),
+            scope: Wanted::scopes(&id_jag.scopes).scope(),
+        })
+    }
+
+    fn jwt_bearer(&mut self, bearer: &model::JwtBearer, of: For<'_>) -> Result<JwtBearer, BuildProblem> {
+        let values = &of.definition.values;
+        let at = match &bearer.client {
+            Some(client) => self.token_client(&bearer.token_url, client, of)?,
+            None => {
+                let egress = self.egress(of.definition.allow_link_local)?;
+                TokenClient { url: bearer.token_url.clone(), auth: ClientAuth::Nobody, egress }
+            }
+        };
+        let key = values.secret(&bearer.key)?;
+        Ok(JwtBearer {
+            at,
+            signer: crate::assertion::Signer::new(key, bearer.algorithm, bearer.key_id.as_deref())?,
+            issuer: bearer.issuer.clone(),
+            subject: bearer.subject.clone(),
+            audience: bearer.audience.clone().unwrap_or_else(|| bearer.token_url.to_string()),
+            scope: Wanted::scopes(&bearer.scopes).scope(),
+            scope_in_assertion: bearer.scopes_in_assertion,
+            lifetime: bearer.lifetime,
+        })
+    }
+
+    fn aws(&mut self, signed: &model::AwsSigV4, of: For<'_>) -> Result<Kind, BuildProblem> {
+        let (values, origin) = (&of.definition.values, of.definition.origin.clone());
+        let (region, service) = (signed.region.as_str(), signed.service.as_str());
+        match &signed.keys {
+            AwsKeys::Given { id, secret, session_token } => {
+                let session_token = session_token.as_ref().map(|token| values.secret(token).cloned());
+                let credentials = AwsCredentials {
+                    id: values.secret(id)?.clone(),
+                    secret: values.secret(secret)?.clone(),
+                    session_token: session_token.transpose()?,
+                };
+                let signer = Arc::new(SigV4::new(credentials, region, service));
+                Ok(Kind::Fixed(UpstreamCredential::sigv4(origin, signer, None, None)))
+            }
+            AwsKeys::WebIdentity { role, token, session, sts_url } => {
+                let grant = Grant::WebIdentity(Box::new(WebIdentity {
+                    url: sts_url.clone(),
+                    egress: self.egress(of.definition.allow_link_local)?,
+                    role: role.clone(),
+                    session: session.clone(),
+                    token: values.secret(token)?.clone(),
+                }));
+                let endpoint = Endpoint::new(of.id.clone(), grant, self.events.clone());
+                let signs = Signs { region: region.into(), service: service.into() };
+                Ok(Kind::Obtained(Arc::new(Obtained::signing(endpoint, origin, signs)?)))
+            }
+        }
+    }
+
+    fn token_client(
+        &mut self,
+        url: &Url,
+        client: &OAuthClient,
+        of: For<'_>,
+    ) -> Result<TokenClient, BuildProblem> {
+        let Definition { values, allow_link_local, .. } = of.definition;
+        let egress = match &client.auth {
+            OAuthClientAuth::Tls { certificate, .. } => {
+                let shown = values.certificate(certificate);
+                let shown = shown.ok_or(BuildProblem::Header("a certificate was not read"))?;
+                Egress::with_identity(CALL_TIMEOUT, *allow_link_local, shown)?
+            }
+            _ => self.egress(*allow_link_local)?,
+        };
+        Ok(TokenClient { url: url.clone(), auth: ClientAuth::new(client, url.as_str(), values)?, egress })
+    }
+
+    fn signing_keys(&self) -> Result<SigningKeys, BuildProblem> {
+        self.context.signing_keys.clone().ok_or(BuildProblem::NoSigningKeys)
+    }
+
+    fn egress(&mut self, allow_link_local: bool) -> Result<Egress, EgressError> {
+        let made = &mut self.egress[usize::from(allow_link_local)];
+        if let Some(egress) = made {
+            return Ok(egress.clone());
+        }
+        Ok(made.insert(Egress::new(CALL_TIMEOUT, allow_link_local)?).clone())
+    }
+}

@@ -3,7 +3,8 @@
 # provider, conformance suite, SDKs, Inspector, everything-server, filesystem-server, memory-server, and the
 # Node that they need), and one virtual environment for each Python: .venv/ (the SDK with its everything-server
 # and its conformance client), .venv-legacy/ (the SDK before 2026-07-28, with its everything-server),
-# .venv-fastmcp/, .venv-tasks/ (FastMCP with its tasks extension), .venv-stdio/ (time-server and git-server).
+# .venv-fastmcp/, .venv-tasks/ (FastMCP with its tasks extension), .venv-stdio/ (time-server and git-server),
+# .venv-openbao/ (OpenBao).
 # Needs python3, node and npm. Does nothing when it was done for these versions.
 set -eu
 cd "$(dirname "$0")"
@@ -54,3 +55,4 @@ setup_python .venv-legacy requirements-legacy.txt install_from_source
 setup_python .venv-fastmcp requirements-fastmcp.txt
 setup_python .venv-tasks requirements-tasks.txt
 setup_python .venv-stdio requirements-stdio.txt
+setup_python .venv-openbao requirements-openbao.txt

@@ -4,18 +4,21 @@
 //! - [`Peer`] and [`servers`]: a process and all that it started; the MCP servers.
 //! - [`Front`]: an identity provider, the gateway, and a [`Relay`] that shows tokens for clients that
 //!   have none.
+//! - [`Bao`]: a real OpenBao.
 //! - [`conformance`]: the suite of the MCP project, run and read.
 //!
 //! The parts fail by panicking: a test that cannot set its stage has to fail at once.
 
 #![expect(clippy::panic, reason = "a test that cannot set its stage has to fail at once, with the reason")]
 
+mod bao;
 pub mod conformance;
 mod front;
 mod peer;
 mod relay;
 pub mod servers;
 
+pub use bao::{Bao, Role};
 pub use front::Front;
 pub use peer::{Peer, built, installed, node, run};
 pub use relay::Relay;

@@ -95,6 +95,12 @@ impl Peer {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// The port at which it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Where it listens, with `path`, at 127.0.0.1.
     #[must_use]
     pub fn url(&self, path: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::grammar::{self, Registration};
-use crate::model::{AuthorizationCode, Credential, ResourceParameter};
+use crate::model::{AuthorizationCode, Credential, OAuthClientAuth, ResourceParameter};
 use crate::yaml::{Field, Span};
 
 impl Check<'_> {
@@ -19,6 +19,10 @@ impl Check<'_> {
         }
         let ways = self.ways_to_register(&given.registration);
         let client = if has_client { self.client(given.client, at) } else { None };
+        if client.as_ref().is_some_and(|client| matches!(client.auth, OAuthClientAuth::Tls { .. })) {
+            let help = "use `secret` or `private_key`";
+            self.report.error_with_help(at, "this credential's `client` has no certificate", help);
+        }
         let issuer = given.issuer.with_span().and_then(|(at, text)| self.issuer_name(text, at, insecure));
         let resource = given.resource.with_span().and_then(|(at, text)| self.resource_named(at, text));
         if has_client && client.is_none() {

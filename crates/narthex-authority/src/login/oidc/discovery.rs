@@ -218,3 +218,89 @@ impl IssuerName {
 fn is_within(then: SystemTime, time: Duration, now: SystemTime) -> bool {
     now.duration_since(then).is_ok_and(|since| since < time)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::fixtures::{parts, provider, vault};
+
+    fn discovery(issuer: &str, preset: Preset) -> Discovery {
+        Discovery::new(&model::Provider { preset, ..provider("corp", issuer) }, &parts(vault()))
+    }
+
+    #[test]
+    fn metadata_are_of_the_configured_issuer_byte_by_byte() {
+        let one = discovery("https://idp.example/realms/acme", Preset::Generic);
+        let exact = IssuerName::Exact("https://idp.example/realms/acme".to_owned());
+        assert_eq!(one.issuer_name("https://idp.example/realms/acme"), Some(exact));
+        for said in
+            ["", "https://idp.example", "https://idp.example/realms/acme/", "https://IDP.example/realms/acme"]
+        {
+            assert_eq!(one.issuer_name(said), None, "{said}");
+        }
+    }
+
+    #[test]
+    fn only_entra_has_issuers_of_several_directories() {
+        let template = "https://login.microsoftonline.com/{tenantid}/v2.0";
+        for word in ["common", "organizations", "consumers"] {
+            let issuer = format!("https://login.microsoftonline.com/{word}/v2.0");
+            assert!(discovery(&issuer, Preset::Entra).issuer_name(template).is_some(), "{word}");
+            assert_eq!(discovery(&issuer, Preset::Generic).issuer_name(template), None, "{word}");
+        }
+        let own = "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0";
+        let own = discovery(own, Preset::Entra);
+        assert_eq!(own.issuer_name(template), None, "one directory's issuer is its own");
+        let several = discovery("https://login.microsoftonline.com/common/v2.0", Preset::Entra);
+        for said in [
+            "https://evil.example/{tenantid}/v2.0",
+            "{tenantid}",
+            "https://login.microsoftonline.com/{tenantid}",
+            "https://login.microsoftonline.com/{tenantid}/v2.0/",
+            "https://login.microsoftonline.com/{tenantid}{tenantid}/v2.0",
+        ] {
+            assert_eq!(several.issuer_name(said), None, "{said}");
+        }
+    }
+
+    #[test]
+    fn endpoints_are_https_unless_the_issuer_is_not() {
+        let safe = discovery("https://idp.example", Preset::Generic);
+        assert!(safe.endpoint("https://other.example/token?x=1").is_ok());
+        for text in [
+            "http://idp.example/token",
+            "ftp://idp.example/",
+            "/token",
+            "",
+            "https://u:p@idp.example/",
+            "https://idp.example/#f",
+            "javascript:alert(1)",
+            "data:text/html,x",
+        ] {
+            assert!(safe.endpoint(text).is_err(), "{text}");
+        }
+        assert!(
+            discovery("http://127.0.0.1:1", Preset::Generic).endpoint("http://127.0.0.1:1/token").is_ok()
+        );
+    }
+
+    #[test]
+    fn an_answer_says_whose_it_is_where_that_was_announced_and_always_rightly() {
+        let metadata = |says_iss| Metadata {
+            issuer: IssuerName::Exact("https://idp.example".to_owned()),
+            authorization_endpoint: Url::parse("https://idp.example/a").unwrap(),
+            token_endpoint: Url::parse("https://idp.example/t").unwrap(),
+            userinfo_endpoint: None,
+            jwks_uri: Url::parse("https://idp.example/k").unwrap(),
+            says_iss,
+        };
+        assert!(metadata(false).check_iss(None).is_ok());
+        assert!(metadata(true).check_iss(None).is_err());
+        for says_iss in [false, true] {
+            assert!(metadata(says_iss).check_iss(Some("https://idp.example")).is_ok());
+            for wrong in ["", "https://evil.example", "https://idp.example/", "https://idp.example%2F"] {
+                assert!(metadata(says_iss).check_iss(Some(wrong)).is_err(), "{wrong}");
+            }
+        }
+    }
+}

@@ -1,11 +1,29 @@
 //! `credential: { authorization_code: … }`.
 
 use super::Check;
-use crate::grammar::{self, Registration};
+use crate::grammar::{self, Gateway, Registration};
 use crate::model::{AuthorizationCode, Credential, OAuthClientAuth, ResourceParameter};
 use crate::yaml::{Field, Span};
 
 impl Check<'_> {
+    /// Reports upstreams that users connect where no user can show who they are.
+    pub(super) fn users_for_consent(&self, gateway: &Gateway) {
+        let authority = gateway.auth.get().and_then(|auth| auth.authority.get());
+        if authority.is_some_and(|authority| !authority.login.is_absent()) {
+            return;
+        }
+        let upstreams = gateway.upstreams.get().into_iter().flat_map(|named| &named.0);
+        for credential in upstreams.filter_map(|entry| Some(&entry.value.get()?.credential)) {
+            if let (Some(at), Some(grammar::Credential::AuthorizationCode(_))) =
+                (credential.span(), credential.get())
+            {
+                let message = "users connect this upstream at their browsers, and nobody can log in there";
+                let help = "add `auth: { authority: { login: { providers: … } } }`";
+                self.report.error_with_help(at, message, help);
+            }
+        }
+    }
+
     pub(super) fn authorization_code(
         &self,
         given: grammar::AuthorizationCode,

@@ -69,6 +69,7 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
         routes: keys(&gateway.routes),
     };
     let unused = unused(&gateway);
+    cx.users_for_consent(&gateway);
     let vault = cx.secret_stores(gateway.secrets);
     let server = cx.server(gateway.server);
     let admin = cx.admin(&gateway.admin);

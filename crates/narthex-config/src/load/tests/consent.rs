@@ -1,8 +1,14 @@
 //! `credential: { authorization_code: … }`.
 
-use super::mistakes::{upstream, with};
+use super::mistakes::with;
 use super::*;
 use crate::model::{AuthorizationCode, ResourceParameter};
+
+/// A configuration with users, whose `demo` has these `keys`.
+fn upstream(keys: &str) -> String {
+    let users = "auth: { authority: { login: { users: [{ name: alice, tenant: acme }] } } }";
+    mistakes::upstream(keys).replace("auth: { embedded: development }", users)
+}
 
 /// The credential of `demo` in a configuration that has it with these keys.
 fn consent(keys: &str) -> AuthorizationCode {
@@ -73,4 +79,16 @@ fn nobody_connects_where_there_are_no_users_or_no_headers() {
     );
     let found = refused(&child).to_string();
     assert!(found.contains("this credential is sent in a header"), "{found}");
+}
+
+#[test]
+fn who_is_to_connect_must_be_able_to_log_in() {
+    let without = mistakes::upstream("credential: { authorization_code: {} }");
+    for auth in ["{ embedded: development }", "{ authority: { access_token_lifetime: 5m } }", "{}"] {
+        let found = refused(&without.replace("{ embedded: development }", auth)).to_string();
+        assert!(
+            found.contains("nobody can log in there") && found.contains("login: { providers"),
+            "{auth}: {found}"
+        );
+    }
 }

@@ -14,6 +14,7 @@ mod federation {
     mod caching;
     mod changes;
     mod client;
+    mod credentials;
     mod cursors;
     mod endpoints;
     mod expose;

@@ -199,6 +199,7 @@ fn key_of(kind: Kind, text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use narthex_credentials::Reason;
 
     fn list(names: &[&str]) -> List {
         let texts = names.iter().map(|name| format!(r#"{{"name":"{name}"}}"#).into());
@@ -244,5 +245,21 @@ mod tests {
         assert_eq!(gone.without("connect").1, [], "and is not lost twice");
         let (_, back) = gone.with(account(), vec![(Kind::Tools, list(&["a"]))], false);
         assert_eq!(back, [Kind::Tools]);
+    }
+
+    #[test]
+    fn what_a_caller_disconnects_is_gone_and_what_is_connected_takes_the_place_of_the_tool() {
+        let wanted = || CredentialError::from(Reason::ConsentRequired);
+        let lists = vec![(Kind::Tools, list(&["a"])), (Kind::Prompts, list(&["p"]))];
+        let (there, _) = Content::default().with(account(), lists, false);
+        let (gone, changed) = there.disconnected(wanted());
+        assert_eq!(changed, [Kind::Tools, Kind::Prompts]);
+        assert!(gone.list(Kind::Tools).is_none() && gone.account.is_none(), "nothing is kept of it");
+        assert!(gone.is_settled() && gone.is_known() && !gone.is_there(), "and yet it is no outage");
+        assert!(gone.failed.is_none());
+        assert_eq!(gone.disconnected(wanted()).1, [], "and is not lost twice");
+        let (_, changed) = gone.with(account(), vec![(Kind::Tools, list(&[]))], false);
+        assert_eq!(changed, [Kind::Tools], "the tool that connects it goes, though nothing else comes");
+        assert_eq!(gone.without("connect").1, [Kind::Tools]);
     }
 }

@@ -87,14 +87,15 @@ pub(super) async fn keep(catalogue: Weak<Catalogue>, member: Option<Arc<Member>>
 
 /// Waits until the caller has connected the upstream, or somebody wants to know whether that is so.
 async fn rest(weak: &Weak<Catalogue>, connection: &mut Connection) {
-    let calm = tokio::time::Instant::now() + POKED;
+    // Whoever wants to know may want to often, but not whoever knows.
+    let mut is_calm = false;
     loop {
         let Some(catalogue) = weak.upgrade() else { return };
         tokio::select! {
             () = connection.changed() => return,
             () = catalogue.reconnect.notified() => return,
-            () = catalogue.poke.notified(), if tokio::time::Instant::now() >= calm => return,
-            () = sleep(TICK) => {}
+            () = catalogue.poke.notified(), if is_calm => return,
+            () = sleep(POKED) => is_calm = true,
         }
     }
 }

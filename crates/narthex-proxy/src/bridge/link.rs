@@ -289,9 +289,7 @@ impl Link {
         }
         let said = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let challenge = said.collect::<Vec<_>>().join(", ");
-        // A 403 may be about anything. A 401 is about a token that was new.
-        let is_about_consent = status == StatusCode::UNAUTHORIZED || challenge.contains("insufficient_scope");
-        is_about_consent.then_some(challenge)
+        challenge.contains("insufficient_scope").then_some(challenge)
     }
 
     /// Whether it carries the very credential that the other does.

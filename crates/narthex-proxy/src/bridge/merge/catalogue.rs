@@ -77,16 +77,8 @@ impl Catalogues {
         bounds: Bounds,
     ) -> Result<Arc<Catalogue>, Refusal> {
         let key = key(ways, member);
-        if let Some(known) = self.all.get(&key).map(|known| Arc::clone(&known))
-            && known.is_of(member)
-        {
-            known.touch();
-            if member.wants_consent() {
-                // Another replica may be where the caller has connected it.
-                if !known.content().is_there() {
-                    known.poke.notify_one();
-                }
-            } else if member.is_per_caller() {
+        if let Some(known) = self.known(&key, member) {
+            if member.brings_credential() {
                 known.take_credential(ways, member).await?;
             }
             return Ok(known);
@@ -99,6 +91,27 @@ impl Catalogues {
         let own = (!member.is_per_caller()).then(|| Ways::own(&ways.shared, &ways.door, gateway()));
         let link = own.as_ref().unwrap_or(ways).to(member.endpoint(Instant::now())).await?.detached();
         Ok(self.begin(key, Catalogue::new(member, link), merged, bounds))
+    }
+
+    /// The catalogue, if it is there and whoever asks need not bring anything.
+    pub(super) fn ready(&self, ways: &Ways, member: &Member) -> Option<Arc<Catalogue>> {
+        if member.brings_credential() {
+            return None;
+        }
+        self.known(&key(ways, member), member)
+    }
+
+    fn known(&self, key: &str, member: &Member) -> Option<Arc<Catalogue>> {
+        let known = self.all.get(key).map(|known| Arc::clone(&known))?;
+        if !known.is_of(member) {
+            return None;
+        }
+        known.touch();
+        // Another replica may be where the caller has connected it.
+        if member.wants_consent() && !known.content().is_there() {
+            known.poke.notify_one();
+        }
+        Some(known)
     }
 
     /// Puts a new catalogue in its place, unless somebody else just did.

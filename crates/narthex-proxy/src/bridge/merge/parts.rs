@@ -156,13 +156,24 @@ pub(super) async fn begin<'m>(
     bounds: Bounds,
 ) -> Vec<Begun<'m>> {
     let now = Instant::now();
-    let members = numbers.into_iter().filter_map(|number| Some((number, merged.members.get(number)?)));
-    // Each caller's own credentials may have to be obtained first: of all at the same time.
-    let begun = members.map(|(number, member)| async move {
-        let catalogue = catalogue(merged, ways, member, bounds).await;
-        Begun { member, number, catalogue, until: now + member.patience() }
-    });
-    join_all(begun).await
+    let (mut begun, mut others) = (Vec::new(), Vec::new());
+    for number in numbers {
+        let Some(member) = merged.members.get(number) else { continue };
+        let until = now + member.patience();
+        match ways.shared.bridge.catalogues.ready(ways, member) {
+            Some(known) => begun.push(Begun { member, number, catalogue: Some(known), until }),
+            // The caller's own credentials may have to be obtained first: of all at the same time.
+            None => others.push(async move {
+                let catalogue = catalogue(merged, ways, member, bounds).await;
+                Begun { member, number, catalogue, until }
+            }),
+        }
+    }
+    if !others.is_empty() {
+        begun.extend(join_all(others).await);
+        begun.sort_unstable_by_key(|begun| begun.number);
+    }
+    begun
 }
 
 impl<'m> Begun<'m> {

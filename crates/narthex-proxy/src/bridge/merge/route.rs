@@ -174,6 +174,11 @@ impl Member {
         self.credentials.is_per_caller() || self.group.first().is_process_per_caller()
     }
 
+    /// Whether its catalogue is read with a credential that only its caller can bring.
+    pub(super) fn brings_credential(&self) -> bool {
+        self.is_per_caller() && !self.wants_consent()
+    }
+
     /// Whether each user has to connect it first.
     pub(crate) fn wants_consent(&self) -> bool {
         self.credentials.wants_consent()

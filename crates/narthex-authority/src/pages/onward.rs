@@ -3,6 +3,7 @@
 use super::shell::{Page, Site};
 use super::text::Address;
 use crate::Response;
+use http::StatusCode;
 use maud::html;
 use url::Url;
 
@@ -12,6 +13,9 @@ use url::Url;
 /// button.
 #[must_use]
 pub fn onward(site: &Site, to: &Url) -> Response {
+    if RUNS_OR_READS.contains(&to.scheme()) {
+        return nowhere(site);
+    }
     let place = match to.host_str() {
         Some(host) if matches!(to.scheme(), "http" | "https") => host.to_owned(),
         _ => format!("{}:", to.scheme()),
@@ -24,6 +28,21 @@ pub fn onward(site: &Site, to: &Url) -> Response {
         }
     };
     Page { refresh: Some(to.as_str()), ..Page::new(site, "One moment", content) }.answer()
+}
+
+/// Schemes that no client and no server has: a browser would run them, or read its own machine.
+const RUNS_OR_READS: [&str; 8] =
+    ["javascript", "data", "vbscript", "blob", "file", "about", "filesystem", "view-source"];
+
+/// Whoever calls [`onward`] has seen to it that the URL is one to go to; this is for the day when not.
+fn nowhere(site: &Site) -> Response {
+    let content = html! {
+        section.card aria-labelledby="title" {
+            h1 #title { "That is no place to go" }
+            p.lead { "The address to send you to is not one that a browser should open." }
+        }
+    };
+    Page { status: StatusCode::BAD_REQUEST, ..Page::new(site, "No place to go", content) }.answer()
 }
 
 /// [`onward`] to a page of this gateway, which itself may send the browser elsewhere.

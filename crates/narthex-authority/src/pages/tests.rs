@@ -206,6 +206,31 @@ fn every_page_is_accessible_by_its_structure() {
 }
 
 #[test]
+fn no_page_goes_on_to_what_a_browser_would_run_or_read() {
+    for url in [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        "data:text/html,<script>alert(1)</script>",
+        "file:///etc/passwd",
+        "blob:https://x/1",
+        "vbscript:x",
+        "view-source:https://x",
+    ] {
+        let page = onward(&site(), &Url::parse(url).unwrap());
+        assert_eq!(page.status(), StatusCode::BAD_REQUEST, "{url}");
+        assert!(!body(&page).contains("refresh") && !body(&page).contains("<a "), "{url}");
+    }
+    for url in
+        ["https://app.example/cb?code=a&state=b", "http://[::1]:8123/cb", "cursor://anysphere/cb?code=a"]
+    {
+        let page = onward(&site(), &Url::parse(url).unwrap());
+        let escaped = url.replace('&', "&amp;");
+        assert!(body(&page).contains(&format!("content=\"0; url={escaped}\"")), "{url}");
+        assert!(body(&page).contains(&format!("href=\"{escaped}\"")), "{url}");
+    }
+}
+
+#[test]
 fn no_page_loads_anything() {
     for (page, response) in all("x") {
         for tag in tags(body(&response)) {

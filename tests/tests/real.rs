@@ -3,7 +3,6 @@
 
 #[cfg(test)]
 mod real {
-    mod bound;
     mod clients;
     mod hosts;
     mod http_sse;

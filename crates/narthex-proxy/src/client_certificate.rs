@@ -12,9 +12,14 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 /// The SHA-256 digest of the DER of the client's certificate, whose key it has proven to hold. `None`: it has
 /// shown none, or there is no TLS.
 pub(crate) fn of(session: &ServerSession) -> Option<Thumbprint> {
+    digest_of(session).map(Thumbprint::from_digest)
+}
+
+/// The same as bytes.
+pub(crate) fn digest_of(session: &ServerSession) -> Option<[u8; 32]> {
     // pingora's digest is SHA-256 of the leaf's DER, and empty where there is no certificate.
     let digest = &session.digest()?.ssl_digest.as_ref()?.cert_digest;
-    <[u8; 32]>::try_from(digest.as_slice()).ok().map(Thumbprint::from_digest)
+    <[u8; 32]>::try_from(digest.as_slice()).ok()
 }
 
 /// Takes any certificate, or none: that the client has its key is all that is verified. It says nothing of who

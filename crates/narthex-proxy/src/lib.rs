@@ -1,6 +1,7 @@
 //! The data path: pingora in front and behind, the pipeline between.
 
 mod asking;
+mod authority;
 pub mod body;
 mod bridge;
 mod client_certificate;

@@ -5,6 +5,7 @@
 //! an `UpstreamCredential` (minted by `narthex-credentials`). Any stage can end the walk with a
 //! [`Refusal`].
 
+use crate::authority;
 use crate::bridge::{self, enter, merge};
 use crate::gateway::Shared;
 use crate::record::Visit;
@@ -24,6 +25,9 @@ pub(crate) async fn walk(
     let inbound = match frame::accept(session, visit)? {
         frame::Accepted::Mcp(inbound) => inbound,
         frame::Accepted::Local(reply) => return frame::answer(session, visit, reply).await,
+        frame::Accepted::Authority(asked) => {
+            return Box::pin(authority::answer(shared, asked, session, visit)).await;
+        }
     };
     let identified = identify::caller(shared, inbound, session, visit).await?;
     let mut held = None;

@@ -109,6 +109,11 @@ impl Visit {
         }
     }
 
+    /// Notes what the authority's answer says, if it is not what was asked for.
+    pub(crate) fn note_result(&mut self, result: &'static str) {
+        self.refused = Some(Refused { reason: result, denied: true, security: false });
+    }
+
     /// Whether the client speaks 2025-11-25 or earlier, as far as is known.
     pub(crate) fn speaks_legacy(&self) -> bool {
         self.revision.is_some_and(|r| !r.is_modern())

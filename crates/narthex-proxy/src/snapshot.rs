@@ -1,10 +1,12 @@
 //! Everything that one configuration says, ready for use. A request holds one from start to end.
 
+use crate::authority::Door;
 use crate::body::BodyBudget;
 use crate::bridge::merge::{Member, Merged};
 use crate::cors::Origins;
 use bytes::Bytes;
 use http::HeaderValue;
+use narthex_authority::Authority;
 use narthex_config::Config;
 use narthex_config::model::{
     Expose, HttpLimits, Route, RouteAuth, RouteId, ScopeName, SenderConstrained, Shown, Target, TenantId,
@@ -41,6 +43,8 @@ pub struct Snapshot {
     pub(crate) dpop: Verifier,
     /// The algorithms that they may have, as in a challenge.
     pub(crate) dpop_algorithms: String,
+    /// The door to the gateway's own authorization server.
+    pub(crate) authority: Option<Door>,
     /// Inbound tokens.
     pub identity: Arc<Identity>,
     /// Grants, scopes, limits.
@@ -135,6 +139,8 @@ pub struct Parts<'a> {
     pub credentials: &'a narthex_credentials::Context,
     /// Further public documents.
     pub documents: Vec<Document>,
+    /// The gateway's own authorization server.
+    pub authority: Option<Arc<Authority>>,
 }
 
 /// A configuration that is well-formed but cannot be put to use.
@@ -188,6 +194,7 @@ impl Snapshot {
             https: config.server.public_url.url.starts_with("https:"),
             dpop_algorithms: dpop.algorithms().join(" "),
             dpop,
+            authority: parts.authority.map(|authority| Door::new(authority, &config.server.public_url)),
             identity: Arc::new(identity),
             policy: Arc::new(policy),
             credentials: Arc::new(credentials),
@@ -198,6 +205,12 @@ impl Snapshot {
             snapshot.add_route(config, route, parts.metrics, &parts.pins)?;
         }
         Ok(snapshot)
+    }
+
+    /// The gateway's own authorization server, if it is one.
+    #[must_use]
+    pub fn authority(&self) -> Option<&Arc<Authority>> {
+        self.authority.as_ref().map(Door::authority)
     }
 
     /// Whether that child process, with that credential, is configured as it was.

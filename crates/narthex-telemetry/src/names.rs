@@ -2,6 +2,8 @@
 //!
 //! They are part of the gateway's public interface: renaming one is a breaking change.
 
+/// Requests to the gateway's own authorization server, by `endpoint` and `result`.
+pub const AUTHORITY_REQUESTS: &str = "narthex_authority_requests_total";
 /// Finished requests, by `tenant`, `route`, `method`, `upstream` and `code`.
 pub const HTTP_REQUESTS: &str = "narthex_http_requests_total";
 /// Time from the first byte of a request to the last of its answer, by `route` and `method`.
@@ -65,8 +67,6 @@ pub const CHILD_EXITS: &str = "narthex_child_exits_total";
 pub const CHILD_RESIDENT_BYTES: &str = "narthex_child_resident_bytes";
 /// Access log lines that could not be written.
 pub const ACCESS_LOG_DROPPED: &str = "narthex_access_log_dropped_total";
-/// Proofs of possession that are remembered as used.
-pub const DPOP_PROOFS: &str = "narthex_dpop_proofs";
 /// Keys (subjects, clients, tools) that limits keep state for.
 pub const LIMIT_KEYS: &str = "narthex_limit_keys";
 /// Keys that had to share one state because their limit keeps too many already.

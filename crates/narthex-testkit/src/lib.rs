@@ -26,6 +26,7 @@ mod pki;
 mod port;
 mod proof_key;
 mod upstream;
+pub mod visitor;
 mod wire;
 
 pub use client::{RawClient, RawResponse, SseEvent};

@@ -1,5 +1,6 @@
 //! `narthex`: the gateway's binary.
 
+mod authority;
 mod check;
 mod cli;
 mod desk;

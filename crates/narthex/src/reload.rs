@@ -1,5 +1,6 @@
 //! Putting a changed configuration to use: all of it, or nothing.
 
+use crate::authority;
 use crate::run::Prepared;
 use narthex_config::model::{Admin, ClientAuth, Server, Tls, UpstreamId};
 use narthex_config::{Config, Loaded, Watcher};
@@ -105,6 +106,7 @@ impl Reloader {
         // Last of what may fail: with it, its change is in use.
         self.prepared.pins.use_file(&pins_file).map_err(|e| format!("pins: {e}"))?;
         self.gateway.swap(snapshot);
+        authority::follow(&self.gateway);
         self.secrets.send_replace(Arc::clone(secrets));
         self.forget_removed(&current);
         if start_only != self.started_with {

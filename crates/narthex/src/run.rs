@@ -1,5 +1,6 @@
 //! `narthex run`: the parts, assembled.
 
+use crate::authority;
 use crate::check::complain;
 use crate::cli::RunArgs as Args;
 use crate::desk::Desk;
@@ -10,7 +11,7 @@ use crate::reload::{Reloader, StartOnly};
 use crate::seal_key::{self, SealKeyError};
 use crate::signing::{self, Signing};
 use narthex_admin::Admin;
-use narthex_authority::{DevelopmentIssuer, OpenError};
+use narthex_authority::{AuthorityParts, DevelopmentIssuer, OpenError};
 use narthex_config::model::Server as Settings;
 use narthex_config::{Config, Diagnostics, Loaded, Watcher};
 use narthex_credentials::secret::{SecretError, Secrets};
@@ -40,6 +41,8 @@ pub(crate) enum StartError {
     Build(#[from] BuildError),
     #[error(transparent)]
     Issuer(#[from] OpenError),
+    #[error(transparent)]
+    Authority(#[from] narthex_authority::BuildError),
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
@@ -73,6 +76,7 @@ pub(crate) struct Prepared {
     pub(crate) pins: Arc<Pins>,
     /// Which proofs of possession have been used. The same over all reloads.
     pub(crate) proofs: Arc<Seen>,
+    vault: narthex_store::Vault,
 }
 
 /// What a snapshot is built with that the gateway makes and keeps itself.
@@ -85,7 +89,7 @@ struct Own<'a> {
 impl Prepared {
     fn new(metrics: Arc<Metrics>, pins: Pins) -> Self {
         let (pins, proofs) = (Arc::new(pins), Arc::new(Seen::new(0)));
-        Self { metrics, signing: Signing::default(), pins, proofs }
+        Self { metrics, signing: Signing::default(), pins, proofs, vault: authority::vault() }
     }
 
     /// Builds everything that `config` asks for and throws it away. Writes nothing: whoever checks may
@@ -136,12 +140,20 @@ impl Prepared {
             development::trust(&mut config, issuer);
             documents = development::documents(&config, issuer);
         }
+        let parts = AuthorityParts {
+            previous: previous.and_then(|previous| previous.authority().map(Arc::as_ref)),
+            vault: self.vault.clone(),
+            secrets: Arc::clone(&secrets) as _,
+            events: self.metrics.events().clone(),
+            connections: None,
+        };
+        let authority = authority::open(&mut config, &parts)?;
         let nonces = Arc::new(Nonces::new(&seal_keys));
         documents.extend(signing_keys.clone().map(|keys| signing::document(&config, keys)));
         let credentials = Context { signing_keys, ..Context::default() };
         let sealer = Arc::new(Sealer::new(seal_keys)?);
         self.proofs.set_capacity(config.auth.dpop.replay_cache);
-        Ok(Snapshot::build(
+        let snapshot = Snapshot::build(
             &config,
             Parts {
                 previous,
@@ -153,8 +165,11 @@ impl Prepared {
                 proofs: Arc::clone(&self.proofs) as _,
                 credentials: &credentials,
                 documents,
+                authority,
             },
-        )?)
+        )?;
+        authority::hand_keys(&snapshot);
+        Ok(snapshot)
     }
 }
 
@@ -222,6 +237,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     let snapshot = prepared.build(config, Arc::clone(&secrets), None)?;
     metrics.config_loaded(true, std::time::SystemTime::now());
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), Arc::clone(&access_log)));
+    authority::follow(&gateway);
     #[cfg(target_os = "linux")]
     gateway.keep_children_with(narthex_upstreams::stdio::Keeper::this_program());
     let ready = Arc::new(Ready {

@@ -1,5 +1,6 @@
 //! Stage 1: strict HTTP. What is ambiguous ends here; what is not MCP is answered here.
 
+use crate::authority::ForAuthority;
 use crate::cors;
 use crate::facts::Facts;
 use crate::record::Visit;
@@ -31,12 +32,13 @@ pub(crate) struct Inbound {
 }
 
 /// What a request turned out to be.
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and moved once")]
 pub(crate) enum Accepted {
     /// For a route.
     Mcp(Inbound),
     /// Something that the gateway answers itself.
     Local(Reply),
+    /// For the gateway's own authorization server.
+    Authority(ForAuthority),
 }
 
 impl Verb {
@@ -67,6 +69,10 @@ pub(crate) fn accept(session: &ServerSession, visit: &mut Visit) -> Result<Accep
         return serve(document, &header.method);
     }
     let Some(route) = snapshot.routes.get(path) else {
+        let door = snapshot.authority.as_ref();
+        if let Some(asked) = door.map(|door| door.take(path, &header.headers)).transpose()?.flatten() {
+            return Ok(Accepted::Authority(asked));
+        }
         visit.other_path = Some(loggable(path));
         return Err(Refusal::NoRoute);
     };

@@ -35,7 +35,18 @@ fn snapshot(config: &Config, previous: Option<&Snapshot>, metrics: &Arc<Metrics>
     let pins = Arc::new(Pins::preview(Path::new("pins.json"), Path::new(".")).expect("no pins"));
     let (nonces, proofs) = (Arc::new(Nonces::new(&[[7; 32]])), Arc::new(Seen::new(100)));
     let (credentials, documents) = (&narthex_credentials::Context::default(), Vec::new());
-    let parts = Parts { previous, secrets, metrics, pins, sealer, nonces, proofs, credentials, documents };
+    let parts = Parts {
+        previous,
+        secrets,
+        metrics,
+        pins,
+        sealer,
+        nonces,
+        proofs,
+        credentials,
+        documents,
+        authority: None,
+    };
     Snapshot::build(config, parts).expect("a snapshot")
 }
 

@@ -28,6 +28,7 @@ pub struct Metrics {
     id: u64,
     registry: Registry,
     events: Events,
+    authority: IntCounterVec,
     requests: CounterFamily<5>,
     duration: HistogramFamily<2>,
     upstream_duration: HistogramFamily<1>,
@@ -59,7 +60,6 @@ pub struct Metrics {
     child_exits: IntCounterVec,
     child_resident: IntGaugeVec,
     access_log_dropped: IntCounter,
-    dpop_proofs: IntGauge,
     limit_keys: IntGauge,
     limit_overflows: IntCounter,
 }
@@ -145,6 +145,11 @@ impl Metrics {
     /// Counts a call that a limit refused. `limit` is the limit's name, such as `tenant`.
     pub fn rate_limited(&self, tenant: &str, limit: &str) {
         self.count(&self.rate_limited, RATE_LIMITED, [tenant, limit]);
+    }
+
+    /// Counts a request to the gateway's own authorization server. Both are of small sets.
+    pub fn authority(&self, endpoint: &str, result: &str) {
+        self.authority.with_label_values(&[endpoint, result]).inc();
     }
 
     /// Counts a look into the cache of verified tokens.
@@ -262,11 +267,6 @@ impl Metrics {
         if ok && let Ok(since) = now.duration_since(UNIX_EPOCH) {
             self.reload_time.set(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
         }
-    }
-
-    /// How many proofs of possession are remembered as used.
-    pub fn dpop_proofs(&self, count: usize) {
-        self.dpop_proofs.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// What the limits' housekeeping found: keys kept now, and keys that came beyond the cap since.

@@ -26,6 +26,11 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
     Ok(Metrics {
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         events: Events::register(&registry)?,
+        authority: of.counters(
+            names::AUTHORITY_REQUESTS,
+            "Requests to the gateway's own authorization server.",
+            &["endpoint", "result"],
+        )?,
         requests: of.counter_family(
             names::HTTP_REQUESTS,
             "Finished requests.",
@@ -131,7 +136,6 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
         )?,
         access_log_dropped: of
             .counter(names::ACCESS_LOG_DROPPED, "Access log lines that could not be written.")?,
-        dpop_proofs: of.gauge(names::DPOP_PROOFS, "Proofs of possession that are remembered as used.")?,
         limit_keys: of
             .gauge(names::LIMIT_KEYS, "Keys (subjects, clients, tools) that limits keep state for.")?,
         limit_overflows: of.counter(

@@ -20,7 +20,7 @@ use std::time::Duration;
 use thiserror::Error;
 use url::{Host, Url};
 
-/// Largest answer body that is read, bytes.
+/// Largest answer body that is read, unless said otherwise, bytes.
 const BODY_CAP: usize = 1024 * 1024;
 
 /// An HTTP client for calls that the gateway makes on its own account. Cheap to clone.
@@ -29,6 +29,8 @@ pub struct Egress {
     client: reqwest::Client,
     allow_link_local: bool,
     reach: Reach,
+    /// Largest answer body that is read, bytes.
+    cap: usize,
 }
 
 /// What a server answered.
@@ -55,7 +57,7 @@ pub enum EgressError {
     /// No connection, TLS failure, time-out.
     #[error("request failed: {0}")]
     Transport(String),
-    /// The answer is over 1 MiB.
+    /// The answer is over 1 MiB, or what was set instead.
     #[error("answer is too large")]
     TooLarge,
 }
@@ -115,7 +117,13 @@ impl Egress {
         allow_link_local: bool,
     ) -> Result<Self, EgressError> {
         let client = builder.build().map_err(|e| EgressError::Setup(describe(&e)))?;
-        Ok(Self { client, allow_link_local, reach })
+        Ok(Self { client, allow_link_local, reach, cap: BODY_CAP })
+    }
+
+    /// The same, which reads answers of at most `cap` bytes.
+    #[must_use]
+    pub fn with_cap(self, cap: usize) -> Self {
+        Self { cap, ..self }
     }
 
     /// `GET url`, accepting `accept`.
@@ -226,7 +234,7 @@ impl Egress {
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > BODY_CAP {
+            if body.len() + chunk.len() > self.cap {
                 return Err(EgressError::TooLarge);
             }
             body.extend_from_slice(&chunk);

@@ -1,0 +1,384 @@
+//! `/oauth/authorize` and `/oauth/consent`: may this client do that for this user?
+//!
+//! The user is asked before the browser is sent anywhere, the identity provider included: else a client could
+//! have its code made from a login that the browser still has there, without anybody having seen it (the
+//! confused deputy of the MCP security guide). Nothing is kept before the user has approved; what is then kept
+//! is bound to the browser, good for one use, and becomes the user's consent once it is known who that is.
+
+mod request;
+
+pub(crate) use request::{Ask, Refused};
+
+use crate::authority::Authority;
+use crate::consents::Between;
+use crate::error::{Code, OAuthError};
+use crate::login::{Browser, Login, Problem, Session, User};
+use crate::pages::{self, ConsentView, RequestedScope};
+use crate::params::Params;
+use crate::secret::{random, seconds, sha256};
+use crate::token::code;
+use crate::{Request, Response, reply};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, ORIGIN, REFERRER_POLICY};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use narthex_config::model::ScopeName;
+use narthex_store::Key;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+use url::Url;
+
+/// How long a login may take after the consent.
+const PENDING: Duration = Duration::from_secs(600);
+
+/// The way of 2025-03-26, beside the real one.
+pub(crate) const ALIAS: &str = "/authorize";
+
+/// What a user approved before it was known who that is.
+#[derive(Deserialize, Serialize)]
+struct Pending {
+    /// As in the form.
+    request: String,
+    /// In which browser.
+    browser: String,
+    /// When, seconds since 1970.
+    made: u64,
+}
+
+/// Why there is a page that nobody wanted.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    Refused(Refused),
+    Login(Problem),
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Self::Login(problem)
+    }
+}
+
+impl From<OAuthError> for Trouble {
+    fn from(error: OAuthError) -> Self {
+        Self::Refused(Refused::Here(error))
+    }
+}
+
+impl Authority {
+    /// A client has sent the user here.
+    pub(crate) async fn authorize(&self, request: &Request, now: SystemTime) -> Response {
+        if request.method != Method::GET {
+            return reply::method("GET");
+        }
+        match self.try_authorize(request, now).await {
+            Ok(response) => response,
+            Err(trouble) => self.troubled(trouble, request, false),
+        }
+    }
+
+    /// The user has decided, or has logged in after that.
+    pub(crate) async fn consent(&self, request: &Request, now: SystemTime) -> Response {
+        let answer = match request.method {
+            Method::POST => self.decided(request, now).await,
+            Method::GET => self.returned(request, now).await,
+            _ => return reply::method("GET, POST"),
+        };
+        answer.unwrap_or_else(|trouble| self.troubled(trouble, request, request.method == Method::POST))
+    }
+
+    async fn try_authorize(&self, request: &Request, now: SystemTime) -> Result<Response, Trouble> {
+        let query = request.query.as_deref().unwrap_or_default();
+        let ask =
+            self.ask(query, request.path == ALIAS, request.peer, now).await.map_err(Trouble::Refused)?;
+        let login = self.login()?;
+        let session = login.user(&request.headers, now).await?.filter(|_| !ask.prompt.login);
+        let back = |code, description| {
+            Trouble::Refused(Refused::Back(ask.back.clone(), OAuthError::new(code, description)))
+        };
+        if let Some(session) = &session
+            && !ask.prompt.consent
+            && self.has_consented(&ask, &session.user).await?
+        {
+            let url = self.grant(&ask, &session.user, now).await?;
+            return Ok(redirect(&url));
+        }
+        if ask.prompt.none {
+            return Err(match session {
+                None => back(Code::LoginRequired, "The user is not logged in."),
+                Some(_) => back(Code::ConsentRequired, "The user has not allowed this yet."),
+            });
+        }
+        let browser = login.browser(&request.headers)?;
+        Ok(self.question(&ask, session.as_ref(), &browser, &format!("{}?{query}", request.path)))
+    }
+
+    /// The page that asks.
+    fn question(&self, ask: &Ask, session: Option<&Session>, browser: &Browser, request: &str) -> Response {
+        let purpose = purpose(ask, request);
+        let csrf = session.map_or_else(|| browser.csrf(&purpose), |session| session.csrf(&purpose));
+        let words: Vec<_> = ask.scopes.iter().map(|scope| self.words.of(scope.as_str())).collect();
+        let scopes = ask.scopes.iter().zip(&words);
+        let scopes: Vec<_> =
+            scopes.map(|(scope, words)| RequestedScope { name: scope.as_str(), words }).collect();
+        let view = ConsentView {
+            client_name: &ask.client.name,
+            client_id: &ask.client.id,
+            kind: ask.client.kind,
+            redirect_uri: ask.back.redirect(),
+            is_local: ask.client.is_local(),
+            resource_name: ask.resource.route.as_str(),
+            resource: &ask.resource.id,
+            scopes: &scopes,
+            user: session.map(|session| &session.user),
+            csrf: &csrf,
+            request,
+        };
+        let mut response = pages::consent(&self.site, &view);
+        browser.remember(&mut response);
+        response
+    }
+
+    /// The form came back.
+    async fn decided(&self, request: &Request, now: SystemTime) -> Result<Response, Trouble> {
+        let stale = || {
+            OAuthError::new(
+                Code::InvalidRequest,
+                "This page is too old, or not from here. Start again in the application.",
+            )
+        };
+        if !is_from_here(&request.headers, &self.origin) || !is_form(&request.headers) {
+            return Err(stale().into());
+        }
+        let form = Params::parse(&request.body).map_err(|_| stale())?;
+        let (Some(asked), Some(token), Some(decision)) =
+            (form.get("request"), form.get("csrf"), form.get("decision"))
+        else {
+            return Err(stale().into());
+        };
+        let ask = self.ask_again(asked, request, now).await?;
+        let login = self.login()?;
+        let (browser, session) = (login.browser(&request.headers)?, login.user(&request.headers, now).await?);
+        let purpose = purpose(&ask, asked);
+        let of_session = session.as_ref().is_some_and(|session| session.accepts(&purpose, token));
+        if !of_session && !browser.accepts(&purpose, token) {
+            return Err(stale().into());
+        }
+        match (decision, session) {
+            ("approve", Some(session)) if !ask.prompt.login => {
+                self.keep_consent(&ask, &session.user).await?;
+                let url = self.grant(&ask, &session.user, now).await?;
+                Ok(self.onward(&url))
+            }
+            ("approve", _) => {
+                let pending =
+                    Pending { request: asked.to_owned(), browser: browser.id(), made: seconds(now) };
+                let ticket = self.keep_pending(&pending).await?;
+                let mut response =
+                    login.begin(&format!("/oauth/consent?ticket={ticket}"), &request.headers, now).await?;
+                reply::note(&mut response, "approved");
+                Ok(response)
+            }
+            ("deny", _) => {
+                let error = OAuthError::new(Code::AccessDenied, "The user said no.");
+                Err(Trouble::Refused(Refused::Back(ask.back, error)))
+            }
+            _ => Err(stale().into()),
+        }
+    }
+
+    /// The user is back from the login.
+    async fn returned(&self, request: &Request, now: SystemTime) -> Result<Response, Trouble> {
+        let gone = || {
+            OAuthError::new(
+                Code::InvalidRequest,
+                "This took too long, or was done already. Start again in the application.",
+            )
+        };
+        let query =
+            Params::parse(request.query.as_deref().unwrap_or_default().as_bytes()).map_err(|_| gone())?;
+        let ticket = query.get("ticket").ok_or_else(gone)?;
+        let taken = self.lasting.vault.take(&pending_key(ticket)).await.map_err(OAuthError::from)?;
+        let pending: Option<Pending> = taken.and_then(|json| serde_json::from_slice(&json).ok());
+        let pending =
+            pending.filter(|pending| seconds(now) < pending.made + PENDING.as_secs()).ok_or_else(gone)?;
+        let login = self.login()?;
+        if login.browser(&request.headers)?.id() != pending.browser {
+            return Err(gone().detail("another browser's consent").into());
+        }
+        let ask = self.ask_again(&pending.request, request, now).await?;
+        let session = login.user(&request.headers, now).await?.ok_or_else(gone)?;
+        if ask.prompt.login && seconds(session.user.authenticated_at) < pending.made {
+            return Err(gone().detail("an old login").into());
+        }
+        self.keep_consent(&ask, &session.user).await?;
+        let url = self.grant(&ask, &session.user, now).await?;
+        Ok(redirect(&url))
+    }
+
+    /// The request that a form or a ticket holds, looked at anew: clients and rights may have changed.
+    async fn ask_again(&self, held: &str, request: &Request, now: SystemTime) -> Result<Ask, Trouble> {
+        let (path, query) = held.split_once('?').unwrap_or((held, ""));
+        self.ask(query, path == ALIAS, request.peer, now).await.map_err(Trouble::Refused)
+    }
+
+    /// Whether `user` has allowed all of this before. Where the answer goes to the user's own machine nobody
+    /// knows who gets it, so the user is asked every time (RFC 8252 §8.6).
+    async fn has_consented(&self, ask: &Ask, user: &User) -> Result<bool, Trouble> {
+        if ask.client.is_local() || !ask.back.redirect().scheme().eq("https") {
+            return Ok(false);
+        }
+        let consented = between(ask, user).find(&self.lasting.vault).await?;
+        let granted = self.granted(&ask.scopes, user);
+        Ok(consented.is_some_and(|consented| granted.is_subset(&consented)))
+    }
+
+    async fn keep_consent(&self, ask: &Ask, user: &User) -> Result<(), Trouble> {
+        Ok(between(ask, user).keep(&self.lasting.vault, &ask.scopes).await?)
+    }
+
+    async fn keep_pending(&self, pending: &Pending) -> Result<String, Trouble> {
+        let ticket = random::<32>()?;
+        let json = serde_json::to_vec(pending).unwrap_or_default();
+        self.lasting.vault.put(&pending_key(&ticket), &json, PENDING).await.map_err(OAuthError::from)?;
+        Ok(ticket)
+    }
+
+    /// What of `scopes` the user may be granted.
+    pub(crate) fn granted(&self, scopes: &BTreeSet<ScopeName>, user: &User) -> BTreeSet<ScopeName> {
+        self.resources.granted(scopes, &user.tenant, &user.groups)
+    }
+
+    /// Gives a code: where to send the user with it.
+    async fn grant(&self, ask: &Ask, user: &User, now: SystemTime) -> Result<Url, Trouble> {
+        let back = |code, description| {
+            Trouble::Refused(Refused::Back(ask.back.clone(), OAuthError::new(code, description)))
+        };
+        if !self.resources.may_use(&user.tenant, &ask.resource) {
+            return Err(back(Code::AccessDenied, "The user may not use this resource."));
+        }
+        let scopes = self.granted(&ask.scopes, user);
+        if scopes.is_empty() && !ask.scopes.is_empty() {
+            return Err(back(Code::InvalidScope, "The user may be granted none of the scopes."));
+        }
+        let code = code::Code {
+            client: ask.client.id.clone(),
+            redirect_uri: ask.redirect_uri.clone(),
+            challenge: ask.challenge.clone(),
+            resource: ask.resource.id.clone(),
+            scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            user: user.clone(),
+            refresh: ask.refresh,
+            made: seconds(now),
+            family: crate::token::new_family()?,
+        };
+        let text = code::give(&self.lasting.vault, &code).await?;
+        Ok(ask.back.url(&self.issuer, &[("code", &text)]))
+    }
+
+    fn login(&self) -> Result<&Login, OAuthError> {
+        let none = || OAuthError::new(Code::InvalidRequest, "Nobody can log in at this gateway.");
+        self.login.as_ref().ok_or_else(none)
+    }
+
+    /// An answer to a form that leads to the client.
+    fn onward(&self, url: &Url) -> Response {
+        pages::onward(&self.site, url)
+    }
+
+    /// Tells the client, or the user where nobody knows the client. `posted`: in answer to a form.
+    fn troubled(&self, trouble: Trouble, request: &Request, posted: bool) -> Response {
+        let (error, mut response) = match trouble {
+            Trouble::Refused(Refused::Back(back, error)) => {
+                let answer = [("error", error.code.as_str()), ("error_description", error.description)];
+                let url = back.url(&self.issuer, &answer);
+                let response = if posted { self.onward(&url) } else { redirect(&url) };
+                (error, response)
+            }
+            Trouble::Refused(Refused::Here(error)) => {
+                let response = self.page(&error, request);
+                (error, response)
+            }
+            Trouble::Login(problem) => {
+                let text = "Logging in does not work just now. Try again in a minute.";
+                let error = OAuthError::new(Code::TemporarilyUnavailable, text).detail(problem);
+                let response = self.page(&error, request);
+                (error, response)
+            }
+        };
+        self.log(&error, request);
+        reply::note(&mut response, error.code.as_str());
+        response
+    }
+
+    fn page(&self, error: &OAuthError, request: &Request) -> Response {
+        let status = match error.code {
+            Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            Code::SlowDown => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let view = pages::ProblemView {
+            status,
+            title: "That did not work",
+            text: error.description,
+            request_id: &request.request_id,
+            way_on: None,
+        };
+        pages::problem(&self.site, &view)
+    }
+}
+
+/// What a form is for: this request, and what the page said about it. A client that has changed its name since
+/// is to be looked at again.
+fn purpose(ask: &Ask, request: &str) -> String {
+    let scopes: Vec<&str> = ask.scopes.iter().map(ScopeName::as_str).collect();
+    let shown = format!("{request}\n{}\n{}", ask.client.name, scopes.join(" "));
+    format!("consent {}", sha256(shown.as_bytes()))
+}
+
+fn between<'a>(ask: &'a Ask, user: &'a User) -> Between<'a> {
+    Between {
+        subject: &user.subject,
+        client: &ask.client.id,
+        redirect_uri: &ask.redirect_uri,
+        resource: &ask.resource.id,
+    }
+}
+
+fn pending_key(ticket: &str) -> Key {
+    Key::new("authority.pending", &[ticket])
+}
+
+fn redirect(url: &Url) -> Response {
+    let mut response = reply::empty(StatusCode::SEE_OTHER);
+    let headers = response.headers_mut();
+    // A URL that was parsed has visible ASCII only.
+    if let Ok(location) = HeaderValue::from_str(url.as_str()) {
+        headers.insert(LOCATION, location);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// Whether a form was sent by a page of ours, as far as the browser tells: beside the token, which is what
+/// counts.
+fn is_from_here(headers: &HeaderMap, origin: &str) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let site = text("sec-fetch-site").is_none_or(|site| site == "same-origin");
+    // Pages without a referrer have no origin either (Fetch standard, "append a request Origin header").
+    let from = text(ORIGIN.as_str()).is_none_or(|from| from == origin || from == "null");
+    site && from
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    media
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod real {
+    mod bound;
     mod clients;
     mod hosts;
     mod http_sse;

@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Longest token that is put into a header, bytes: servers take header blocks of 8 to 32 KiB.
-const MAX_TOKEN: usize = 16 * 1024;
+pub(crate) const MAX_TOKEN: usize = 16 * 1024;
 
 /// `urn:ietf:params:oauth:token-type:access_token` (RFC 8693 §3).
 pub(crate) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -153,20 +153,26 @@ impl Failure {
     }
 }
 
+/// The code of an error (RFC 6749 §5.2), if it has one.
+pub(crate) fn error_code(body: &[u8]) -> Option<String> {
+    let Failure { error, .. } = serde_json::from_slice(body).ok()?;
+    is_error_code(&error).then_some(error)
+}
+
 /// Whether it looks like the registered codes. RFC 6749 §5.2 allows more; what does not look like a
 /// name could be a token that the server repeats.
 fn is_error_code(code: &str) -> bool {
     !code.is_empty() && code.len() <= 64 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
 }
 
 /// RFC 6750 §2.1: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
-fn is_b64token(token: &str) -> bool {
+pub(crate) fn is_b64token(token: &str) -> bool {
     let text = token.trim_end_matches('=');
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
     !text.is_empty() && token.len() <= MAX_TOKEN && text.bytes().all(allowed)

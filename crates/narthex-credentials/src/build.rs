@@ -1,7 +1,7 @@
 //! Sources, made from the configuration.
 
 use crate::asserted::Asserted;
-use crate::authorization_code::Consented;
+use crate::authorization_code::{Consented, Directory, Setup, document_url, redirect_uri};
 use crate::client_auth::ClientAuth;
 use crate::credential::UpstreamCredential;
 use crate::endpoint::{CALL_TIMEOUT, Endpoint};
@@ -14,9 +14,10 @@ use crate::sigv4::{AwsCredentials, SigV4};
 use crate::source::{Context, CredentialSource, Definition, Kind};
 use crate::token_client::TokenClient;
 use narthex_config::model::{
-    self, ActorToken, AwsKeys, Credential, IdentityProvider, OAuthClient, OAuthClientAuth, SubjectToken,
-    UpstreamId,
+    self, ActorToken, AuthorizationCode, AwsKeys, Credential, IdentityProvider, OAuthClient, OAuthClientAuth,
+    SubjectToken, Upstream, UpstreamId,
 };
+use narthex_store::Vault;
 use narthex_telemetry::Events;
 use narthex_upstreams::egress::{Egress, EgressError};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use url::Url;
 pub(crate) struct Builder<'a> {
     events: &'a Events,
     context: &'a Context,
+    directory: Arc<Directory>,
     /// One client for each answer to "may it call link-local addresses?", made when first needed.
     egress: [Option<Egress>; 2],
 }
@@ -39,7 +41,23 @@ struct For<'a> {
 
 impl<'a> Builder<'a> {
     pub(crate) fn new(events: &'a Events, context: &'a Context) -> Self {
-        Self { events, context, egress: [None, None] }
+        Self { events, context, directory: Arc::default(), egress: [None, None] }
+    }
+
+    /// For users as this directory knows them.
+    pub(crate) fn with_directory(self, directory: Directory) -> Self {
+        Self { directory: Arc::new(directory), ..self }
+    }
+
+    /// Who users are, if they connect this upstream.
+    pub(crate) fn directory(&self, upstream: &Upstream) -> Option<Arc<Directory>> {
+        let is_connected = matches!(upstream.credential, Credential::AuthorizationCode(_));
+        is_connected.then(|| Arc::clone(&self.directory))
+    }
+
+    /// Where what they connect is kept.
+    pub(crate) fn vault(&self) -> Option<Vault> {
+        self.context.vault.clone()
     }
 
     pub(crate) fn source(
@@ -64,8 +82,8 @@ impl<'a> Builder<'a> {
                 let variables = variables.iter().map(read).collect::<Result<_, BuildProblem>>()?;
                 return Ok(Kind::Fixed(UpstreamCredential::environment(origin(), variables)));
             }
-            Credential::AuthorizationCode(_) => {
-                return Ok(Kind::Consented(Arc::new(Consented::new(of.id.clone()))));
+            Credential::AuthorizationCode(code) => {
+                return Ok(Kind::Consented(Arc::new(self.consented(code, of)?)));
             }
             Credential::Assertion(assertion) => {
                 let keys = self.signing_keys()?;
@@ -84,6 +102,26 @@ impl<'a> Builder<'a> {
             }
         };
         Ok(Kind::Fixed(UpstreamCredential::fixed(origin(), header)))
+    }
+
+    fn consented(&self, code: &AuthorizationCode, of: For<'_>) -> Result<Consented, BuildProblem> {
+        let Definition { values, origin, url, allow_link_local, insecure, public_url, .. } = of.definition;
+        let vault = self.context.vault.clone().ok_or(BuildProblem::NoVault)?;
+        let setup = Setup {
+            upstream: of.id.clone(),
+            title: code.title.as_deref().unwrap_or(of.id.as_str()).into(),
+            place: url.clone().ok_or(BuildProblem::Header("a child process has no users"))?,
+            origin: origin.clone(),
+            code: code.clone(),
+            values: values.clone(),
+            public_url: public_url.clone(),
+            redirect_uri: redirect_uri(public_url),
+            document: document_url(public_url).filter(|_| code.metadata_document),
+            directory: Arc::clone(of.definition.directory.as_ref().unwrap_or(&self.directory)),
+            allow_link_local: *allow_link_local,
+            insecure: *insecure,
+        };
+        Consented::new(setup, vault, self.events.clone())
     }
 
     /// The grant of a credential that is obtained.

@@ -41,6 +41,16 @@ impl ClientAuth {
         })
     }
 
+    /// With a secret that is no reference, in the header or in the body; without, a public client.
+    pub(crate) fn of_secret(id: &str, secret: Option<Secret>, post: bool) -> Result<Self, BuildProblem> {
+        let id = id.to_owned();
+        Ok(match secret {
+            None => Self::Id { id },
+            Some(secret) if post => Self::Post { id, secret },
+            Some(secret) => Self::Basic(basic(&id, &secret)?),
+        })
+    }
+
     /// Adds its parameters to `form` and signs what must be signed.
     pub(crate) fn add_to(&self, form: &mut Form, now: std::time::SystemTime) -> Result<(), CredentialError> {
         match self {

@@ -24,6 +24,9 @@ pub struct BuildError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BuildProblem {
+    /// Users connect the upstream, and there is no place to keep what they connect.
+    #[error("there is no store for what users connect")]
+    NoVault,
     /// Its secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -105,6 +108,10 @@ pub enum Reason {
     /// The user must consent at the upstream's own authorization server first: [`CredentialError::consent`]
     /// says where.
     ConsentRequired,
+    /// The gateway is no client of the upstream's authorization server, and cannot become one.
+    NoRegistration,
+    /// What users connected cannot be read or kept just now.
+    VaultUnavailable,
     /// The upstream, or its authorization server, says of itself what cannot be used.
     DiscoveryFailed,
     /// The upstream wants scopes that the user was just asked for, or too many, or too often.
@@ -128,6 +135,8 @@ impl Reason {
             Self::CallerExpired => "caller_expired",
             Self::InteractionRequired => "interaction_required",
             Self::ConsentRequired => "consent_required",
+            Self::NoRegistration => "no_registration",
+            Self::VaultUnavailable => "vault_unavailable",
             Self::DiscoveryFailed => "discovery_failed",
             Self::ScopeNotGranted => "scope_not_granted",
         }

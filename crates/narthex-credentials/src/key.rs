@@ -1,5 +1,6 @@
 //! Whom a cached credential was obtained for.
 
+use crate::authorization_code::Person;
 use crate::error::BuildProblem;
 use highway::{HighwayHash, HighwayHasher};
 use narthex_identity::Caller;
@@ -52,10 +53,19 @@ impl Keys {
             client.unwrap_or_default(),
             subject_token,
         ];
+        self.hash(parts, client.is_some())
+    }
+
+    /// Names one person, whatever token they come with.
+    pub(crate) fn person(&self, person: Person<'_>) -> Key {
+        self.hash([person.tenant, person.issuer, person.subject, "", ""], false)
+    }
+
+    fn hash(&self, parts: [&str; 5], client: bool) -> Key {
         let mut hasher = HighwayHasher::new(self.0);
         // The lengths first: no two lists of parts run together to the same bytes.
         let mut lengths = [0; 6 * 8];
-        let counts = parts.map(str::len).into_iter().chain([usize::from(client.is_some())]);
+        let counts = parts.map(str::len).into_iter().chain([usize::from(client)]);
         for (slot, count) in lengths.as_chunks_mut::<8>().0.iter_mut().zip(counts) {
             *slot = (count as u64).to_le_bytes();
         }

@@ -43,6 +43,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use authorization_code::{ConnectError, Connected, Offered, Visitor, client_document};
 pub use consent::{Changed, Consent};
 pub use credential::{Outgoing, Presented, UpstreamCredential};
 pub use error::{BuildError, BuildProblem, CredentialError, Reason};

@@ -1,7 +1,7 @@
 //! The credentials of one upstream, and of all.
 
 use crate::asserted::Asserted;
-use crate::authorization_code::Consented;
+use crate::authorization_code::{Consented, Directory};
 use crate::build::Builder;
 use crate::consent::Changed;
 use crate::credential::{Origin, UpstreamCredential};
@@ -13,6 +13,7 @@ use crate::subject::SubjectTokens;
 use crate::values::Values;
 use narthex_config::model::{Config, Credential, Upstream, UpstreamId};
 use narthex_identity::Caller;
+use narthex_store::Vault;
 use narthex_telemetry::Events;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -25,6 +26,7 @@ use url::Url;
 #[derive(Debug)]
 pub struct Credentials {
     sources: HashMap<UpstreamId, Arc<CredentialSource>>,
+    vault: Option<Vault>,
 }
 
 /// Where one upstream's credentials come from.
@@ -53,8 +55,12 @@ pub(crate) struct Definition {
     /// The upstream's, or the first of them; of a child process there is none.
     pub(crate) url: Option<Url>,
     pub(crate) allow_link_local: bool,
-    /// The gateway's own name, in what it signs.
+    /// Plain `http` is accepted inside the operator's network.
+    pub(crate) insecure: bool,
+    /// The gateway's own name, in what it signs and where users come back to.
     pub(crate) public_url: String,
+    /// Of an upstream that users connect: who users are.
+    pub(crate) directory: Option<Arc<Directory>>,
 }
 
 /// What credentials are made with, besides the configuration. The same over all reloads.
@@ -64,6 +70,8 @@ pub struct Context {
     pub signing_keys: Option<SigningKeys>,
     /// Knows the ID tokens of callers, for identity assertions.
     pub subject_tokens: Option<Arc<dyn SubjectTokens>>,
+    /// Keeps what users connect; needed if they connect anything.
+    pub vault: Option<Vault>,
 }
 
 // === impl Credentials ===
@@ -81,7 +89,7 @@ impl Credentials {
         events: &Events,
         context: &Context,
     ) -> Result<Self, BuildError> {
-        let builder = Builder::new(events, context);
+        let builder = Builder::new(events, context).with_directory(Directory::of(config));
         let public_url = &config.server.public_url.url;
         Self::build_with(secrets, &config.upstreams, public_url, previous, builder)
     }
@@ -96,7 +104,9 @@ impl Credentials {
         let mut sources = HashMap::with_capacity(upstreams.len());
         for (id, upstream) in upstreams {
             let failed = |problem| BuildError::new(id, problem);
-            let definition = Definition::read(secrets, id, upstream, public_url).map_err(failed)?;
+            let directory = builder.directory(upstream);
+            let definition =
+                Definition::read(secrets, id, upstream, public_url, directory).map_err(failed)?;
             let kept = previous.and_then(|p| p.sources.get(id)).filter(|s| s.definition == definition);
             let source = match kept {
                 Some(source) => Arc::clone(source),
@@ -104,7 +114,12 @@ impl Credentials {
             };
             sources.insert(id.clone(), source);
         }
-        Ok(Self { sources })
+        Ok(Self { sources, vault: builder.vault() })
+    }
+
+    /// Where users' connections are kept.
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.vault.as_ref()
     }
 
     /// The source for an upstream; `None`: there is no such upstream.
@@ -180,6 +195,14 @@ impl CredentialSource {
         matches!(self.kind, Kind::Obtained(_) | Kind::Consented(_))
     }
 
+    /// The users' connections, if that is what it is.
+    pub(crate) fn consented(&self) -> Option<&Arc<Consented>> {
+        match &self.kind {
+            Kind::Fixed(_) | Kind::Obtained(_) | Kind::Asserted(_) => None,
+            Kind::Consented(consented) => Some(consented),
+        }
+    }
+
     /// Whether each user must consent at the upstream's own authorization server first.
     #[must_use]
     pub fn wants_consent(&self) -> bool {
@@ -253,6 +276,7 @@ impl Definition {
         id: &UpstreamId,
         upstream: &Upstream,
         public_url: &str,
+        directory: Option<Arc<Directory>>,
     ) -> Result<Self, BuildProblem> {
         Ok(Self {
             credential: upstream.credential.clone(),
@@ -260,7 +284,9 @@ impl Definition {
             origin: Origin::of(id, &upstream.transport),
             url: upstream.transport.endpoints().map(|endpoints| endpoints.first.clone()),
             allow_link_local: upstream.allow_link_local,
+            insecure: upstream.insecure,
             public_url: public_url.to_owned(),
+            directory,
         })
     }
 }

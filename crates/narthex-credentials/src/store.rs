@@ -92,6 +92,14 @@ impl Store {
         }
     }
 
+    /// Drops whatever is kept for the key.
+    pub(crate) fn forget(&self, key: Key) {
+        match self {
+            Self::One(slot) => slot.store(None),
+            Self::Many(shards) => drop(shards.entries.remove(&key)),
+        }
+    }
+
     /// Drops exactly this credential; a newer one in its place stays.
     pub(crate) fn remove(&self, key: Key, rejected: &UpstreamCredential) {
         match self {

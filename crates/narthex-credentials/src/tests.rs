@@ -27,7 +27,7 @@ const ORIGIN: &str = "https://mcp.example.com";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// The environment of every test.
-fn environment(name: &str) -> Option<OsString> {
+pub(crate) fn environment(name: &str) -> Option<OsString> {
     match name {
         "SECRET" => Some("secret:canary% \u{fc}".into()),
         "KEY" => Some("api-key-canary".into()),
@@ -37,25 +37,25 @@ fn environment(name: &str) -> Option<OsString> {
     }
 }
 
-fn secrets() -> Secrets {
+pub(crate) fn secrets() -> Secrets {
     Secrets::with_environment(environment)
 }
 
-fn env(name: &str) -> SecretRef {
+pub(crate) fn env(name: &str) -> SecretRef {
     SecretRef::Env(name.into())
 }
 
-fn at(seconds: u64) -> SystemTime {
+pub(crate) fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
 }
 
-fn events() -> (prometheus::Registry, Events) {
+pub(crate) fn events() -> (prometheus::Registry, Events) {
     let registry = prometheus::Registry::new();
     let events = Events::register(&registry).unwrap();
     (registry, events)
 }
 
-fn caller(tenant: &str, subject: &str, expires: u64) -> Caller {
+pub(crate) fn caller(tenant: &str, subject: &str, expires: u64) -> Caller {
     let mut caller = Caller::anonymous(tenant.into());
     caller.issuer = "https://idp.example.com".into();
     caller.subject = subject.into();
@@ -64,7 +64,7 @@ fn caller(tenant: &str, subject: &str, expires: u64) -> Caller {
     caller
 }
 
-fn upstream(credential: Credential) -> Upstream {
+pub(crate) fn upstream(credential: Credential) -> Upstream {
     Upstream {
         transport: Transport::Http("https://mcp.example.com/mcp".parse::<url::Url>().unwrap().into()),
         catalogue: CatalogueLimits::default(),
@@ -145,7 +145,7 @@ fn client_credentials(server: &Server) -> Credential {
 }
 
 /// The header's value, as the upstream would get it.
-fn value(credential: &UpstreamCredential) -> String {
+pub(crate) fn value(credential: &UpstreamCredential) -> String {
     let (_, value) = credential.header_for(ORIGIN).unwrap().unwrap();
     value.to_str().unwrap().to_owned()
 }

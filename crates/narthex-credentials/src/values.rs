@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The values of all references of one credential. A changed one takes effect at once, because these are
 /// compared with those of before.
-#[derive(Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Values {
     secrets: Box<[(SecretRef, Secret)]>,
     /// Of clients that authenticate by a certificate.

@@ -51,11 +51,12 @@ pub(crate) fn challenges(
     let bearer = || challenge::unauthorized(&route.metadata_url, &route.scopes, Some(error));
     let algorithms = &visit.snapshot.dpop_algorithms;
     let dpop = || challenge::dpop_unauthorized(algorithms, &route.metadata_url, &route.scopes, Some(error));
-    if visit.scheme == Scheme::Dpop || matches!(error, TokenError::Downgraded | TokenError::Dpop(_)) {
-        return (dpop(), None);
-    }
+    let is_bound_to_key = matches!(error, TokenError::Downgraded | TokenError::Dpop(_));
     match route.sender_constrained {
-        None | Some(SenderConstrained::Mtls) => (bearer(), None),
+        _ if is_bound_to_key => (dpop(), None),
+        Some(SenderConstrained::Mtls) => (bearer(), None),
+        _ if visit.scheme == Scheme::Dpop => (dpop(), None),
+        None => (bearer(), None),
         Some(SenderConstrained::Dpop) => (dpop(), None),
         // Clients that look at the first only are those that know no other scheme than this.
         Some(SenderConstrained::Any) => (bearer(), Some(dpop())),

@@ -67,6 +67,8 @@ pub const CHILD_EXITS: &str = "narthex_child_exits_total";
 pub const CHILD_RESIDENT_BYTES: &str = "narthex_child_resident_bytes";
 /// Access log lines that could not be written.
 pub const ACCESS_LOG_DROPPED: &str = "narthex_access_log_dropped_total";
+/// Proofs of possession that are remembered as used.
+pub const DPOP_PROOFS: &str = "narthex_dpop_proofs";
 /// Keys (subjects, clients, tools) that limits keep state for.
 pub const LIMIT_KEYS: &str = "narthex_limit_keys";
 /// Keys that had to share one state because their limit keeps too many already.

@@ -161,8 +161,10 @@ impl Housekeeping {
             }
         }
         self.keep_pins();
-        self.reloader.prepared.proofs.sweep(SystemTime::now());
         self.reloader.prepared.signing.tend();
+        let proofs = &self.reloader.prepared.proofs;
+        proofs.sweep(SystemTime::now());
+        self.metrics.dpop_proofs(proofs.len());
         self.gateway.sweep();
         self.metrics.buffered_bytes(self.gateway.buffered_bytes());
         if let Some(authority) = snapshot.authority().cloned() {

@@ -69,7 +69,7 @@ impl Proof {
         if !key.key.verifies(message, signature, algorithm) {
             return Err(DpopError::Signature);
         }
-        let id = ProofId::new(&key.thumbprint, &jti(&claims)?);
+        let id = ProofId::new(&key.thumbprint, request.target, &jti(&claims)?);
         let wants_nonce = check_nonce(&claims, rules.nonces.as_deref(), now)?;
         Ok(Self { key: key.thumbprint, id, until, wants_nonce })
     }

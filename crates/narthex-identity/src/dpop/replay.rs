@@ -1,12 +1,12 @@
 //! Which proofs have been used.
 
-use super::DpopError;
+use super::{DpopError, Target};
 use ahash::RandomState;
 use async_trait::async_trait;
 use aws_lc_rs::digest::{Context, SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use narthex_store::{Key, Store};
+use narthex_store::{Key, Vault};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -23,18 +23,29 @@ const KEPT: usize = 12;
 /// Shards that one sweep looks at.
 const SWEPT: usize = 8;
 
-/// Which proof it is: the digest of its key and `jti`, so that nobody can use up the `jti` of another.
+/// Which proof it is: the digest of its key, its URL and `jti` (RFC 9449 §11.1), so that nobody can use up the
+/// `jti` of another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ProofId([u8; 32]);
 
 impl ProofId {
-    pub(super) fn new(key: &Thumbprint, jti: &str) -> Self {
+    pub(super) fn new(key: &Thumbprint, target: &Target, jti: &str) -> Self {
         let mut context = Context::new(&SHA256);
         context.update(key.as_bytes());
+        // No URL has a line feed, so no two of them and a `jti` read the same.
+        context.update(target.as_str().as_bytes());
+        context.update(b"\n");
         context.update(jti.as_bytes());
         let mut id = [0; 32];
         id.copy_from_slice(context.finish().as_ref());
         Self(id)
+    }
+}
+
+/// Base64url without padding.
+impl fmt::Display for ProofId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 
@@ -166,18 +177,18 @@ impl Replay for Seen {
 
 // === impl SeenByAll ===
 
-/// The proofs that any replica has seen: first asked is this process's memory, then the store that all share.
+/// The proofs that any replica has seen: first asked is this process's memory, then the vault that all share.
 #[derive(Debug)]
 pub struct SeenByAll {
     here: Arc<Seen>,
-    store: Arc<dyn Store>,
+    vault: Vault,
 }
 
 impl SeenByAll {
-    /// With this memory and that store.
+    /// With this memory and that vault.
     #[must_use]
-    pub fn new(here: Arc<Seen>, store: Arc<dyn Store>) -> Self {
-        Self { here, store }
+    pub fn new(here: Arc<Seen>, vault: Vault) -> Self {
+        Self { here, vault }
     }
 }
 
@@ -192,10 +203,10 @@ impl Replay for SeenByAll {
         if !self.here.note(proof, until, now)? {
             return Ok(false);
         }
-        let key = Key::new("dpop", &[&URL_SAFE_NO_PAD.encode(proof.0)]);
+        let key = Key::new("dpop", &[&proof.to_string()]);
         // A second more: the store's clock is another.
         let ttl = until.duration_since(now).unwrap_or_default() + Duration::from_secs(1);
-        self.store.put_if_absent(&key, bytes::Bytes::from_static(b"1"), ttl).await.map_err(|error| {
+        self.vault.put_if_absent(&key, &[1], ttl).await.map_err(|error| {
             tracing::warn!(%error, "the store cannot say whether a proof has been used before");
             DpopError::Unavailable
         })
@@ -210,11 +221,15 @@ fn seconds(at: SystemTime) -> u32 {
 mod tests {
     use super::*;
     use crate::fixtures::{later, now};
-    use narthex_store::{Capacity, Memory};
+    use narthex_store::{Capacity, KeyRing, Memory};
     use proptest::prelude::*;
 
+    fn target(url: &str) -> Target {
+        Target::new(url).unwrap()
+    }
+
     fn id(number: usize) -> ProofId {
-        ProofId::new(&Thumbprint::of(b"key"), &number.to_string())
+        ProofId::new(&Thumbprint::of(b"key"), &target("https://gw.example/a"), &number.to_string())
     }
 
     #[test]
@@ -228,11 +243,17 @@ mod tests {
     }
 
     #[test]
-    fn the_same_jti_of_another_key_is_another_proof() {
+    fn the_same_jti_of_another_key_or_for_another_url_is_another_proof() {
         let seen = Seen::new(100);
-        let of = |key: &[u8]| ProofId::new(&Thumbprint::of(key), "jti");
-        assert_eq!(seen.note(&of(b"mallory"), later(60), now()), Ok(true));
-        assert_eq!(seen.note(&of(b"alice"), later(60), now()), Ok(true));
+        for (key, url, is_new) in [
+            ("mallory", "https://gw.example/a", true),
+            ("alice", "https://gw.example/a", true),
+            ("alice", "https://gw.example/b", true),
+            ("alice", "https://gw.example/a", false),
+        ] {
+            let id = ProofId::new(&Thumbprint::of(key.as_bytes()), &target(url), "jti");
+            assert_eq!(seen.note(&id, later(60), now()), Ok(is_new), "{key} {url}");
+        }
     }
 
     #[test]
@@ -270,8 +291,9 @@ mod tests {
     async fn what_one_replica_has_seen_the_other_knows() {
         let capacity = Capacity { entries: 100.try_into().unwrap(), bytes: 1 << 16 };
         let clock = std::time::Instant::now();
-        let store: Arc<dyn Store> = Arc::new(Memory::new(capacity, Arc::new(move || clock)));
-        let replica = || SeenByAll::new(Arc::new(Seen::new(100)), Arc::clone(&store));
+        let store = Arc::new(Memory::new(capacity, Arc::new(move || clock)));
+        let vault = Vault::new(store, KeyRing::new(vec![[7; 32]]));
+        let replica = || SeenByAll::new(Arc::new(Seen::new(100)), vault.clone());
         let (one, other) = (replica(), replica());
         assert_eq!(one.first_use(&id(1), later(60), now()).await, Ok(true));
         assert_eq!(other.first_use(&id(1), later(60), now()).await, Ok(false));

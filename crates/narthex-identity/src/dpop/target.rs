@@ -29,6 +29,11 @@ impl Target {
         Some(Self { normalised: normalise(bare)?, with_slash: Some(with_slash) })
     }
 
+    /// The URL, normalised.
+    pub(super) fn as_str(&self) -> &str {
+        &self.normalised
+    }
+
     /// Whether `htu` is this URL.
     pub(super) fn is(&self, htu: &str) -> bool {
         normalise(htu).is_some_and(|htu| htu == self.normalised || self.with_slash.as_ref() == Some(&htu))

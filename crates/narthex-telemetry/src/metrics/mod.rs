@@ -60,6 +60,7 @@ pub struct Metrics {
     child_exits: IntCounterVec,
     child_resident: IntGaugeVec,
     access_log_dropped: IntCounter,
+    dpop_proofs: IntGauge,
     limit_keys: IntGauge,
     limit_overflows: IntCounter,
 }
@@ -267,6 +268,11 @@ impl Metrics {
         if ok && let Ok(since) = now.duration_since(UNIX_EPOCH) {
             self.reload_time.set(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
         }
+    }
+
+    /// How many proofs of possession are remembered as used.
+    pub fn dpop_proofs(&self, count: usize) {
+        self.dpop_proofs.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// What the limits' housekeeping found: keys kept now, and keys that came beyond the cap since.

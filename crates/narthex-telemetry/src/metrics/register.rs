@@ -136,6 +136,7 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
         )?,
         access_log_dropped: of
             .counter(names::ACCESS_LOG_DROPPED, "Access log lines that could not be written.")?,
+        dpop_proofs: of.gauge(names::DPOP_PROOFS, "Proofs of possession that are remembered as used.")?,
         limit_keys: of
             .gauge(names::LIMIT_KEYS, "Keys (subjects, clients, tools) that limits keep state for.")?,
         limit_overflows: of.counter(

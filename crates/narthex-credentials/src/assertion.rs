@@ -22,11 +22,10 @@ pub(crate) struct Signer {
     header: Header,
 }
 
-/// Signs what authenticates one client at one authorization server.
+/// Signs what authenticates one client.
 pub(crate) struct ClientAssertion {
     pub(crate) signer: Signer,
     pub(crate) client_id: String,
-    pub(crate) audience: String,
 }
 
 /// RFC 7523 §3.
@@ -67,9 +66,9 @@ impl Signer {
 
 impl ClientAssertion {
     /// An assertion good for 60 s from `now`, with a fresh `jti`.
-    pub(crate) fn sign(&self, now: SystemTime) -> Result<Zeroizing<String>, CredentialError> {
-        let (iss, sub, aud) = (&self.client_id, &self.client_id, &self.audience);
-        self.signer.sign(&Claims::new(iss, sub, aud, now, LIFETIME)?)
+    pub(crate) fn sign(&self, audience: &str, now: SystemTime) -> Result<Zeroizing<String>, CredentialError> {
+        let (iss, sub) = (&self.client_id, &self.client_id);
+        self.signer.sign(&Claims::new(iss, sub, audience, now, LIFETIME)?)
     }
 }
 

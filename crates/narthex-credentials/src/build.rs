@@ -4,6 +4,7 @@ use crate::asserted::Asserted;
 use crate::authorization_code::{Consented, Directory, Setup, document_url, redirect_uri};
 use crate::client_auth::ClientAuth;
 use crate::credential::UpstreamCredential;
+use crate::discovery::{self, Discovery};
 use crate::endpoint::{CALL_TIMEOUT, Endpoint};
 use crate::error::BuildProblem;
 use crate::fixed;
@@ -128,12 +129,15 @@ impl<'a> Builder<'a> {
     fn grant(&mut self, of: For<'_>) -> Result<Option<Grant>, BuildProblem> {
         let grant = match &of.definition.credential {
             Credential::ClientCredentials(own) => {
-                let url = own.token_url.as_ref().ok_or(BuildProblem::Header("`token_url` is missing"))?;
-                let at = self.token_client(url, &own.client, of)?;
+                let (issuer, client) = (own.issuer.as_deref(), &own.client);
+                let at = match &own.token_url {
+                    Some(url) => self.token_client(url, issuer, client, of)?,
+                    None => found_client(issuer, own.wanted.resource.first(), client, of)?,
+                };
                 Grant::ClientCredentials { at, wanted: Wanted::new(&own.wanted) }
             }
             Credential::TokenExchange(exchange) => Grant::TokenExchange(Box::new(Exchange {
-                at: self.token_client(&exchange.token_url, &exchange.client, of)?,
+                at: self.token_client(&exchange.token_url, None, &exchange.client, of)?,
                 wanted: Wanted::new(&exchange.wanted),
                 subject_token_type: exchange.subject_token_type.clone(),
                 requested_token_type: exchange.requested_token_type.clone(),
@@ -141,7 +145,7 @@ impl<'a> Builder<'a> {
             })),
             Credential::IdJag(id_jag) => Grant::IdJag(Box::new(self.id_jag(id_jag, of)?)),
             Credential::OnBehalfOf(flow) => {
-                let at = self.token_client(&flow.token_url, &flow.client, of)?;
+                let at = self.token_client(&flow.token_url, None, &flow.client, of)?;
                 Grant::OnBehalfOf { at, wanted: Wanted::scopes(&flow.scopes) }
             }
             Credential::JwtBearer(bearer) => Grant::JwtBearer(Box::new(self.jwt_bearer(bearer, of)?)),
@@ -158,7 +162,7 @@ impl<'a> Builder<'a> {
                 Actor::given(of.definition.values.secret(secret)?.clone(), token_type)
             }
             ActorToken::ClientCredentials(wanted) => {
-                let at = self.token_client(&exchange.token_url, &exchange.client, of)?;
+                let at = self.token_client(&exchange.token_url, None, &exchange.client, of)?;
                 let grant = Grant::ClientCredentials { at, wanted: Wanted::new(wanted) };
                 let endpoint = Endpoint::new(of.id.clone(), grant, self.events.clone());
                 Actor::obtained(Obtained::new(endpoint, of.definition.origin.clone())?, token_type)
@@ -178,20 +182,26 @@ impl<'a> Builder<'a> {
     }
 
     fn id_jag(&mut self, id_jag: &model::IdJag, of: For<'_>) -> Result<IdJag, BuildProblem> {
-        let missing = || BuildProblem::Header("the endpoints of an ID-JAG cannot be found yet");
-        let IdentityProvider::TokenUrl(url) = &id_jag.identity_provider else { return Err(missing()) };
-        let issuer = id_jag.issuer.clone().ok_or_else(missing)?;
-        let server = id_jag.token_url.as_ref().ok_or_else(missing)?;
-        let resource = id_jag.resource.clone().or_else(|| of.definition.url.as_ref().map(Url::to_string));
+        let client = &id_jag.identity_client;
+        let identity_provider = match &id_jag.identity_provider {
+            IdentityProvider::TokenUrl(url) => self.token_client(url, None, client, of)?,
+            IdentityProvider::Issuer(issuer) => found_client(Some(issuer), None, client, of)?,
+        };
+        let issuer = id_jag.issuer.as_deref();
+        let server = match &id_jag.token_url {
+            Some(url) => self.token_client(url, issuer, &id_jag.client, of)?,
+            None => found_client(issuer, id_jag.resource.as_ref(), &id_jag.client, of)?,
+        };
         Ok(IdJag {
-            identity_provider: self.token_client(url, &id_jag.identity_client, of)?,
+            identity_provider,
             subject: match id_jag.subject {
                 SubjectToken::AccessToken => Subject::AccessToken,
                 SubjectToken::IdToken => Subject::IdToken(self.context.subject_tokens.clone()),
             },
-            server: self.token_client(server, &id_jag.client, of)?,
-            audience: issuer,
-            resource: resource.unwrap_or_default(),
+            server,
+            audience: id_jag.issuer.clone(),
+            resource: id_jag.resource.clone(),
+            upstream: of.definition.url.as_ref().map(Url::to_string).unwrap_or_default(),
             scope: Wanted::scopes(&id_jag.scopes).scope(),
         })
     }
@@ -199,10 +209,10 @@ impl<'a> Builder<'a> {
     fn jwt_bearer(&mut self, bearer: &model::JwtBearer, of: For<'_>) -> Result<JwtBearer, BuildProblem> {
         let values = &of.definition.values;
         let at = match &bearer.client {
-            Some(client) => self.token_client(&bearer.token_url, client, of)?,
+            Some(client) => self.token_client(&bearer.token_url, None, client, of)?,
             None => {
                 let egress = self.egress(of.definition.allow_link_local)?;
-                TokenClient { url: bearer.token_url.clone(), auth: ClientAuth::Nobody, egress }
+                TokenClient::at(&bearer.token_url, None, ClientAuth::Nobody, egress)
             }
         };
         let key = values.secret(&bearer.key)?;
@@ -250,6 +260,7 @@ impl<'a> Builder<'a> {
     fn token_client(
         &mut self,
         url: &Url,
+        issuer: Option<&str>,
         client: &OAuthClient,
         of: For<'_>,
     ) -> Result<TokenClient, BuildProblem> {
@@ -262,7 +273,7 @@ impl<'a> Builder<'a> {
             }
             _ => self.egress(*allow_link_local)?,
         };
-        Ok(TokenClient { url: url.clone(), auth: ClientAuth::new(client, url.as_str(), values)?, egress })
+        Ok(TokenClient::at(url, issuer, ClientAuth::new(client, values)?, egress))
     }
 
     fn signing_keys(&self) -> Result<SigningKeys, BuildProblem> {
@@ -276,4 +287,23 @@ impl<'a> Builder<'a> {
         }
         Ok(made.insert(Egress::new(CALL_TIMEOUT, allow_link_local)?).clone())
     }
+}
+
+/// A client of whatever authorization server is found: of this issuer, or else of the upstream.
+fn found_client(
+    issuer: Option<&str>,
+    resource: Option<&String>,
+    client: &OAuthClient,
+    of: For<'_>,
+) -> Result<TokenClient, BuildProblem> {
+    let Definition { values, url, allow_link_local, insecure, .. } = of.definition;
+    let wanted = discovery::Wanted {
+        upstream: url.clone().ok_or(BuildProblem::Header("a child process has no authorization server"))?,
+        issuer: issuer.map(ToOwned::to_owned),
+        resource: resource.cloned(),
+        allow_link_local: *allow_link_local,
+        insecure: *insecure,
+    };
+    let auth = ClientAuth::new(client, values)?;
+    Ok(TokenClient::found(Discovery::new(wanted), auth, ClientAuth::in_the_form(client, values)?))
 }

@@ -26,16 +26,15 @@ pub(crate) enum ClientAuth {
 }
 
 impl ClientAuth {
-    /// Made from the configuration and what it refers to. `audience` is whom assertions are for.
-    pub(crate) fn new(client: &OAuthClient, audience: &str, values: &Values) -> Result<Self, BuildProblem> {
+    /// Made from the configuration and what it refers to.
+    pub(crate) fn new(client: &OAuthClient, values: &Values) -> Result<Self, BuildProblem> {
         let id = client.id.clone();
         Ok(match &client.auth {
             OAuthClientAuth::Basic(secret) => Self::Basic(basic(&id, values.secret(secret)?)?),
             OAuthClientAuth::Post(secret) => Self::Post { id, secret: values.secret(secret)?.clone() },
             OAuthClientAuth::PrivateKeyJwt { key, algorithm, key_id } => {
                 let signer = Signer::new(values.secret(key)?, *algorithm, key_id.as_deref())?;
-                let audience = audience.to_owned();
-                Self::Assertion(Box::new(ClientAssertion { signer, client_id: id, audience }))
+                Self::Assertion(Box::new(ClientAssertion { signer, client_id: id }))
             }
             OAuthClientAuth::Tls { .. } | OAuthClientAuth::None => Self::Id { id },
         })
@@ -51,8 +50,20 @@ impl ClientAuth {
         })
     }
 
-    /// Adds its parameters to `form` and signs what must be signed.
-    pub(crate) fn add_to(&self, form: &mut Form, now: std::time::SystemTime) -> Result<(), CredentialError> {
+    /// The same client with its secret in the form, if it has one that is in a header.
+    pub(crate) fn in_the_form(client: &OAuthClient, values: &Values) -> Result<Option<Self>, BuildProblem> {
+        let OAuthClientAuth::Basic(secret) = &client.auth else { return Ok(None) };
+        Ok(Some(Self::Post { id: client.id.clone(), secret: values.secret(secret)?.clone() }))
+    }
+
+    /// Adds its parameters to `form` and signs what must be signed, for `audience`: the authorization server's
+    /// issuer (draft-ietf-oauth-rfc7523bis), or where that is not known, the token endpoint (RFC 7523 §3).
+    pub(crate) fn add_to(
+        &self,
+        form: &mut Form,
+        audience: &str,
+        now: std::time::SystemTime,
+    ) -> Result<(), CredentialError> {
         match self {
             Self::Basic(_) | Self::Nobody => {}
             Self::Post { id, secret } => {
@@ -62,7 +73,7 @@ impl ClientAuth {
             Self::Assertion(assertion) => {
                 form.add("client_id", &assertion.client_id);
                 form.add("client_assertion_type", ASSERTION_TYPE);
-                form.add("client_assertion", &assertion.sign(now)?);
+                form.add("client_assertion", &assertion.sign(audience, now)?);
             }
             Self::Id { id } => form.add("client_id", id),
         }

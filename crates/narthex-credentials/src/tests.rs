@@ -1,9 +1,11 @@
 //! The whole crate against a token endpoint on a socket.
 
 mod caching;
+mod exchange;
 mod failures;
 mod reload;
 pub(crate) mod server;
+mod signed;
 mod strategies;
 
 use crate::build::Builder;
@@ -135,6 +137,7 @@ fn exchange(server: &Server) -> Credential {
 fn client_credentials(server: &Server) -> Credential {
     Credential::ClientCredentials(ClientCredentials {
         token_url: Some(server.url()),
+        issuer: None,
         client: client(OAuthClientAuth::None),
         wanted: Wanted {
             scopes: vec!["repo.read".into()],

@@ -4,8 +4,8 @@ use super::Check;
 use crate::grammar::{self, AssertionPer, ScopesIn, Subject, Texts};
 use crate::model::{
     Actor, ActorToken, AssertedSubject, Assertion, AssertionAlgorithm, AwsKeys, AwsSigV4, ClientCredentials,
-    ClientTls, IdJag, IdentityProvider, JwtBearer, OnBehalfOf, SubjectToken, TokenExchange, Transport,
-    Wanted,
+    ClientTls, IdJag, IdentityProvider, JwtBearer, OAuthClient, OAuthClientAuth, OnBehalfOf, SubjectToken,
+    TokenExchange, Transport, Wanted,
 };
 use crate::yaml::{Field, Span};
 use std::time::Duration;
@@ -30,11 +30,14 @@ impl Check<'_> {
         let given = !grant.token_url.is_absent();
         let client = self.client(grant.client, at);
         self.confidential(client.as_ref(), at);
+        let issuer = grant.issuer.with_span().map(|(at, text)| self.issuer_name(text, at, insecure));
         let wanted = self.wanted(&grant.scopes, grant.resource, grant.audience);
         if given && token_url.is_none() {
             return None;
         }
-        Some(ClientCredentials { token_url, client: client?, wanted })
+        self.certificate_for(client.as_ref(), token_url.is_some(), at);
+        let issuer = if let Some(checked) = issuer { Some(checked?) } else { None };
+        Some(ClientCredentials { token_url, issuer, client: client?, wanted })
     }
 
     pub(super) fn token_exchange(
@@ -107,7 +110,9 @@ impl Check<'_> {
                 let help = "add `issuer: https://auth.example.com`, whom the assertion is for";
                 self.report.error_with_help(at, "`token_url` without an `issuer`", help);
             }
-            (issuer, token_url, self.client(given.client, at))
+            let client = self.client(given.client, at);
+            self.certificate_for(client.as_ref(), token_url.is_some(), at);
+            (issuer, token_url, client)
         });
         let resource = grant.resource.with_span().and_then(|(at, text)| self.resource_named(at, text));
         let ((identity_provider, identity_client), (issuer, token_url, client)) = (provider??, server?);
@@ -126,14 +131,23 @@ impl Check<'_> {
         })
     }
 
+    /// A certificate is shown to a server that the operator named, and to no other.
+    fn certificate_for(&self, client: Option<&OAuthClient>, is_named: bool, at: Span) {
+        if !is_named && client.is_some_and(|client| matches!(client.auth, OAuthClientAuth::Tls { .. })) {
+            let help = "add `token_url: https://idp.example.com/token`";
+            self.report.error_with_help(at, "a `certificate` goes with a `token_url`", help);
+        }
+    }
+
     fn identity_provider(
         &self,
         given: grammar::IdentityProvider,
         at: Span,
         insecure: bool,
-    ) -> Option<(IdentityProvider, crate::model::OAuthClient)> {
+    ) -> Option<(IdentityProvider, OAuthClient)> {
         let client = self.client(given.client, at);
         self.confidential(client.as_ref(), at);
+        self.certificate_for(client.as_ref(), !given.token_url.is_absent(), at);
         let provider = match (given.token_url.is_absent(), given.issuer.is_absent()) {
             (false, true) => self.endpoint(&given.token_url, insecure).map(IdentityProvider::TokenUrl),
             (true, false) => {

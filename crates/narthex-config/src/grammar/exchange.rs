@@ -22,8 +22,11 @@ pub(crate) enum Texts {
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["client"]))]
 pub(crate) struct ClientCredentials {
-    /// Token endpoint. Without it, the server says where its authorization server is (RFC 9728, RFC 8414).
+    /// Token endpoint. Default: found by the metadata of `issuer`, or by asking the server (RFC 9728, RFC 8414).
     pub(crate) token_url: Field<HttpUrl>,
+    /// The authorization server. Without it or `token_url`, the server may name any; the registration is shown to
+    /// the one that it names first, and to no other.
+    pub(crate) issuer: Field<String>,
     /// The gateway's registration there.
     pub(crate) client: Field<OAuthClient>,
     /// Scopes of the wanted token.

@@ -21,6 +21,8 @@ pub struct Wanted {
 pub struct ClientCredentials {
     /// Token endpoint; `None`: it is discovered from the upstream.
     pub token_url: Option<Url>,
+    /// Issuer of the authorization server, if it is named.
+    pub issuer: Option<String>,
     /// The gateway's registration there.
     pub client: OAuthClient,
     /// What the token is to be good for.

@@ -91,7 +91,7 @@ impl Consented {
             auth => auth.clone(),
         };
         let client = OAuthClient { id: client.id.clone(), auth };
-        let auth = ClientAuth::new(&client, server.token_endpoint.as_str(), &self.setup.values)
+        let auth = ClientAuth::new(&client, &self.setup.values)
             .map_err(|e| CredentialError::with_detail(Reason::NoRegistration, &e.to_string()))?;
         Ok(Client { id: client.id, auth, dynamic: false })
     }

@@ -267,7 +267,7 @@ impl Consented {
         let Ok(Ok(_turn)) = tokio::time::timeout(CALL_TIMEOUT, self.turns.acquire()).await else {
             return Err(CredentialError::with_detail(Reason::ExchangeUnreachable, "too many calls at once"));
         };
-        client.auth.add_to(form, now)?;
+        client.auth.add_to(form, &found.server.issuer, now)?;
         let answer = found.fetcher.egress.post_form(url, &form.pairs(), client.auth.authorization()).await;
         answer.map_err(|e| CredentialError::with_detail(Reason::ExchangeUnreachable, &e.to_string()))
     }

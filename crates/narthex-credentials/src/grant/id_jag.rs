@@ -7,7 +7,7 @@ use crate::answer::{self, ACCESS_TOKEN, Expected, ID_JAG, Issued};
 use crate::error::{CredentialError, Reason};
 use crate::secret::Secret;
 use crate::subject::SubjectTokens;
-use crate::token_client::TokenClient;
+use crate::token_client::{Located, TokenClient};
 use secrecy::ExposeSecret;
 use std::sync::Arc;
 
@@ -20,10 +20,20 @@ pub(crate) struct IdJag {
     pub(crate) subject: Subject,
     /// The upstream's authorization server.
     pub(crate) server: TokenClient,
-    /// Its issuer.
-    pub(crate) audience: String,
-    pub(crate) resource: String,
+    /// Its issuer; `None`: what is found.
+    pub(crate) audience: Option<String>,
+    /// `None`: what is found.
+    pub(crate) resource: Option<String>,
+    /// What the resource is where nothing is to be found.
+    pub(crate) upstream: String,
     pub(crate) scope: Option<String>,
+}
+
+/// Whom and what the tokens are for.
+struct Target<'a> {
+    server: Located<'a>,
+    audience: String,
+    resource: String,
 }
 
 /// What is exchanged for the assertion.
@@ -36,12 +46,25 @@ pub(crate) enum Subject {
 
 impl IdJag {
     pub(super) async fn ask(&self, asking: Asking<'_>) -> Result<Issued, CredentialError> {
-        let assertion = self.assertion(asking).await.map_err(|e| e.at("identity provider"))?;
-        self.token(&assertion, asking).await.map_err(|e| e.at("authorization server"))
+        let target = self.target(asking).await.map_err(|e| e.at("authorization server"))?;
+        let assertion = self.assertion(&target, asking).await.map_err(|e| e.at("identity provider"))?;
+        self.token(&target, &assertion, asking).await.map_err(|e| e.at("authorization server"))
+    }
+
+    async fn target(&self, asking: Asking<'_>) -> Result<Target<'_>, CredentialError> {
+        let server = self.server.locate(asking.now).await?;
+        let found = server.found();
+        let audience = self.audience.clone().or_else(|| Some(found?.server.issuer.clone()));
+        let resource = self.resource.clone().or_else(|| Some(found?.resource.clone()));
+        Ok(Target {
+            audience: audience.ok_or(Reason::DiscoveryFailed)?,
+            resource: resource.unwrap_or_else(|| self.upstream.clone()),
+            server,
+        })
     }
 
     /// The first leg: the assertion, for the authorization server alone.
-    async fn assertion(&self, asking: Asking<'_>) -> Result<Issued, CredentialError> {
+    async fn assertion(&self, target: &Target<'_>, asking: Asking<'_>) -> Result<Issued, CredentialError> {
         let kept;
         let (subject, subject_type) = match &self.subject {
             Subject::AccessToken => (asking.subject()?, ACCESS_TOKEN),
@@ -52,23 +75,29 @@ impl IdJag {
         };
         let mut form = Form::of(TOKEN_EXCHANGE);
         form.add("requested_token_type", ID_JAG);
-        form.add("audience", &self.audience);
-        form.add("resource", &self.resource);
+        form.add("audience", &target.audience);
+        form.add("resource", &target.resource);
         form.add_if("scope", self.scope.as_deref());
         form.add("subject_token", subject);
         form.add("subject_token_type", subject_type);
-        let answer = self.identity_provider.post(form, asking.now).await?;
+        let provider = self.identity_provider.locate(asking.now).await?;
+        let answer = provider.post(form, asking.now).await?;
         answer::read(answer, Expected::IdJag, &[subject])
     }
 
     /// The second leg: the access token.
-    async fn token(&self, assertion: &Issued, asking: Asking<'_>) -> Result<Issued, CredentialError> {
+    async fn token(
+        &self,
+        target: &Target<'_>,
+        assertion: &Issued,
+        asking: Asking<'_>,
+    ) -> Result<Issued, CredentialError> {
         let assertion = assertion.token.expose_secret();
         let mut form = Form::of(JWT_BEARER);
         form.add("assertion", assertion);
-        form.add("resource", &self.resource);
+        form.add("resource", &target.resource);
         form.add_if("scope", self.scope.as_deref());
-        let answer = self.server.post(form, asking.now).await?;
+        let answer = target.server.post(form, asking.now).await?;
         let inbound = asking.subject_token.unwrap_or(assertion);
         answer::read(answer, Expected::AccessToken, &[assertion, inbound])
     }

@@ -39,7 +39,8 @@ impl JwtBearer {
         let assertion = self.signer.sign(&claims)?;
         form.add("assertion", &assertion);
         let sent: Vec<&str> = std::iter::once(assertion.as_str()).chain(asking.subject_token).collect();
-        answer::read(self.at.post(form, asking.now).await?, Expected::AccessToken, &sent)
+        let at = self.at.locate(asking.now).await?;
+        answer::read(at.post(form, asking.now).await?, Expected::AccessToken, &sent)
     }
 
     fn subject_of<'a>(&'a self, asking: Asking<'a>) -> Result<Cow<'a, str>, CredentialError> {

@@ -11,6 +11,7 @@ pub(crate) use jwt_bearer::JwtBearer;
 pub(crate) use sts::WebIdentity;
 
 use crate::answer::{self, Expected, Issued};
+use crate::discovery::Found;
 use crate::error::{CredentialError, Reason};
 use crate::sigv4::AwsCredentials;
 use crate::token_client::TokenClient;
@@ -110,8 +111,12 @@ async fn client_credentials(
     wanted: &Wanted,
     now: SystemTime,
 ) -> Result<Issued, CredentialError> {
+    let at = at.locate(now).await?;
     let mut form = Form::of("client_credentials");
-    wanted.add_to(&mut form);
+    match at.found() {
+        Some(found) => wanted.at(found).add_to(&mut form),
+        None => wanted.add_to(&mut form),
+    }
     answer::read(at.post(form, now).await?, Expected::AccessToken, &[])
 }
 
@@ -126,24 +131,26 @@ async fn on_behalf_of(
     form.add("assertion", subject);
     form.add("requested_token_use", "on_behalf_of");
     wanted.add_to(&mut form);
+    let at = at.locate(asking.now).await?;
     answer::read(at.post(form, asking.now).await?, Expected::AccessToken, &[subject])
 }
 
 impl Exchange {
     async fn ask(&self, asking: Asking<'_>) -> Result<Issued, CredentialError> {
         let subject = asking.subject()?;
+        let at = self.at.locate(asking.now).await?;
         let mut form = Form::of(TOKEN_EXCHANGE);
         form.add("subject_token", subject);
         form.add("subject_token_type", &self.subject_token_type);
         form.add_if("requested_token_type", self.requested_token_type.as_deref());
         self.wanted.add_to(&mut form);
         let Some(actor) = &self.actor else {
-            return self.read(self.at.post(form, asking.now).await?, &[subject]);
+            return self.read(at.post(form, asking.now).await?, &[subject]);
         };
         let token = actor.token(asking.now).await?;
         form.add("actor_token", token.as_str());
         form.add("actor_token_type", actor.token_type());
-        let issued = self.read(self.at.post(form, asking.now).await?, &[subject, token.as_str()]);
+        let issued = self.read(at.post(form, asking.now).await?, &[subject, token.as_str()]);
         if issued.as_ref().is_err_and(|error| error.kind() == Reason::ExchangeRefused) {
             // It may be the actor's token that was refused.
             actor.forget(&token);
@@ -179,6 +186,18 @@ impl Wanted {
         let scope = scopes.iter().map(ScopeName::as_str).collect::<Vec<_>>().join(" ");
         let scope = Some(scope).filter(|scope| !scope.is_empty());
         Self { scope, resource: Vec::new(), audience: Vec::new() }
+    }
+
+    /// With what was found of an upstream, in the place of what is not configured.
+    fn at(&self, found: &Found) -> Self {
+        let scopes = if found.challenged.is_empty() { &found.supported } else { &found.challenged };
+        let scope = Some(scopes.join(" ")).filter(|scope| !scope.is_empty());
+        let resource = vec![found.resource.clone()];
+        Self {
+            scope: self.scope.clone().or(scope),
+            resource: if self.resource.is_empty() { resource } else { self.resource.clone() },
+            audience: self.audience.clone(),
+        }
     }
 
     /// `scope`, if there is one.

@@ -135,11 +135,9 @@ fn temporary_keys_of_aws_come_from_the_regions_sts() {
 fn a_certificate_is_a_file_that_is_watched_with_its_key() {
     let text = with(
         "    url: http://127.0.0.1:9001/mcp\n",
-        &format!(
-            "    url: https://mcp.example.com/mcp\n    tls: {{ certificate: {{ file: tls/a.crt }}, key: {{ file: tls/a.key }} }}\n    \
-             credential: {{ client_credentials: {{ token_url: https://i/token, client: {{ id: a, \
-             certificate: {{ file: tls/b.crt }}, private_key: {{ file: tls/b.key }} }} }} }}\n"
-        ),
+        "    url: https://mcp.example.com/mcp\n    tls: { certificate: { file: tls/a.crt }, key: { file: tls/a.key } }\n    \
+             credential: { client_credentials: { token_url: https://i/token, client: { id: a, \
+             certificate: { file: tls/b.crt }, private_key: { file: tls/b.key } } } }\n",
     );
     let (config, _) = parsed(&text).unwrap_or_else(|found| panic!("{found}"));
     let demo = &config.upstreams["demo"];
@@ -310,6 +308,11 @@ fn a_mistake_about_certificates_is_refused() {
         (https("{ certificate: a, key: { file: b } }"), "{ file: path }"),
         (upstream("tls: { certificate: { file: a }, key: { file: b } }"), "plain `http`"),
         (client("certificate: { file: a }"), "`private_key` is missing"),
+        (
+            client("certificate: { file: a }, private_key: { file: b }")
+                .replace("token_url: https://i/t, ", ""),
+            "goes with a `token_url`",
+        ),
         (
             client("certificate: { file: a }, private_key: { file: b }, algorithm: RS256"),
             "not of a `certificate`",

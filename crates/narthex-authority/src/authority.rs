@@ -18,6 +18,7 @@ use http::{Method, StatusCode};
 use narthex_config::Config;
 use narthex_config::model::RefreshTokens;
 use narthex_identity::SecretSource;
+use narthex_identity::dpop::{Nonces, Target, Verifier};
 use narthex_store::Vault;
 use narthex_telemetry::Events;
 use std::collections::{HashMap, HashSet};
@@ -42,6 +43,10 @@ pub struct Authority {
     pub(crate) providers: HashMap<String, Provider>,
     pub(crate) login: Option<Login>,
     pub(crate) connections: ConnectionPages,
+    /// Judges proofs of possession.
+    pub(crate) proofs: Verifier,
+    /// The token endpoint, as they must have it.
+    pub(crate) token_target: Target,
     pub(crate) lasting: Arc<Lasting>,
     /// As authorization server, and as OpenID provider.
     pub(crate) documents: (Bytes, Bytes),
@@ -53,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) access_token_lifetime: Duration,
     pub(crate) refresh_token: RefreshTokens,
     pub(crate) keys: Plan,
+    /// Clients may show certificates.
+    pub(crate) certificates: bool,
 }
 
 /// What an authority is built with, beside the configuration.
@@ -65,6 +72,8 @@ pub struct AuthorityParts<'a> {
     pub secrets: Arc<dyn SecretSource>,
     /// Where rare events are counted.
     pub events: Events,
+    /// Makes nonces for proofs of possession.
+    pub nonces: Arc<Nonces>,
     /// What users connected at upstreams.
     pub connections: Option<Arc<dyn Connections>>,
 }
@@ -159,7 +168,10 @@ impl Authority {
         };
         answer.unwrap_or_else(|error| {
             // Whoever guesses does so by failing.
-            if matches!(error.code, Code::InvalidClient | Code::InvalidGrant | Code::InvalidToken) {
+            if matches!(
+                error.code,
+                Code::InvalidClient | Code::InvalidDpopProof | Code::InvalidGrant | Code::InvalidToken
+            ) {
                 self.lasting.failures.failed(request.peer);
             }
             self.log(&error, request);
@@ -208,6 +220,7 @@ impl Authority {
     /// Housekeeping, to be called at start and every few seconds: reads the keys that replicas share, makes
     /// the next ones, forgets what has ended.
     pub async fn refresh(&self, now: SystemTime) {
+        self.lasting.proofs.sweep(now);
         self.lasting.refresh(&self.settings.keys, &self.issuer, now).await;
         for provider in self.providers.values() {
             provider.signer.refresh_due(now).await;

@@ -13,7 +13,7 @@ use crate::token::Provider;
 use async_trait::async_trait;
 use narthex_config::Config;
 use narthex_config::model::{self, KeySource, RegisteredAuth, RegisteredClient, SecretRef};
-use narthex_identity::Signer;
+use narthex_identity::{Signer, dpop};
 use narthex_upstreams::egress::{Egress, EgressError};
 use secrecy::ExposeSecret;
 use std::collections::HashMap;
@@ -49,6 +49,9 @@ pub enum BuildError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The token endpoint, as proofs of possession must have it.
+    #[error("server.public_url: not a URL that clients could prove anything for")]
+    PublicUrl,
     /// The HTTP client.
     #[error("auth.authority: {0}")]
     Egress(#[from] EgressError),
@@ -74,6 +77,9 @@ pub(crate) fn build(config: &Config, parts: &AuthorityParts<'_>) -> Result<Optio
     let words = settings.scopes.iter().map(|(scope, words)| (scope.as_str().to_owned(), words.clone()));
     let words = ScopeWords::new(words.collect());
     let connections = parts.connections.clone().unwrap_or_else(|| Arc::new(Nothing));
+    let rules = dpop::Rules::new(&config.auth, Arc::clone(&parts.nonces));
+    let used = dpop::SeenByAll::new(Arc::clone(&lasting.proofs), parts.vault.clone());
+    let token_endpoint = format!("{}/oauth/token", public_url.url);
     let clients = Builder { parts, egress: &egress, lasting: &lasting };
     let mut authority = Authority {
         issuer: public_url.url.clone(),
@@ -87,6 +93,11 @@ pub(crate) fn build(config: &Config, parts: &AuthorityParts<'_>) -> Result<Optio
                 period: settings.key_rotation,
                 lifetime: settings.access_token_lifetime,
             },
+            certificates: config
+                .server
+                .tls
+                .as_ref()
+                .is_some_and(|tls| tls.client_auth != model::ClientAuth::Off),
         },
         site: login.as_ref().map_or_else(|| Site::new(public_url, "Narthex"), |login| login.site().clone()),
         words: words.clone(),
@@ -95,6 +106,8 @@ pub(crate) fn build(config: &Config, parts: &AuthorityParts<'_>) -> Result<Optio
         providers: clients.providers(settings)?,
         login,
         connections: ConnectionPages::new(connections, words),
+        proofs: dpop::Verifier::new(rules, Arc::new(used)),
+        token_target: dpop::Target::new(&token_endpoint).ok_or(BuildError::PublicUrl)?,
         lasting: Arc::clone(&lasting),
         documents: Default::default(),
     };

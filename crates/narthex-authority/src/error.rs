@@ -18,6 +18,8 @@ pub(crate) struct OAuthError {
     pub(crate) detail: Option<String>,
     /// Ask for HTTP Basic: the client tried that (RFC 6749 §5.2).
     pub(crate) basic: bool,
+    /// The nonce that the client's next proof is to have (RFC 9449 §8).
+    pub(crate) nonce: Option<String>,
 }
 
 macro_rules! codes {
@@ -43,6 +45,8 @@ codes! {
     ConsentRequired = "consent_required", BAD_REQUEST;
     InvalidClient = "invalid_client", UNAUTHORIZED;
     InvalidClientMetadata = "invalid_client_metadata", BAD_REQUEST;
+    /// RFC 9449 §5.
+    InvalidDpopProof = "invalid_dpop_proof", BAD_REQUEST;
     InvalidGrant = "invalid_grant", BAD_REQUEST;
     InvalidRedirectUri = "invalid_redirect_uri", BAD_REQUEST;
     InvalidRequest = "invalid_request", BAD_REQUEST;
@@ -61,6 +65,8 @@ codes! {
     UnauthorizedClient = "unauthorized_client", BAD_REQUEST;
     UnsupportedGrantType = "unsupported_grant_type", BAD_REQUEST;
     UnsupportedResponseType = "unsupported_response_type", BAD_REQUEST;
+    /// RFC 9449 §8.
+    UseDpopNonce = "use_dpop_nonce", BAD_REQUEST;
 }
 
 #[derive(Serialize)]
@@ -71,7 +77,7 @@ struct Body {
 
 impl OAuthError {
     pub(crate) const fn new(code: Code, description: &'static str) -> Self {
-        Self { code, description, detail: None, basic: false }
+        Self { code, description, detail: None, basic: false, nonce: None }
     }
 
     /// With words for the log.
@@ -96,6 +102,7 @@ impl OAuthError {
         if matches!(self.code, Code::SlowDown | Code::TemporarilyUnavailable) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
         }
+        reply::give_nonce(&mut response, self.nonce.as_deref());
         reply::note(&mut response, self.code.as_str());
         response
     }

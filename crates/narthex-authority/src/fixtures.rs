@@ -9,6 +9,7 @@ use bytes::Bytes;
 use narthex_config::Config;
 use narthex_config::model::{SecretRef, TenantId};
 use narthex_identity::SecretSource;
+use narthex_identity::dpop::Nonces;
 use narthex_store::{Capacity, KeyRing, Memory, Vault};
 use narthex_telemetry::Events;
 use secrecy::SecretString;
@@ -79,6 +80,10 @@ pub(crate) fn events() -> Events {
     Events::register(&prometheus::Registry::new()).unwrap()
 }
 
+pub(crate) fn nonces() -> Arc<Nonces> {
+    Arc::new(Nonces::new(&[[7; 32]]))
+}
+
 pub(crate) fn build(config: &Config, vault: Vault) -> Authority {
     let parts = AuthorityParts {
         previous: None,
@@ -86,6 +91,7 @@ pub(crate) fn build(config: &Config, vault: Vault) -> Authority {
         secrets: Arc::new(Secrets),
         events: events(),
         connections: None,
+        nonces: nonces(),
     };
     Authority::build(config, &parts).unwrap().unwrap()
 }

@@ -5,6 +5,7 @@ use crate::rate::Tries;
 use crate::signing::{Keys, Plan};
 use crate::token::revoked::Revoked;
 use narthex_config::model::Rate;
+use narthex_identity::dpop::Seen;
 use narthex_store::Vault;
 use narthex_telemetry::Events;
 use narthex_upstreams::egress::EgressError;
@@ -20,6 +21,8 @@ pub(crate) type Publisher = Box<dyn Fn(&str, &str, HashSet<String>) + Send + Syn
 
 /// How often it is looked what other replicas did.
 const LOOK: Duration = Duration::from_secs(10);
+/// Proofs of possession remembered. Whoever makes up keys can fill this, but is slowed down as whoever guesses is.
+const PROOFS: usize = 100_000;
 /// Failures of one address at the endpoints of clients.
 const FAILURES: Rate = per_minute(60);
 /// Logins that one address may try.
@@ -30,6 +33,8 @@ pub(crate) struct Lasting {
     pub(crate) vault: Vault,
     pub(crate) keys: Keys,
     pub(crate) revoked: Revoked,
+    /// Proofs of possession that have been used.
+    pub(crate) proofs: Arc<Seen>,
     pub(crate) fetcher: Arc<Fetcher>,
     pub(crate) failures: Tries,
     pub(crate) logins: Tries,
@@ -43,6 +48,7 @@ impl Lasting {
         Ok(Self {
             keys: Keys::new(vault.clone()),
             revoked: Revoked::new(vault.clone()),
+            proofs: Arc::new(Seen::new(PROOFS)),
             fetcher: Arc::new(Fetcher::new(events)?),
             failures: Tries::new(FAILURES),
             logins: Tries::new(LOGINS),

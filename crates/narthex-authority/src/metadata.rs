@@ -41,6 +41,8 @@ impl Authority {
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
             "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "code_challenge_methods_supported": ["S256"],
+            "dpop_signing_alg_values_supported": self.proofs.algorithms(),
+            "tls_client_certificate_bound_access_tokens": self.settings.certificates,
             "authorization_response_iss_parameter_supported": true,
             "client_id_metadata_document_supported": self.clients.documents.is_some(),
             "request_parameter_supported": false,

@@ -1,7 +1,7 @@
 //! What there is to get a token for, and who may: routes, tenants, grants, the scope hierarchy.
 
 use narthex_config::Config;
-use narthex_config::model::{RouteAuth, RouteId, ScopeGrant, ScopeName, TenantId};
+use narthex_config::model::{RouteAuth, RouteId, ScopeGrant, ScopeName, SenderConstrained, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use url::Url;
 
@@ -28,6 +28,8 @@ pub(crate) struct Resource {
     pub(crate) route: RouteId,
     /// What everything on it needs: granted where a client asks for nothing in particular.
     pub(crate) scopes: BTreeSet<ScopeName>,
+    /// How tokens for it must be bound to their sender.
+    pub(crate) sender_constrained: Option<SenderConstrained>,
 }
 
 impl Resources {
@@ -35,7 +37,8 @@ impl Resources {
         let wanting = config.routes.values().filter(|route| route.auth == RouteAuth::Required);
         let routes = wanting.filter_map(|route| {
             let (id, scopes) = (route.resource.clone(), route.scopes.clone());
-            Some((normal(&id)?, Resource { id, route: route.id.clone(), scopes }))
+            let sender_constrained = route.sender_constrained;
+            Some((normal(&id)?, Resource { id, route: route.id.clone(), scopes, sender_constrained }))
         });
         let mut resources = Self {
             routes: routes.collect(),

@@ -140,15 +140,16 @@ impl Prepared {
             development::trust(&mut config, issuer);
             documents = development::documents(&config, issuer);
         }
+        let nonces = Arc::new(Nonces::new(&seal_keys));
         let parts = AuthorityParts {
             previous: previous.and_then(|previous| previous.authority().map(Arc::as_ref)),
             vault: self.vault.clone(),
             secrets: Arc::clone(&secrets) as _,
             events: self.metrics.events().clone(),
             connections: None,
+            nonces: Arc::clone(&nonces),
         };
         let authority = authority::open(&mut config, &parts)?;
-        let nonces = Arc::new(Nonces::new(&seal_keys));
         documents.extend(signing_keys.clone().map(|keys| signing::document(&config, keys)));
         let credentials = Context { signing_keys, ..Context::default() };
         let sealer = Arc::new(Sealer::new(seal_keys)?);

@@ -266,6 +266,7 @@ impl Authority {
             resource: ask.resource.id.clone(),
             scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
             user: user.clone(),
+            key: ask.key.clone(),
             refresh: ask.refresh,
             made: seconds(now),
             family: crate::token::new_family()?,

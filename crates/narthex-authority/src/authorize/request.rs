@@ -6,6 +6,7 @@ use crate::error::{Code, OAuthError, invalid_request};
 use crate::params::Params;
 use crate::resources::{OFFLINE, Resource, parse_scopes};
 use narthex_config::model::ScopeName;
+use narthex_identity::Thumbprint;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(crate) struct Ask {
     pub(crate) back: Back,
     /// `code_challenge`, S256.
     pub(crate) challenge: String,
+    /// `dpop_jkt`: the key that the tokens will be bound to (RFC 9449 §10).
+    pub(crate) key: Option<String>,
     pub(crate) resource: Resource,
     /// What is asked for; never empty by accident: what the route needs, if the client said nothing.
     pub(crate) scopes: BTreeSet<ScopeName>,
@@ -114,8 +117,8 @@ impl Authority {
         let redirect_uri = redirect_uri.to_owned();
         match self.read(&params, client, alias) {
             Ok(read) => {
-                let Read { client, challenge, resource, scopes, refresh, prompt } = read;
-                Ok(Ask { client, redirect_uri, back, challenge, resource, scopes, refresh, prompt })
+                let Read { client, challenge, key, resource, scopes, refresh, prompt } = read;
+                Ok(Ask { client, redirect_uri, back, challenge, key, resource, scopes, refresh, prompt })
             }
             Err(error) => Err(Refused::Back(back, error)),
         }
@@ -148,6 +151,7 @@ impl Authority {
             return Err(invalid_request("The state is too long."));
         }
         let challenge = challenge(params)?;
+        let key = key(params.get("dpop_jkt"))?;
         let prompt = prompt(params.get("prompt"))?;
         let resource = self.resource(params.get("resource"), alias)?;
         let asked = parse_scopes(params.get("scope").unwrap_or_default());
@@ -164,7 +168,7 @@ impl Authority {
             }
         }
         let refresh = client.refresh || offline;
-        Ok(Read { scopes: client.limit(scopes), client, challenge, resource, refresh, prompt })
+        Ok(Read { scopes: client.limit(scopes), client, challenge, key, resource, refresh, prompt })
     }
 
     /// The resource that a request names (RFC 8707 §2).
@@ -181,6 +185,7 @@ impl Authority {
 struct Read {
     client: Arc<Client>,
     challenge: String,
+    key: Option<String>,
     resource: Resource,
     scopes: BTreeSet<ScopeName>,
     refresh: bool,
@@ -200,6 +205,15 @@ fn challenge(params: &Params) -> Result<String, OAuthError> {
         return Err(invalid_request("The code_challenge is no SHA-256 in base64url."));
     }
     Ok(challenge.to_owned())
+}
+
+/// RFC 9449 §10.
+fn key(text: Option<&str>) -> Result<Option<String>, OAuthError> {
+    let Some(text) = text else { return Ok(None) };
+    match Thumbprint::parse(text) {
+        Some(key) => Ok(Some(key.to_string())),
+        None => Err(invalid_request("The dpop_jkt is no thumbprint of a key.")),
+    }
 }
 
 fn prompt(text: Option<&str>) -> Result<Prompt, OAuthError> {

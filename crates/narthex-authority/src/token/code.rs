@@ -1,5 +1,6 @@
 //! Authorization codes: used once, for a minute, by whoever began (RFC 6749 §4.1.2, RFC 7636).
 
+use super::access::Binding;
 use crate::error::{OAuthError, invalid_grant};
 use crate::login::User;
 use crate::secret::{random, same, seconds, sha256};
@@ -20,6 +21,9 @@ pub(crate) struct Code {
     pub(crate) resource: String,
     pub(crate) scopes: Vec<String>,
     pub(crate) user: User,
+    /// `dpop_jkt`: the key that its tokens must be bound to (RFC 9449 §10).
+    #[serde(default)]
+    pub(crate) key: Option<String>,
     /// Whether a refresh token goes with it.
     pub(crate) refresh: bool,
     /// When it was given, seconds since 1970.
@@ -106,6 +110,17 @@ impl Code {
             return Ok(());
         };
         Err(invalid_grant(problem))
+    }
+}
+
+impl Code {
+    /// Whether the tokens will be bound to the key that the code was asked for with, if it was.
+    pub(crate) fn check_key(&self, binding: Option<&Binding>) -> Result<(), OAuthError> {
+        match (&self.key, binding) {
+            (None, _) => Ok(()),
+            (Some(wanted), Some(Binding::Key(key))) if wanted == key => Ok(()),
+            _ => Err(invalid_grant("another key than that of dpop_jkt")),
+        }
     }
 }
 

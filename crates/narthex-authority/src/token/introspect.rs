@@ -55,7 +55,9 @@ impl Authority {
         if !is_ours || !lives || self.lasting.revoked.contains(id) {
             return None;
         }
-        claims.insert("token_type".to_owned(), json!("Bearer"));
+        // RFC 9449 §6.2.
+        let has_key = claims.get("cnf").is_some_and(|cnf| cnf.get("jkt").is_some());
+        claims.insert("token_type".to_owned(), json!(if has_key { "DPoP" } else { "Bearer" }));
         Some(claims)
     }
 

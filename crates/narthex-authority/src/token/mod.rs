@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 mod assertion;
+mod binding;
 pub(crate) mod code;
 pub(crate) mod grant;
 mod introspect;
@@ -62,9 +63,9 @@ impl Authority {
         let params = form(request)?;
         let client = self.authenticate(request, &params, now).await?;
         let grant = params.get("grant_type").ok_or_else(|| invalid_request("The grant_type is missing."))?;
-        let binding = self.binding(request, now).await?;
-        let asking = Asking { client, params: &params, binding, now };
-        let response = match grant {
+        let bound = self.binding(request, now).await?;
+        let asking = Asking { client, params: &params, binding: bound.to, now };
+        let mut response = match grant {
             CODE => self.by_code(&asking).await,
             REFRESH => self.by_refresh(&asking).await,
             JWT_BEARER => self.by_assertion(&asking).await,
@@ -73,13 +74,8 @@ impl Authority {
         if let Some(dynamic) = &self.clients.dynamic {
             dynamic.touch(&asking.client.id, now).await?;
         }
+        reply::give_nonce(&mut response, bound.nonce.as_deref());
         Ok(response)
-    }
-
-    /// What the client proves to have, to bind its tokens to: nothing yet.
-    #[expect(clippy::unused_async, reason = "proofs are checked against replays, in the store")]
-    async fn binding(&self, _request: &Request, _now: SystemTime) -> Result<Option<Binding>, OAuthError> {
-        Ok(None)
     }
 
     /// RFC 6749 §4.1.3, RFC 7636 §4.6.
@@ -103,6 +99,7 @@ impl Authority {
             }
         };
         code.check(&client.id, redirect, verifier, *now)?;
+        code.check_key(binding.as_ref())?;
         self.check_resource(params, &code.resource)?;
         let scopes = self.still(&code.user, &client.id, &code.resource, &code.scopes, client)?;
         let code = *code;
@@ -112,8 +109,10 @@ impl Authority {
         let mut refresh = None;
         if code.refresh {
             let user = code.user.clone();
+            // A client that proves who it is may change its key (RFC 9449 §5, RFC 8705 §4).
+            let refresh_binding = if client.is_confidential() { None } else { binding.clone() };
             let mut grant =
-                Grant::new(&client.id, user, &code.resource, code.scopes.clone(), binding.clone(), *now)?;
+                Grant::new(&client.id, user, &code.resource, code.scopes.clone(), refresh_binding, *now)?;
             grant.remember((token.id.clone(), token.expires), *now);
             grant.keep(&self.lasting.vault, &code.family, None, self.settings.refresh_token, *now).await?;
             refresh = Some(grant.token(&code.family));
@@ -163,6 +162,7 @@ impl Authority {
         id: String,
         now: SystemTime,
     ) -> Result<AccessToken, OAuthError> {
+        self.check_demands(issue.resource, binding, now)?;
         let scope = issue.scopes.join(" ");
         let says = Says {
             issuer: &self.issuer,

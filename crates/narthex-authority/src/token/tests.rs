@@ -27,6 +27,7 @@ async fn code(authority: &Authority) -> String {
         resource: DOCS.to_owned(),
         scopes: vec!["mcp:read".to_owned(), "mcp:write".to_owned()],
         user: user(),
+        key: None,
         refresh: true,
         made: crate::secret::seconds(now()),
         family: super::new_family().unwrap(),
@@ -178,6 +179,7 @@ async fn state_survives_a_reload() {
         secrets: std::sync::Arc::new(fixtures::Secrets),
         events: fixtures::events(),
         connections: None,
+        nonces: fixtures::nonces(),
     };
     let second = Authority::build(&config, &parts).unwrap().unwrap();
     assert!(

@@ -187,6 +187,7 @@ impl Builder<'_> {
             redirect_uris: redirects.collect::<Result<_, _>>()?,
             auth: self.auth(id, &client.auth)?,
             refresh: true,
+            dpop: false,
             assertions: client.assertions,
             introspection: client.introspection,
             scopes: client.scopes.clone(),

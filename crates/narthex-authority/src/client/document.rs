@@ -25,6 +25,8 @@ pub(crate) struct Document {
     pub(crate) redirect_uris: Vec<RedirectUri>,
     pub(crate) keys: Keys,
     pub(crate) refresh: bool,
+    /// `dpop_bound_access_tokens`.
+    pub(crate) dpop: bool,
 }
 
 /// How the client authenticates.
@@ -108,6 +110,7 @@ impl Document {
             #[serde(borrow)]
             jwks: Option<&'t RawValue>,
             jwks_uri: Option<String>,
+            dpop_bound_access_tokens: Option<bool>,
             #[serde(borrow)]
             client_secret: Option<&'t RawValue>,
         }
@@ -146,6 +149,7 @@ impl Document {
             name: said.client_name,
             keys,
             refresh: has(&said.grant_types, "refresh_token"),
+            dpop: said.dpop_bound_access_tokens.unwrap_or(false),
         })
     }
 }

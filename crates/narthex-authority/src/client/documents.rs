@@ -171,6 +171,7 @@ impl Documents {
             redirect_uris: document.redirect_uris,
             auth: self.auth(id, document.keys)?,
             refresh: document.refresh,
+            dpop: document.dpop,
             assertions: false,
             introspection: false,
             scopes: None,

@@ -33,6 +33,9 @@ pub(crate) struct Registration {
     /// SHA-256 of its secret; `None`: it is public.
     pub(crate) secret: Option<String>,
     pub(crate) refresh: bool,
+    /// `dpop_bound_access_tokens`.
+    #[serde(default)]
+    pub(crate) dpop: bool,
     /// When it was used last, seconds since 1970.
     pub(crate) used: u64,
 }
@@ -67,6 +70,7 @@ impl Dynamic {
             redirect_uris,
             auth: registration.secret.map_or(ClientAuth::None, ClientAuth::Secret),
             refresh: registration.refresh,
+            dpop: registration.dpop,
             assertions: false,
             introspection: false,
             scopes: None,

@@ -40,6 +40,8 @@ pub(crate) struct Client {
     pub(crate) auth: ClientAuth,
     /// Whether it can do with refresh tokens.
     pub(crate) refresh: bool,
+    /// Whether all its tokens have to be bound to a key (RFC 9449 §5.2).
+    pub(crate) dpop: bool,
     /// Whether it may exchange assertions.
     pub(crate) assertions: bool,
     /// Whether it may ask about tokens.

@@ -24,6 +24,7 @@ struct Asked {
     token_endpoint_auth_method: Option<String>,
     grant_types: Option<Vec<String>>,
     response_types: Option<Vec<String>>,
+    dpop_bound_access_tokens: Option<bool>,
 }
 
 /// RFC 7591 §3.2.1.
@@ -41,6 +42,8 @@ struct Registered<'a> {
     token_endpoint_auth_method: &'a str,
     grant_types: Vec<&'static str>,
     response_types: [&'static str; 1],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dpop_bound_access_tokens: bool,
 }
 
 impl Authority {
@@ -74,7 +77,8 @@ impl Authority {
             _ => return Err(invalid("Clients authenticate with a secret, or not at all.")),
         };
         let hash = secret.as_ref().map(|secret| sha256(secret.as_bytes()));
-        let registration = Registration { name, redirect_uris, secret: hash, refresh, used: seconds(now) };
+        let (used, dpop) = (seconds(now), asked.dpop_bound_access_tokens.unwrap_or(false));
+        let registration = Registration { name, redirect_uris, secret: hash, refresh, dpop, used };
         let id = dynamic.add(&registration, now).await?;
         Ok(reply::json(
             StatusCode::CREATED,
@@ -92,6 +96,7 @@ impl Authority {
                     vec!["authorization_code"]
                 },
                 response_types: ["code"],
+                dpop_bound_access_tokens: registration.dpop,
             },
         ))
     }

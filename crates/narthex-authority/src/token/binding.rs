@@ -4,6 +4,7 @@
 use super::access::Binding;
 use crate::Request;
 use crate::authority::Authority;
+use crate::client::Client;
 use crate::error::{Code, OAuthError};
 use http::HeaderValue;
 use narthex_config::model::SenderConstrained;
@@ -21,9 +22,17 @@ pub(crate) struct Bound {
 
 impl Authority {
     /// What the client proves to have. A proof that is there has to be good, whether anybody wants one or not.
-    pub(super) async fn binding(&self, request: &Request, now: SystemTime) -> Result<Bound, OAuthError> {
+    pub(super) async fn binding(
+        &self,
+        client: &Client,
+        request: &Request,
+        now: SystemTime,
+    ) -> Result<Bound, OAuthError> {
         let mut proofs = request.headers.get_all("dpop").iter().map(HeaderValue::as_bytes).peekable();
         if proofs.peek().is_none() {
+            if client.dpop {
+                return Err(self.unproven(DpopError::Missing, now));
+            }
             let certificate = request.client_certificate.map(Thumbprint::from_digest);
             let to = certificate.map(|certificate| Binding::Certificate(certificate.to_string()));
             return Ok(Bound { to, nonce: None });

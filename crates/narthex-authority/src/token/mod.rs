@@ -63,7 +63,7 @@ impl Authority {
         let params = form(request)?;
         let client = self.authenticate(request, &params, now).await?;
         let grant = params.get("grant_type").ok_or_else(|| invalid_request("The grant_type is missing."))?;
-        let bound = self.binding(request, now).await?;
+        let bound = self.binding(&client, request, now).await?;
         let asking = Asking { client, params: &params, binding: bound.to, now };
         let mut response = match grant {
             CODE => self.by_code(&asking).await,

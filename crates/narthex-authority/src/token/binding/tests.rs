@@ -265,6 +265,29 @@ async fn a_token_that_its_resource_would_refuse_is_not_given() {
 }
 
 #[tokio::test]
+async fn a_client_that_says_that_its_tokens_are_bound_gets_no_others() {
+    let config = fixtures::config("    dynamic_registration: { redirect_hosts: [app.example] }\n");
+    let authority = fixtures::build(&config, fixtures::vault());
+    authority.refresh(now()).await;
+    let registration = json!({
+        "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "none",
+        "dpop_bound_access_tokens": true,
+    });
+    let answer = answer(&authority, fixtures::post_json("/oauth/register", &registration)).await;
+    assert_eq!(answer.status(), StatusCode::CREATED, "{}", text(&answer));
+    let registered = fixtures::json(&answer);
+    assert_eq!(registered["dpop_bound_access_tokens"], true);
+    let (client, key) = (registered["client_id"].as_str().unwrap(), ProofKey::new());
+    let code = code(&authority, client, None).await;
+    let bare = self::answer(&authority, redeeming(client, &code)).await;
+    assert_eq!(error(&bare), "invalid_dpop_proof");
+    let certified = certified(redeeming(client, &code), [7; 32]);
+    assert_eq!(error(&self::answer(&authority, certified).await), "invalid_dpop_proof");
+    let proven = with(redeeming(client, &code), &proof(&key));
+    assert_eq!(tokens(&self::answer(&authority, proven).await)["token_type"], "DPoP");
+}
+
+#[tokio::test]
 async fn the_metadata_says_how_clients_can_prove_keys() {
     let authority = authority("").await;
     let document = answer(&authority, fixtures::get("/.well-known/oauth-authorization-server")).await;

@@ -9,6 +9,7 @@
 )]
 
 mod bound {
+    mod authority;
     mod certificates;
     mod challenges;
     mod hostile;

@@ -10,9 +10,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// A gateway with TLS that lets clients in as `clients` says, and the route `/certified` (`mtls`).
-async fn with_tls(pki: &Pki, clients: &str, authorities: &Pki) -> Stage {
+pub(crate) fn tls_setup(pki: &Pki, clients: &str, authorities: &Pki) -> Setup {
     let leaf = pki.leaf(&["localhost"]);
-    let setup = Setup {
+    Setup {
         server: format!(
             "  tls: {{ cert: {{ file: \"{{dir}}/cert.pem\" }}, key: {{ file: \"{{dir}}/key.pem\" }}, {clients} }}\n"
         ),
@@ -24,15 +24,23 @@ async fn with_tls(pki: &Pki, clients: &str, authorities: &Pki) -> Stage {
             ("clients.pem", authorities.ca_pem()),
         ],
         ..Setup::default()
-    };
-    setup.start().await
+    }
 }
 
-const OPTIONAL: &str = "client_ca: { file: \"{dir}/clients.pem\" }, client_auth: optional";
+async fn with_tls(pki: &Pki, clients: &str, authorities: &Pki) -> Stage {
+    tls_setup(pki, clients, authorities).start().await
+}
+
+pub(crate) const OPTIONAL: &str = "client_ca: { file: \"{dir}/clients.pem\" }, client_auth: optional";
 
 impl Stage {
     /// Sends over TLS, as the client with this certificate.
-    async fn tls(&self, pki: &Pki, identity: Option<&Leaf>, bytes: &[u8]) -> std::io::Result<RawResponse> {
+    pub(crate) async fn tls(
+        &self,
+        pki: &Pki,
+        identity: Option<&Leaf>,
+        bytes: &[u8],
+    ) -> std::io::Result<RawResponse> {
         let config = pki.client_config(identity, &["http/1.1"]);
         let mut client = RawClient::connect_tls(self.gateway.address(), "localhost", config).await?;
         client.send(bytes).await?;
@@ -44,7 +52,7 @@ impl Stage {
     }
 }
 
-fn bearer(path: &str, token: &str) -> Vec<u8> {
+pub(crate) fn bearer(path: &str, token: &str) -> Vec<u8> {
     post(path, &format!("Bearer {token}"), &[], &echo())
 }
 

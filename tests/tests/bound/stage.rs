@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Setup {
     /// More lines of `server:`, indented by two.
     pub(crate) server: String,
+    /// More lines of `auth:`, indented by two. `{idp}` stands for the issuer.
+    pub(crate) auth: String,
     /// More lines of the issuer, indented by six.
     pub(crate) issuer: String,
     /// The value of `auth.dpop`.
@@ -53,12 +55,13 @@ impl Setup {
             seal.display()
         ));
         let text = format!(
-            "{server}auth:\n  dpop: {{ {dpop} }}\n  issuers:\n    - {issuer}{issuer_more}\
+            "{server}auth:\n  dpop: {{ {dpop} }}\n{auth}  issuers:\n    - {issuer}{issuer_more}\
              tenants: {{ acme: {{ routes: [free, keyed, either, certified] }} }}\n\
              upstreams:\n  main: {{ url: {url}, protocol: 2025-11-25 }}\n\
              routes:\n  free: {{ path: /free, upstream: main, scopes: [mcp:read] }}\n  \
              keyed: {{ path: /keyed, upstream: main, auth: {{ sender_constrained: dpop }}, scopes: [mcp:read] }}\n  \
              either: {{ path: /either, upstream: main, auth: {{ sender_constrained: any }} }}\n{routes}{more}",
+            auth = self.auth.replace("{idp}", idp.issuer()),
             issuer = idp.issuer_yaml(6),
             issuer_more = self.issuer.replace("{introspect}", &idp.url(Endpoint::Introspection)),
             url = upstream.url("/mcp"),

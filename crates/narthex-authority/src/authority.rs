@@ -6,7 +6,7 @@ use crate::connections::{ConnectionPages, Connections};
 use crate::endpoint::Endpoint;
 use crate::error::{Code, OAuthError};
 use crate::lasting::Lasting;
-use crate::login::Login;
+use crate::login::{Login, Problem};
 use crate::pages::{ScopeWords, Site};
 use crate::reply::{self, Outcome};
 use crate::resources::Resources;
@@ -136,10 +136,7 @@ impl Authority {
                 self.for_clients(endpoint, request, now).await
             }
             Endpoint::Login => self.log_in(request, now).await,
-            Endpoint::Connections => match &self.login {
-                Some(login) => self.connections.answer(login, request, now).await,
-                None => reply::empty(StatusCode::NOT_FOUND),
-            },
+            Endpoint::Connections => self.connect(request, now).await,
         }
     }
 
@@ -181,10 +178,28 @@ impl Authority {
 
     async fn log_in(&self, request: &Request, now: SystemTime) -> Response {
         let Some(login) = &self.login else { return reply::empty(StatusCode::NOT_FOUND) };
-        if request.method == Method::POST && !self.lasting.logins.take(request.peer) {
-            return OAuthError::new(Code::SlowDown, "Too many logins from this address.").answer();
+        let begins = request.method == Method::POST || request.path == "/login";
+        if begins && !self.lasting.logins.take(request.peer) {
+            return self.too_many(request);
         }
         login.answer(request, now).await
+    }
+
+    async fn connect(&self, request: &Request, now: SystemTime) -> Response {
+        let Some(login) = &self.login else { return reply::empty(StatusCode::NOT_FOUND) };
+        // Whoever is not logged in begins a login, and what was begun is kept.
+        let is_known = login.user(&request.headers, now).await.is_ok_and(|session| session.is_some());
+        if !is_known && !self.lasting.logins.take(request.peer) {
+            return self.too_many(request);
+        }
+        self.connections.answer(login, request, now).await
+    }
+
+    /// Logins of one address cost memory, and passwords are guessed by them.
+    fn too_many(&self, request: &Request) -> Response {
+        let mut response = Problem::TooMany.page(&self.site, &request.request_id);
+        reply::note(&mut response, Code::SlowDown.as_str());
+        response
     }
 
     /// Says why not, without anything that a client sent.

@@ -117,6 +117,25 @@ async fn forms_that_another_site_sends_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_flood_of_logins_from_one_address_is_stopped_with_a_page() {
+    let stage = Stage::start(CORP).await;
+    stage.idp.log_in_as(LoginScript { answer: json!({"state": "elsewhere"}), ..LoginScript::default() });
+    for path in ["/login", "/connections"] {
+        let mut stopped = None;
+        for _ in 0..60 {
+            let page = Person::default().go(&stage.url(path)).await;
+            if page.page.status == 429 {
+                stopped = Some(page);
+                break;
+            }
+        }
+        let page = stopped.unwrap_or_else(|| panic!("{path} was never stopped"));
+        assert!(page.page.text().contains("Too many tries"));
+    }
+    assert!(stage.idp.hits(Endpoint::Authorize) <= 40, "{}", stage.idp.hits(Endpoint::Authorize));
+}
+
+#[tokio::test]
 async fn a_login_goes_on_to_no_other_site() {
     let stage = Stage::start(USERS).await;
     for target in ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {

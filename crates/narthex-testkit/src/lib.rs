@@ -5,6 +5,7 @@
 //! - [`RecordingUpstream`]: an MCP server in this process that keeps every byte it was sent and
 //!   answers as told.
 //! - [`LegacyServer`]: one of these that keeps sessions, as servers did before 2026-07-28.
+//! - [`ConsentingUpstream`]: one with an authorization server of its own, where each user consents.
 //! - [`RawClient`] and [`mcp`]: HTTP/1.1 as bytes, and MCP requests on it.
 //! - [`GatewayProcess`]: the real binary, on ports and in a directory of its own.
 //! - [`ProofKey`]: a client's key, and the proofs of possession that it makes.
@@ -37,6 +38,7 @@ pub use pki::{Leaf, Pki};
 pub use port::free_port;
 pub use proof_key::ProofKey;
 pub use upstream::{
-    Answer, LegacyServer, ModernOnly, Opened, RecordingUpstream, SseFeed, UpstreamOptions, UpstreamRequest,
+    Answer, ConsentingUpstream, LegacyServer, ModernOnly, Opened, RecordingUpstream, SseFeed,
+    UpstreamOptions, UpstreamRequest,
 };
 pub use wire::Headers;

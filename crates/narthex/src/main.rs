@@ -3,6 +3,7 @@
 mod authority;
 mod check;
 mod cli;
+mod connections;
 mod desk;
 mod development;
 mod housekeeping;

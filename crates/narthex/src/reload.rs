@@ -107,6 +107,7 @@ impl Reloader {
         self.prepared.pins.use_file(&pins_file).map_err(|e| format!("pins: {e}"))?;
         self.gateway.swap(snapshot);
         authority::follow(&self.gateway);
+        self.prepared.connections.take_up();
         self.secrets.send_replace(Arc::clone(secrets));
         self.forget_removed(&current);
         if start_only != self.started_with {

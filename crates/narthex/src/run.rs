@@ -3,6 +3,7 @@
 use crate::authority;
 use crate::check::complain;
 use crate::cli::RunArgs as Args;
+use crate::connections;
 use crate::desk::Desk;
 use crate::development;
 use crate::housekeeping::{Housekeeping, Ready};
@@ -77,6 +78,8 @@ pub(crate) struct Prepared {
     /// Which proofs of possession have been used. The same over all reloads.
     pub(crate) proofs: Arc<Seen>,
     vault: narthex_store::Vault,
+    /// What users connect, for the pages where they do. The same over all reloads.
+    pub(crate) connections: Arc<connections::Desk>,
 }
 
 /// What a snapshot is built with that the gateway makes and keeps itself.
@@ -89,7 +92,8 @@ struct Own<'a> {
 impl Prepared {
     fn new(metrics: Arc<Metrics>, pins: Pins) -> Self {
         let (pins, proofs) = (Arc::new(pins), Arc::new(Seen::new(0)));
-        Self { metrics, signing: Signing::default(), pins, proofs, vault: authority::vault() }
+        let (vault, connections) = (authority::vault(), Arc::default());
+        Self { metrics, signing: Signing::default(), pins, proofs, vault, connections }
     }
 
     /// Builds everything that `config` asks for and throws it away. Writes nothing: whoever checks may
@@ -146,12 +150,14 @@ impl Prepared {
             vault: self.vault.clone(),
             secrets: Arc::clone(&secrets) as _,
             events: self.metrics.events().clone(),
-            connections: None,
+            connections: Some(Arc::clone(&self.connections) as _),
             nonces: Arc::clone(&nonces),
         };
         let authority = authority::open(&mut config, &parts)?;
         documents.extend(signing_keys.clone().map(|keys| signing::document(&config, keys)));
-        let credentials = Context { signing_keys, ..Context::default() };
+        documents.extend(connections::document(&config));
+        let vault = Some(self.vault.clone());
+        let credentials = Context { signing_keys, vault, ..Context::default() };
         let sealer = Arc::new(Sealer::new(seal_keys)?);
         self.proofs.set_capacity(config.auth.dpop.replay_cache);
         let snapshot = Snapshot::build(
@@ -170,6 +176,8 @@ impl Prepared {
             },
         )?;
         authority::hand_keys(&snapshot);
+        let held = Arc::clone(&snapshot.credentials);
+        self.connections.prepare(connections::Current::new(&config, held));
         Ok(snapshot)
     }
 }
@@ -239,6 +247,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     metrics.config_loaded(true, std::time::SystemTime::now());
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), Arc::clone(&access_log)));
     authority::follow(&gateway);
+    prepared.connections.take_up();
     #[cfg(target_os = "linux")]
     gateway.keep_children_with(narthex_upstreams::stdio::Keeper::this_program());
     let ready = Arc::new(Ready {

@@ -118,6 +118,11 @@ impl SigningKeys {
 }
 
 /// base64url without padding.
+/// The S256 challenge of a verifier (RFC 7636 §4.2).
+pub(crate) fn s256(verifier: &str) -> String {
+    url64(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes()).as_ref())
+}
+
 pub(crate) fn url64(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -10,11 +10,13 @@ mod token;
 
 pub use hostile::HostileToken;
 pub use jws::Jws;
+pub(crate) use keys::s256;
 pub(crate) use keys::url64;
 pub use keys::{Alg, SigningKeys};
 pub use login::LoginScript;
 pub use server::{Endpoint, Trouble};
 pub use token::TokenCall;
+pub(crate) use token::read_basic as basic;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};

@@ -128,7 +128,7 @@ fn grant(state: &State, call: &TokenCall) -> Outcome {
 }
 
 /// Id and secret, each form-urlencoded before they were joined (RFC 6749 §2.3.1).
-fn read_basic(authorization: &str) -> Option<(String, String)> {
+pub(crate) fn read_basic(authorization: &str) -> Option<(String, String)> {
     let decoded = BASE64_STANDARD.decode(authorization.strip_prefix("Basic ")?).ok()?;
     let text = String::from_utf8(decoded).ok()?;
     let (id, secret) = text.split_once(':')?;

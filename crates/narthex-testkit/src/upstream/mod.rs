@@ -1,6 +1,7 @@
 //! An MCP server that keeps what it was sent and answers as told.
 
 mod answer;
+mod consenting;
 mod feed;
 mod http1;
 mod http2;
@@ -10,6 +11,7 @@ mod modern;
 mod record;
 
 pub use answer::Answer;
+pub use consenting::ConsentingUpstream;
 pub use feed::SseFeed;
 pub use legacy::{LegacyServer, Opened};
 pub use modern::ModernOnly;

@@ -24,8 +24,18 @@ const WIDTH: usize = 140;
 const MASK: &str = "***";
 
 /// Keys (or last words of keys) after which a secret may have been written by mistake.
-const SECRET_KEYS: [&str; 9] =
-    ["value", "secret", "password", "passwd", "private_key", "seal_keys", "token", "key", "credential"];
+const SECRET_KEYS: [&str; 10] = [
+    "value",
+    "secret",
+    "password",
+    "passwd",
+    "private_key",
+    "seal_keys",
+    "keys",
+    "token",
+    "key",
+    "credential",
+];
 
 // === impl Masks ===
 
@@ -183,6 +193,7 @@ mod tests {
             ("\"password\": \"hunter2\"", "\"password\": ***"),
             ("api-token: hunter2", "api-token: ***"),
             ("seal_keys: [hunter2]", "seal_keys: ***"),
+            ("keys: [hunter2]", "keys: ***"),
             ("url: https://me:hunter2@host/", "url: https://***"),
             ("url: https://host/?k=hunter2", "url: https://host/?***"),
             ("secret: { file: /run/x }", "secret: { file: /run/x }"),

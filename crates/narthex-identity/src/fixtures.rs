@@ -12,7 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use narthex_config::Config;
 use narthex_config::model::{
     Admin, Algorithm, Auth, HttpLimits, Issuer, KeySource, PinMode, Pins, PublicUrl, Route, RouteAuth,
-    ScopeName, SecretRef, SecretStores, Server, TenantRule,
+    ScopeName, SecretRef, SecretStores, Server, Store, TenantRule,
 };
 use narthex_telemetry::Events;
 use secrecy::SecretString;
@@ -228,6 +228,7 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
         tenants: BTreeMap::new(),
         pins: Pins { file: "pins.json".into(), mode: PinMode::Off },
         secrets: SecretStores::default(),
+        store: Store::default(),
         upstreams: BTreeMap::new(),
         routes: BTreeMap::new(),
     }

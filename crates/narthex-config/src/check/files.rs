@@ -1,7 +1,8 @@
 //! The files that a configuration refers to.
 
 use crate::model::{
-    ClientAuth, Config, KeySource, OAuthClient, OAuthClientAuth, RegisteredAuth, SecretRef, VaultAuth,
+    ClientAuth, Config, KeySource, OAuthClient, OAuthClientAuth, RegisteredAuth, SecretRef, StoreHome,
+    VaultAuth,
 };
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,11 @@ pub(crate) fn files_of(config: &Config) -> Vec<PathBuf> {
         };
         [Some(tls.cert.as_path()), Some(&tls.key), authorities].into_iter().for_each(&mut add);
     }
-    config.server.seal_keys.iter().for_each(|key| add(secret(key)));
+    config.server.seal_keys.iter().chain(&config.store.keys).for_each(|key| add(secret(key)));
+    if let StoreHome::Redis(redis) = &config.store.home {
+        add(redis.ca.as_deref());
+        add(redis.password.as_ref().and_then(secret));
+    }
     if let Some(vault) = &config.secrets.vault {
         add(vault.ca.as_deref());
         // Kubernetes renews its token every hour, which changes nothing.

@@ -22,6 +22,7 @@ mod route;
 mod secrets;
 mod server;
 mod stdio;
+mod store;
 mod target;
 mod tenant;
 mod transport;
@@ -77,6 +78,7 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
     let auth = cx.auth(gateway.auth, server.as_ref(), &names);
     let tenants = cx.tenants(&gateway.tenants, &names);
     let pins = cx.pins(gateway.pins);
+    let store = cx.store(gateway.store, server.as_ref());
     let upstreams = cx.upstreams(gateway.upstreams, pins.mode);
     cx.own_paths(&gateway.routes, auth.authority.is_some());
     let routes = cx.routes(gateway.routes, server.as_ref(), &names, trusts_somebody, &tenants, &upstreams);
@@ -88,7 +90,7 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
         cx.report.warn(at, format!("no route uses upstream `{name}`"), "name it in a route, or remove it");
     }
     let secrets = cx.found_references(vault);
-    Some(Config { server: server?, admin, secrets, auth, tenants, pins, upstreams, routes })
+    Some(Config { server: server?, admin, secrets, auth, tenants, pins, store: store?, upstreams, routes })
 }
 
 /// The upstreams that no route names, and where they are.

@@ -18,6 +18,7 @@ mod scalar;
 mod secrets;
 mod server;
 mod stdio;
+mod store;
 mod upstream;
 mod vault_ref;
 
@@ -46,6 +47,10 @@ pub(crate) use secrets::{Secrets, Vault, VaultAuth};
 pub(crate) use server::{Admin, HttpLimits, Server, Tls};
 pub(crate) use stdio::{Instances, ProcessLimits, Restart};
 pub(crate) use upstream::{Basic, Breaker, Catalogue, Credential, Header, Health, Upstream};
+pub(crate) use store::{RedisStore, Store};
+pub(crate) use upstream::{
+    Breaker, Catalogue, ClientCredentials, Credential, Health, TokenExchange, Upstream,
+};
 pub(crate) use vault_ref::{VaultRef, problem_of_path};
 
 use crate::yaml::{Field, Named};
@@ -69,6 +74,8 @@ pub(crate) struct Gateway {
     pub(crate) tenants: Field<Named<Name, Tenant>>,
     /// Which definitions of tools are trusted. Default: all.
     pub(crate) pins: Field<Pins>,
+    /// Where what must outlive a request is kept. Default: a file in `server.state_dir`.
+    pub(crate) store: Field<Store>,
     /// The MCP servers behind the gateway, by name.
     pub(crate) upstreams: Field<Named<Name, Upstream>>,
     /// The MCP endpoints that clients connect to, by name.

@@ -17,6 +17,7 @@ mod merged;
 mod mistakes;
 mod secrets;
 mod stdio;
+mod store;
 mod vault;
 mod warnings;
 
@@ -66,6 +67,7 @@ fn every_key_of_the_contract_loads_as_written() {
     let (config, warnings) = parsed(EVERY_KEY).unwrap_or_else(|found| panic!("{found}"));
     assert_eq!(warnings.len(), 2, "{warnings}");
     server_as_written(&config);
+    store::as_written(&config);
     vault::as_written(&config);
     auth_as_written(&config);
     upstreams_as_written(&config);
@@ -258,13 +260,16 @@ fn every_file_that_is_referred_to_is_listed_for_the_watcher() {
     let expected = [
         "/etc/narthex/key.pem",
         "/run/secrets/narthex",
+        "/run/secrets/redis",
         "/run/secrets/seal",
+        "/run/secrets/store",
         "/run/secrets/vault",
         "conf/ca.pem",
         "conf/client.pem",
         "conf/files.token",
         "conf/legacy.password",
         "conf/partner.jwks",
+        "conf/redis-ca.pem",
         "conf/reviewed/pins.json",
         "conf/tls/ca.pem",
         "conf/tls/cert.pem",

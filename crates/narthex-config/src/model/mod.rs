@@ -21,6 +21,7 @@ mod route;
 mod secret;
 mod server;
 mod stdio;
+mod store;
 mod upstream;
 
 pub use auth::{Algorithm, Auth, Introspection, Issuer, KeySource, OAuthClient, OAuthClientAuth, TenantRule};
@@ -46,6 +47,7 @@ pub use route::{Route, RouteAuth};
 pub use secret::{SecretRef, SecretStores, Vault, VaultAuth, VaultRef};
 pub use server::{Admin, HttpLimits, PublicUrl, Server, Tls};
 pub use stdio::{Instances, ProcessLimits, Restart, Stdio};
+pub use store::{RedisHome, Store, StoreCapacity, StoreHome};
 pub use upstream::{
     Breaker, CatalogueLimits, Credential, Endpoints, Health, HttpVersion, Lines, Transport, Upstream,
 };
@@ -67,6 +69,8 @@ pub struct Config {
     pub tenants: BTreeMap<TenantId, Tenant>,
     /// Which definitions of tools are trusted.
     pub pins: Pins,
+    /// Where what must outlive a request is kept.
+    pub store: Store,
     /// The MCP servers behind the gateway.
     pub upstreams: BTreeMap<UpstreamId, Upstream>,
     /// The paths that clients connect to.

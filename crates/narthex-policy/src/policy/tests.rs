@@ -2,7 +2,7 @@ use super::*;
 use crate::{Call, Denial, Limited, Permit};
 use narthex_config::model::{
     Admin, Auth, Expose, HttpLimits, Inspect, Per, PinMode, Pins, PublicUrl, Rate, ScopeName, SecretStores,
-    Selection, Server, Shown, Target, Tenant, UpstreamId,
+    Selection, Server, Shown, Store, Target, Tenant, UpstreamId,
 };
 use narthex_identity::Caller;
 use std::collections::BTreeMap;
@@ -81,6 +81,7 @@ fn config() -> Config {
             .into(),
         pins: Pins { file: "pins.json".into(), mode: PinMode::Off },
         secrets: SecretStores::default(),
+        store: Store::default(),
         upstreams: BTreeMap::new(),
         routes: routes.map(|route| (route.id.clone(), route)).into(),
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode, header};
 use narthex_config::model::{
     Admin, Auth, Breaker, CatalogueLimits, Config, Credential, Health, HttpLimits, HttpVersion, PinMode,
-    Pins, Protocol, PublicUrl, SecretStores, Server, Transport, Upstream as Settings, UpstreamId,
+    Pins, Protocol, PublicUrl, SecretStores, Server, Store, Transport, Upstream as Settings, UpstreamId,
 };
 use narthex_proxy::body::{self, BodyBudget, BodyError};
 use narthex_proxy::forward::{self, Answer, Early, ForwardError, Outbound, Relay, RelayEnd};
@@ -168,6 +168,7 @@ pub(super) fn config(upstreams: BTreeMap<UpstreamId, Settings>) -> Config {
         tenants: BTreeMap::new(),
         pins: Pins { file: "pins.json".into(), mode: PinMode::Off },
         secrets: SecretStores::default(),
+        store: Store::default(),
         upstreams,
         routes: BTreeMap::new(),
     }

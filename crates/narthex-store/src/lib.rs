@@ -1,6 +1,7 @@
 //! Where the gateway keeps what must outlive a request: sessions, grants, what was used once.
 //!
-//! One small trait, [`Store`], and its homes: [`Memory`] and [`File`] for one process. Nothing here knows what is
+//! One small trait, [`Store`], and its homes: [`Memory`] and [`File`] for one process, [`Redis`] for
+//! several. Nothing here knows what is
 //! stored: keys are names, values are bytes, and everything has an end. What must stay secret goes through a
 //! [`Vault`], which seals it.
 
@@ -8,6 +9,7 @@ mod error;
 mod file;
 mod key;
 mod memory;
+mod redis;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod vault;
@@ -16,6 +18,7 @@ pub use error::Error;
 pub use file::{File, OpenError, Sharing, WallClock};
 pub use key::{Key, LONGEST_KEY};
 pub use memory::{Capacity, Clock, Memory, Usage};
+pub use redis::{Redis, RedisSettings, RedisSettingsError, RedisTls};
 pub use vault::{KEY_LEN, KeyRing, LONGEST_VALUE, Sealed, Vault};
 
 use async_trait::async_trait;
@@ -142,6 +145,14 @@ pub trait Store: Send + Sync + Debug {
     /// [`Error::Unavailable`].
     async fn remove(&self, key: &Key) -> Result<bool, Error> {
         Ok(self.withdraw(key, &[]).await?.is_some())
+    }
+
+    /// Whether it can be asked.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn probe(&self) -> Result<(), Error> {
+        Ok(())
     }
 
     /// How much it holds, where that is known without asking anybody.

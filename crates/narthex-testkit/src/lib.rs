@@ -9,6 +9,7 @@
 //! - [`RawClient`] and [`mcp`]: HTTP/1.1 as bytes, and MCP requests on it.
 //! - [`GatewayProcess`]: the real binary, on ports and in a directory of its own.
 //! - [`ProofKey`]: a client's key, and the proofs of possession that it makes.
+//! - [`RedisServer`]: a real `redis-server`.
 //! - [`Pki`]: a certificate authority for tests with TLS.
 //!
 //! The parts fail by panicking: a test that cannot set its stage has to fail at once.
@@ -26,6 +27,7 @@ pub mod mcp;
 mod pki;
 mod port;
 mod proof_key;
+mod redis;
 mod upstream;
 pub mod visitor;
 mod wire;
@@ -37,6 +39,7 @@ pub use nix::sys::signal::Signal;
 pub use pki::{Leaf, Pki};
 pub use port::free_port;
 pub use proof_key::ProofKey;
+pub use redis::RedisServer;
 pub use upstream::{
     Answer, ConsentingUpstream, LegacyServer, ModernOnly, Opened, RecordingUpstream, SseFeed,
     UpstreamOptions, UpstreamRequest,

@@ -18,7 +18,7 @@ pub use error::Error;
 pub use file::{File, OpenError, Sharing, WallClock};
 pub use key::{Key, LONGEST_KEY};
 pub use memory::{Capacity, Clock, Memory, Usage};
-pub use redis::{Redis, RedisSettings, RedisSettingsError, RedisTls};
+pub use redis::{Redis, RedisClient, RedisSettings, RedisSettingsError, RedisTls};
 pub use vault::{KEY_LEN, KeyRing, LONGEST_VALUE, Sealed, Vault};
 
 use async_trait::async_trait;

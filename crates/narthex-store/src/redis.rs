@@ -5,7 +5,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use settings::{RedisSettings, RedisSettingsError, RedisTls};
+pub use settings::{RedisClient, RedisSettings, RedisSettingsError, RedisTls};
 
 use crate::{Condition, Error, Key, LONGEST_TTL, Store};
 use ::redis::{Cmd, FromRedisValue, RedisError, Script, cmd};
@@ -64,18 +64,13 @@ impl Redis {
     /// # Errors
     /// See [`RedisSettingsError`].
     pub fn new(settings: &RedisSettings) -> Result<Self, RedisSettingsError> {
-        let link = Link::new(settings.client()?, settings.timeout);
+        let link = Link::new(settings.client()?.0, settings.timeout);
         Ok(Self { link, prefix: settings.prefix.clone() })
     }
 
-    /// Takes the password, and all else that it takes to connect, from `settings` from now on. The prefix stays
-    /// and so does the time for an answer.
-    ///
-    /// # Errors
-    /// See [`RedisSettingsError`]. Then nothing changes.
-    pub fn set_settings(&self, settings: &RedisSettings) -> Result<(), RedisSettingsError> {
-        self.link.set_client(settings.client()?);
-        Ok(())
+    /// Connects as `client` says from now on; the connection that there is goes on until it is lost.
+    pub fn set_client(&self, client: RedisClient) {
+        self.link.set_client(client.0);
     }
 
     fn name(&self, key: &Key) -> String {

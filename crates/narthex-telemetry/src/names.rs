@@ -65,6 +65,12 @@ pub const CHILD_STARTS: &str = "narthex_child_starts_total";
 pub const CHILD_EXITS: &str = "narthex_child_exits_total";
 /// Resident bytes of child processes, with all that they have started. Label: `upstream`.
 pub const CHILD_RESIDENT_BYTES: &str = "narthex_child_resident_bytes";
+/// Calls of the store. Labels: `operation`, `result`.
+pub const STORE_OPERATIONS: &str = "narthex_store_operations_total";
+/// Values in the store, where that is known.
+pub const STORE_ENTRIES: &str = "narthex_store_entries";
+/// Bytes of the names and values in the store, where that is known.
+pub const STORE_BYTES: &str = "narthex_store_bytes";
 /// Access log lines that could not be written.
 pub const ACCESS_LOG_DROPPED: &str = "narthex_access_log_dropped_total";
 /// Proofs of possession that are remembered as used.

@@ -7,13 +7,6 @@ use narthex_proxy::{Gateway, Snapshot};
 use std::sync::Arc;
 use tracing::error;
 
-/// Where the authority keeps what outlives a request: gone with the process, until there is a store.
-pub(crate) fn vault() -> narthex_store::Vault {
-    let capacity = narthex_store::Capacity { entries: std::num::NonZeroUsize::MAX, bytes: 64 << 20 };
-    let memory = narthex_store::Memory::new(capacity, Arc::new(std::time::Instant::now));
-    narthex_store::Vault::new(Arc::new(memory), narthex_store::KeyRing::new(vec![[7; 32]]))
-}
-
 /// Builds it, if `config` asks for one, and has its tokens trusted.
 pub(crate) fn open(
     config: &mut Config,

@@ -1,6 +1,7 @@
 //! What is done beside the requests: reloads, key refreshes, gauges, the end.
 
 use crate::reload::Reloader;
+use crate::store::Keeper;
 use async_trait::async_trait;
 use narthex_admin::Readiness;
 use narthex_credentials::secret::Secrets;
@@ -31,6 +32,7 @@ const LOG_OUT: Duration = Duration::from_secs(1);
 /// Whether the gateway can serve, for `/readyz`.
 pub(crate) struct Ready {
     pub(crate) gateway: Arc<Gateway>,
+    pub(crate) store: Arc<Keeper>,
     /// The public listener has its socket.
     pub(crate) listening: AtomicBool,
     pub(crate) draining: AtomicBool,
@@ -47,6 +49,9 @@ impl Readiness for Ready {
         }
         if !self.gateway.snapshot().identity.keys_ready() {
             reasons.push("issuer keys not fetched");
+        }
+        if self.store.is_awaited() {
+            reasons.push("store not reached");
         }
         reasons
     }
@@ -165,6 +170,7 @@ impl Housekeeping {
         let proofs = &self.reloader.prepared.proofs;
         proofs.sweep(SystemTime::now());
         self.metrics.dpop_proofs(proofs.len());
+        self.keep_store();
         self.gateway.sweep();
         self.metrics.buffered_bytes(self.gateway.buffered_bytes());
         if let Some(authority) = snapshot.authority().cloned() {
@@ -172,6 +178,13 @@ impl Housekeeping {
         }
         // A slow issuer holds nothing else up.
         tokio::spawn(async move { snapshot.identity.refresh_due(SystemTime::now()).await });
+    }
+
+    fn keep_store(&self) {
+        let store = Arc::clone(&self.reloader.prepared.store);
+        store.measure();
+        // A slow server holds nothing else up.
+        tokio::spawn(async move { store.reach().await });
     }
 
     fn keep_pins(&self) {

@@ -7,12 +7,13 @@ mod connections;
 mod desk;
 mod development;
 mod housekeeping;
+mod keys;
 mod listening;
 mod pins;
 mod reload;
 mod run;
-mod seal_key;
 mod signing;
+mod store;
 mod token;
 
 use clap::Parser;

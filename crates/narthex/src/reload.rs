@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+const MOVED_IN_VAIN: &str = "a changed place of the store takes effect at the next start";
+
 const CHANGED_IN_VAIN: &str = "a changed listener, thread count, client_ca, client_auth, grace_period or limit of connections takes effect \
      at the next start";
 
@@ -98,8 +100,9 @@ impl Reloader {
     fn put_to_use(&self, loaded: Loaded, secrets: &Arc<Secrets>) -> Result<String, String> {
         let tls = loaded.config.server.tls.clone();
         let start_only = StartOnly::of(&loaded.config);
-        let pins_file = loaded.config.pins.file.clone();
+        let (pins_file, store) = (loaded.config.pins.file.clone(), loaded.config.store.home.clone());
         let current = self.gateway.snapshot();
+        let store_change = self.prepared.store.change(&loaded.config, secrets).map_err(|e| e.to_string())?;
         let snapshot = self.prepared.build(loaded.config, Arc::clone(secrets), Some(&current));
         let snapshot = snapshot.map_err(|e| e.to_string())?;
         self.reload_certificates(tls.as_ref())?;
@@ -112,6 +115,9 @@ impl Reloader {
         self.forget_removed(&current);
         if start_only != self.started_with {
             warn!("{CHANGED_IN_VAIN}");
+        }
+        if store_change.is_some_and(|change| self.prepared.store.use_change(change, &store)) {
+            warn!("{MOVED_IN_VAIN}");
         }
         if let Some(watcher) = &self.watcher {
             watcher.set_files(&loaded.fingerprint, &loaded.files);

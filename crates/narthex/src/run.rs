@@ -7,10 +7,11 @@ use crate::connections;
 use crate::desk::Desk;
 use crate::development;
 use crate::housekeeping::{Housekeeping, Ready};
+use crate::keys::{self, KeyError, SEAL};
 use crate::listening::{Announced, Lasting};
 use crate::reload::{Reloader, StartOnly};
-use crate::seal_key::{self, SealKeyError};
 use crate::signing::{self, Signing};
+use crate::store::{Keeper, StoreError};
 use narthex_admin::Admin;
 use narthex_authority::{AuthorityParts, DevelopmentIssuer, OpenError};
 use narthex_config::model::Server as Settings;
@@ -21,6 +22,7 @@ use narthex_identity::dpop::{Nonces, Seen};
 use narthex_mcp::seal::{SealError, Sealer};
 use narthex_pins::{Pins, PinsError};
 use narthex_proxy::{BuildError, CertificateError, Certificates, Gateway, Parts, ServiceError, Snapshot};
+use narthex_store::{Sharing, Vault};
 use narthex_telemetry::{AccessLog, Metrics};
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
@@ -47,7 +49,9 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
-    SealKey(#[from] SealKeyError),
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("pins: {0}")]
     Pins(#[from] PinsError),
     #[error("server.seal_keys: {0}")]
@@ -77,7 +81,8 @@ pub(crate) struct Prepared {
     pub(crate) pins: Arc<Pins>,
     /// Which proofs of possession have been used. The same over all reloads.
     pub(crate) proofs: Arc<Seen>,
-    vault: narthex_store::Vault,
+    /// What must outlive a request. The same over all reloads.
+    pub(crate) store: Arc<Keeper>,
     /// What users connect, for the pages where they do. The same over all reloads.
     pub(crate) connections: Arc<connections::Desk>,
 }
@@ -85,15 +90,16 @@ pub(crate) struct Prepared {
 /// What a snapshot is built with that the gateway makes and keeps itself.
 struct Own<'a> {
     issuer: Option<&'a DevelopmentIssuer>,
-    seal_keys: Vec<[u8; seal_key::LEN]>,
+    seal_keys: Vec<[u8; keys::LEN]>,
     signing_keys: Option<SigningKeys>,
+    vault: Option<Vault>,
 }
 
 impl Prepared {
-    fn new(metrics: Arc<Metrics>, pins: Pins) -> Self {
+    fn new(metrics: Arc<Metrics>, pins: Pins, sharing: Sharing) -> Self {
         let (pins, proofs) = (Arc::new(pins), Arc::new(Seen::new(0)));
-        let (vault, connections) = (authority::vault(), Arc::default());
-        Self { metrics, signing: Signing::default(), pins, proofs, vault, connections }
+        let store = Arc::new(Keeper::new(Arc::clone(&metrics), sharing));
+        Self { metrics, signing: Signing::default(), pins, proofs, store, connections: Arc::default() }
     }
 
     /// Builds everything that `config` asks for and throws it away. Writes nothing: whoever checks may
@@ -102,15 +108,17 @@ impl Prepared {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), env!("NARTHEX_REVISION"));
         let metrics = Arc::new(metrics.map_err(|e| StartError::Metrics(e.to_string()))?);
         let pins = Pins::preview(&config.pins.file, &config.server.state_dir)?;
-        let prepared = Self::new(metrics, pins);
+        let prepared = Self::new(metrics, pins, Sharing::Alone);
         if let Some(tls) = &config.server.tls {
             Certificates::load(tls)?;
         }
         let issuer = development::preview(&config)?;
         let secrets = Arc::new(fetch_now(&config, &prepared.metrics)?);
-        let keys = seal_key::preview(&config.server, &secrets)?;
+        let Settings { seal_keys, state_dir, .. } = &config.server;
+        let keys = SEAL.preview(seal_keys, state_dir, &secrets)?;
         let signing = Signing::preview(&config)?;
-        let own = Own { issuer: issuer.as_ref(), seal_keys: keys, signing_keys: signing };
+        let vault = Keeper::preview(&config, &secrets)?;
+        let own = Own { issuer: issuer.as_ref(), seal_keys: keys, signing_keys: signing, vault };
         let built = prepared.build_with(config, Arc::clone(&secrets), None, own).map(drop);
         // A login that nobody uses on.
         wait_for(secrets.log_out(None))?;
@@ -125,9 +133,11 @@ impl Prepared {
         previous: Option<&Snapshot>,
     ) -> Result<Snapshot, StartError> {
         let issuer = development::open(&config)?;
-        let keys = seal_key::load(&config.server, &secrets)?;
+        let Settings { seal_keys, state_dir, .. } = &config.server;
+        let keys = SEAL.load(seal_keys, state_dir, &secrets)?;
         let signing = self.signing.open(&config)?;
-        let own = Own { issuer: issuer.as_ref(), seal_keys: keys, signing_keys: signing };
+        let vault = self.store.vault(&config, &secrets)?;
+        let own = Own { issuer: issuer.as_ref(), seal_keys: keys, signing_keys: signing, vault };
         self.build_with(config, secrets, previous, own)
     }
 
@@ -138,25 +148,30 @@ impl Prepared {
         previous: Option<&Snapshot>,
         own: Own<'_>,
     ) -> Result<Snapshot, StartError> {
-        let Own { issuer, seal_keys, signing_keys } = own;
+        let Own { issuer, seal_keys, signing_keys, vault } = own;
         let mut documents = Vec::new();
         if let Some(issuer) = issuer {
             development::trust(&mut config, issuer);
             documents = development::documents(&config, issuer);
         }
         let nonces = Arc::new(Nonces::new(&seal_keys));
-        let parts = AuthorityParts {
-            previous: previous.and_then(|previous| previous.authority().map(Arc::as_ref)),
-            vault: self.vault.clone(),
-            secrets: Arc::clone(&secrets) as _,
-            events: self.metrics.events().clone(),
-            connections: Some(Arc::clone(&self.connections) as _),
-            nonces: Arc::clone(&nonces),
+        let authority = match &vault {
+            Some(vault) => {
+                let parts = AuthorityParts {
+                    previous: previous.and_then(|previous| previous.authority().map(Arc::as_ref)),
+                    vault: vault.clone(),
+                    secrets: Arc::clone(&secrets) as _,
+                    events: self.metrics.events().clone(),
+                    connections: Some(Arc::clone(&self.connections) as _),
+                    nonces: Arc::clone(&nonces),
+                };
+                authority::open(&mut config, &parts)?
+            }
+            // It has one wherever it is configured.
+            None => None,
         };
-        let authority = authority::open(&mut config, &parts)?;
         documents.extend(signing_keys.clone().map(|keys| signing::document(&config, keys)));
         documents.extend(connections::document(&config));
-        let vault = Some(self.vault.clone());
         let credentials = Context { signing_keys, vault, ..Context::default() };
         let sealer = Arc::new(Sealer::new(seal_keys)?);
         self.proofs.set_capacity(config.auth.dpop.replay_cache);
@@ -237,8 +252,9 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     let access_log =
         Arc::new(AccessLog::stdout(metrics.access_log_dropped()).map_err(StartError::AccessLog)?);
     let pins = Pins::open(&config.pins.file, &config.server.state_dir)?;
-    let prepared = Prepared::new(Arc::clone(&metrics), pins);
-    let pins = Arc::clone(&prepared.pins);
+    let sharing = if args.upgrade { Sharing::Successor } else { Sharing::Alone };
+    let prepared = Prepared::new(Arc::clone(&metrics), pins, sharing);
+    let (pins, store) = (Arc::clone(&prepared.pins), Arc::clone(&prepared.store));
     let (settings, admin, started_with) =
         (config.server.clone(), config.admin.clone(), StartOnly::of(&config));
     let certificates = settings.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
@@ -252,6 +268,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
     gateway.keep_children_with(narthex_upstreams::stdio::Keeper::this_program());
     let ready = Arc::new(Ready {
         gateway: Arc::clone(&gateway),
+        store,
         listening: AtomicBool::new(false),
         draining: AtomicBool::new(false),
     });

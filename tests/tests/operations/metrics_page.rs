@@ -24,7 +24,7 @@ pub(super) async fn busy_gateway() -> Stage {
             free_port(),
             free_port()
         ),
-        route: "    tools:\n      - match: [add]\n        limits: { requests: 1/1h, per: subject }\n"
+        route: "    tools:\n      - match: [add]\n        limits: { requests: 1/1h, per: subject }\nstore: { memory: {} }\n"
             .to_owned(),
         routes: "  child: { path: /child, upstream: child, scopes: [mcp:read] }\n  looked: { path: /looked, upstream: main, inspect: {} }\n".to_owned(),
         granted: ", child, looked".to_owned(),
@@ -59,6 +59,8 @@ async fn make_traffic(stage: &Stage) {
     assert_eq!(call(Some(&token), &mcp::request(1, "tools/list", json!({}))).await, 200, "sent again");
     let endpoints = || async { stage.gateway.metrics().await.contains("narthex_upstream_endpoint_up{") };
     assert!(eventually(PATIENCE, endpoints).await.is_some(), "{}", stage.gateway.metrics().await);
+    let probe = "narthex_store_operations_total{operation=\"probe\",result=\"ok\"}";
+    stage.gateway.wait_for_metric(probe, |probes| probes == 1.0).await;
     stage.gateway.wait_for_metric("narthex_upstream_up{upstream=\"main\"}", |up| up == 1.0).await;
 }
 

@@ -157,7 +157,8 @@ fn redis_url(text: &str) -> Result<(Address, bool), (&'static str, &'static str)
         number => number.parse().map_err(|_| ("not the number of a database", FORM))?,
     };
     // The standard leaves 80 out, which is what `http` has by itself.
-    let port = url.port().unwrap_or(if is_port_80(rest) { 80 } else { PORT });
+    let default = if is_port_80(rest) { 80 } else { PORT };
+    let port = url.port().unwrap_or(default);
     if port == 0 {
         return Err(("port 0 cannot be connected to", FORM));
     }

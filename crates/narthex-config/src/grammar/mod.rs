@@ -46,8 +46,8 @@ pub(crate) use scalar::{Alg, Count, HttpUrl, HumanDuration, Name, Scope, Size, V
 pub(crate) use secrets::{Secrets, Vault, VaultAuth};
 pub(crate) use server::{Admin, HttpLimits, Server, Tls};
 pub(crate) use stdio::{Instances, ProcessLimits, Restart};
-pub(crate) use upstream::{Basic, Breaker, Catalogue, Credential, Header, Health, Upstream};
 pub(crate) use store::{RedisStore, Store};
+pub(crate) use upstream::{Basic, Breaker, Catalogue, Credential, Header, Health, Upstream};
 pub(crate) use upstream::{
     Breaker, Catalogue, ClientCredentials, Credential, Health, TokenExchange, Upstream,
 };

@@ -28,6 +28,9 @@ pub struct RedisSettings {
     pub timeout: Duration,
 }
 
+/// What connects: settings that were found to be good.
+pub struct RedisClient(pub(super) Client);
+
 /// How the server shows who it is.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RedisTls {
@@ -43,7 +46,11 @@ pub struct RedisSettingsError(String);
 // === impl RedisSettings ===
 
 impl RedisSettings {
-    pub(super) fn client(&self) -> Result<Client, RedisSettingsError> {
+    /// What connects with these settings.
+    ///
+    /// # Errors
+    /// No connection can be made with them, such as for a `ca` that is no PEM.
+    pub fn client(&self) -> Result<RedisClient, RedisSettingsError> {
         // pingora's TLS uses the same provider; whoever comes first installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (host, port) = (self.host.clone(), self.port);
@@ -63,13 +70,14 @@ impl RedisSettings {
             login = login.set_password(password.as_str());
         }
         let info = address.into_connection_info().map_err(RedisSettingsError::new)?.set_redis_settings(login);
-        match &self.tls {
+        let client = match &self.tls {
             Some(tls) => {
                 let certificates = TlsCertificates { client_tls: None, root_cert: tls.ca.clone() };
-                Client::build_with_tls(info, certificates).map_err(RedisSettingsError::new)
+                Client::build_with_tls(info, certificates)
             }
-            None => Client::open(info).map_err(RedisSettingsError::new),
-        }
+            None => Client::open(info),
+        };
+        client.map(RedisClient).map_err(RedisSettingsError::new)
     }
 }
 
@@ -82,6 +90,14 @@ impl fmt::Debug for RedisSettings {
             .field("database", database)
             .field("tls", &tls.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+// === impl RedisClient ===
+
+impl fmt::Debug for RedisClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisClient(***)")
     }
 }
 

@@ -205,10 +205,10 @@ async fn the_password_and_the_user_are_shown_and_can_be_changed() {
     let error = put(&store, 1).await.unwrap_err();
     let Error::Unavailable(cause) = &error else { panic!("{error}") };
     assert!(!format!("{cause} {cause:?}").contains("wrong"), "{cause:?}");
-    store.set_settings(&with("first")).unwrap();
+    store.set_client(with("first").client().unwrap());
     until_it_answers(&store).await;
     put(&store, 1).await.unwrap();
-    store.set_settings(&with("second")).unwrap();
+    store.set_client(with("second").client().unwrap());
     put(&store, 2).await.unwrap();
     let outside = Redis::new(&RedisSettings { prefix: "other:".to_owned(), ..with("first") }).unwrap();
     assert!(matches!(put(&outside, 1).await, Err(Error::Unavailable(_))), "other names are not this user's");

@@ -59,6 +59,9 @@ pub struct Metrics {
     child_starts: IntCounterVec,
     child_exits: IntCounterVec,
     child_resident: IntGaugeVec,
+    store_operations: IntCounterVec,
+    store_entries: IntGauge,
+    store_bytes: IntGauge,
     access_log_dropped: IntCounter,
     dpop_proofs: IntGauge,
     limit_keys: IntGauge,
@@ -279,6 +282,17 @@ impl Metrics {
     pub fn limit_keys(&self, keys: usize, overflows: u64) {
         self.limit_keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
         self.limit_overflows.inc_by(overflows);
+    }
+
+    /// The store was asked: `operation` is `read`, `write`, `withdraw` or `probe`, `result` is `ok` or why not.
+    pub fn store_operation(&self, operation: &'static str, result: &'static str) {
+        self.store_operations.with_label_values(&[operation, result]).inc();
+    }
+
+    /// How much is in the store now.
+    pub fn store_usage(&self, entries: usize, bytes: usize) {
+        self.store_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+        self.store_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// The counter of access log lines that could not be written.

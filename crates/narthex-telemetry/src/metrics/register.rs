@@ -134,6 +134,16 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
             "Resident bytes of child processes, with all that they have started.",
             &["upstream"],
         )?,
+        store_operations: of.counters(
+            names::STORE_OPERATIONS,
+            "Calls of the store.",
+            &["operation", "result"],
+        )?,
+        store_entries: of.gauge(names::STORE_ENTRIES, "Values in the store, unless it is a server.")?,
+        store_bytes: of.gauge(
+            names::STORE_BYTES,
+            "Bytes of the names and sealed values in the store, unless it is a server.",
+        )?,
         access_log_dropped: of
             .counter(names::ACCESS_LOG_DROPPED, "Access log lines that could not be written.")?,
         dpop_proofs: of.gauge(names::DPOP_PROOFS, "Proofs of possession that are remembered as used.")?,

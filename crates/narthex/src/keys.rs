@@ -1,0 +1,147 @@
+//! Keys of 32 bytes: those of the configuration, or one that the gateway made itself at its first start.
+
+use aws_lc_rs::rand;
+use narthex_config::model::SecretRef;
+use narthex_credentials::secret::{SecretError, Secrets};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// Length of a key, bytes.
+pub(crate) const LEN: usize = 32;
+
+/// What keys are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purpose {
+    /// Where the configuration has them.
+    key: &'static str,
+    /// The file in `server.state_dir` with the gateway's own.
+    file_name: &'static str,
+}
+
+/// For session ids and other handles.
+pub(crate) const SEAL: Purpose = Purpose { key: "server.seal_keys", file_name: "seal.key" };
+
+/// For the store.
+pub(crate) const STORE: Purpose = Purpose { key: "store.keys", file_name: "store.key" };
+
+/// The keys cannot be had.
+#[derive(Debug, Error)]
+pub(crate) enum KeyError {
+    #[error("{key}: {cause}")]
+    Secret { key: &'static str, cause: SecretError },
+    #[error("{0}: a key must be 64 hexadecimal digits (32 bytes)")]
+    Form(&'static str),
+    #[error("cannot keep a key in {path}: {cause}")]
+    State { path: String, cause: String },
+}
+
+// === impl Purpose ===
+
+impl Purpose {
+    /// The configured keys, or the gateway's own.
+    pub(crate) fn load(
+        self,
+        configured: &[SecretRef],
+        state_dir: &Path,
+        secrets: &Secrets,
+    ) -> Result<Vec<[u8; LEN]>, KeyError> {
+        if configured.is_empty() {
+            return self.own(state_dir).map(|key| vec![key]);
+        }
+        let read = |reference| match secrets.line(reference) {
+            Ok(text) => self.parse(text.expose()),
+            Err(cause) => Err(KeyError::Secret { key: self.key, cause }),
+        };
+        configured.iter().map(read).collect()
+    }
+
+    /// As [`load`](Self::load), but writes nothing: a key that is not there yet is kept nowhere.
+    pub(crate) fn preview(
+        self,
+        configured: &[SecretRef],
+        state_dir: &Path,
+        secrets: &Secrets,
+    ) -> Result<Vec<[u8; LEN]>, KeyError> {
+        let is_made_at_start = configured.is_empty() && !self.has_own(state_dir);
+        // Nothing is ever sealed with it.
+        if is_made_at_start { Ok(vec![[0; LEN]]) } else { self.load(configured, state_dir, secrets) }
+    }
+
+    /// Whether the gateway has made one of its own before.
+    pub(crate) fn has_own(self, state_dir: &Path) -> bool {
+        state_dir.join(self.file_name).exists()
+    }
+
+    fn own(self, state_dir: &Path) -> Result<[u8; LEN], KeyError> {
+        let path = state_dir.join(self.file_name);
+        let fail = |cause: String| KeyError::State { path: path.display().to_string(), cause };
+        match fs::read_to_string(&path) {
+            Ok(text) => self.parse(Zeroizing::new(text).trim_end()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut key = [0; LEN];
+                rand::fill(&mut key).map_err(|_| fail("no randomness".to_owned()))?;
+                fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(state_dir)
+                    .map_err(|e| fail(e.to_string()))?;
+                write_new(&path, &key).map_err(|e| fail(e.to_string()))?;
+                Ok(key)
+            }
+            Err(error) => Err(fail(error.to_string())),
+        }
+    }
+
+    fn parse(self, text: &str) -> Result<[u8; LEN], KeyError> {
+        let mut key = [0; LEN];
+        if text.len() != 2 * LEN || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(KeyError::Form(self.key));
+        }
+        for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = std::str::from_utf8(digits).map_err(|_| KeyError::Form(self.key))?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| KeyError::Form(self.key))?;
+        }
+        Ok(key)
+    }
+}
+
+/// Writes the key beside its place and moves it there, so that a crash leaves no half of one.
+fn write_new(path: &Path, key: &[u8; LEN]) -> std::io::Result<()> {
+    let beside = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let text: Zeroizing<String> = Zeroizing::new(key.iter().map(|b| format!("{b:02x}")).collect());
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_key_made_at_first_start_is_found_at_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        assert!(!SEAL.has_own(&state));
+        assert_eq!(SEAL.own(&state).unwrap(), SEAL.own(&state).unwrap());
+        assert_ne!(SEAL.own(&state).unwrap(), STORE.own(&state).unwrap());
+        for file in ["seal.key", "store.key"] {
+            let mode = fs::metadata(state.join(file)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn only_thirty_two_bytes_are_a_key() {
+        assert!(SEAL.parse(&"ab".repeat(32)).is_ok());
+        for bad in ["", "zz", &"ab".repeat(31), &"ab".repeat(33), &"+1".repeat(32), &"é".repeat(32)] {
+            assert!(SEAL.parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -36,6 +36,8 @@ if [ "${1:-build}" = test ]; then
         apt_install --no-install-recommends prometheus || true
         command -v promtool >/dev/null || { echo 'promtool is missing: please install Prometheus' >&2; exit 1; }
     fi
+    # The store of replicas. The package would start a server of its own; only the program is wanted.
+    need redis-server redis-server
     # A browser for the pages, and an identity provider that is not ours.
     need chromium chromium
     need glewlwyd glewlwyd

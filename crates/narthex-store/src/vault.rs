@@ -8,13 +8,16 @@ mod tests;
 pub use ring::{KEY_LEN, KeyRing};
 pub use sealed::{LONGEST_VALUE, Sealed};
 
-use crate::{Condition, Error, Key, Store};
+use crate::{Condition, Error, Key, LONGEST_TTL, Store};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use ring::Names;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The namespace of the one value that is not sealed: the id of the key that was announced last.
+const ANNOUNCED: &str = "v1-key";
 
 /// A [`Store`] whose holder learns nothing of what is in it but how many values there are, about how long
 /// each is (to 64 bytes), when it was written last and when it ends.
@@ -108,6 +111,20 @@ impl Vault {
     ) -> Result<bool, Error> {
         let condition = seen.map_or(Condition::Absent, |seen| Condition::Is(seen.as_stored()));
         self.write(key, value, ttl, condition).await
+    }
+
+    /// Whether what is in the store was, as far as is known, sealed with keys of this vault; and says there which
+    /// key it seals with from now on. Where it was not, it is there no more for this vault: its keys are not
+    /// those of before, or not those of the other replicas.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn announce(&self) -> Result<bool, Error> {
+        let (ring, key) = (self.ring(), Key::new(ANNOUNCED, &[]));
+        let id = ring.id()?;
+        let last = self.store.get(&key).await?;
+        self.store.put(&key, Bytes::copy_from_slice(&id), LONGEST_TTL).await?;
+        Ok(last.is_none_or(|last| ring.has(&last)))
     }
 
     async fn write(

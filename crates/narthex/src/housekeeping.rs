@@ -184,7 +184,7 @@ impl Housekeeping {
         let store = Arc::clone(&self.reloader.prepared.store);
         store.measure();
         // A slow server holds nothing else up.
-        tokio::spawn(async move { store.reach().await });
+        tokio::spawn(async move { store.tend().await });
     }
 
     fn keep_pins(&self) {

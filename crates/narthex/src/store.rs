@@ -16,6 +16,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use thiserror::Error;
+use tracing::warn;
+
+const FOREIGN: &str = "the store was last sealed with a key that is not among its keys: what was sealed with it is \
+     not found any more; replicas must share all keys";
 
 /// The store cannot be had.
 #[derive(Debug, Error)]
@@ -54,6 +58,8 @@ struct Kept {
     home: StoreHome,
     /// It has answered once.
     reached: AtomicBool,
+    /// The keys in use are known to it.
+    announced: AtomicBool,
 }
 
 /// What a configuration changes about the store that there is, once it is put to use.
@@ -116,6 +122,7 @@ impl Keeper {
         }
         if let Some(keys) = change.keys {
             kept.vault.set_keys(keys);
+            kept.announced.store(false, Ordering::Release);
         }
         moved
     }
@@ -125,13 +132,19 @@ impl Keeper {
         self.kept.get().is_some_and(|kept| !kept.reached.load(Ordering::Acquire))
     }
 
-    /// Tries to reach the store, if it never was.
-    pub(crate) async fn reach(&self) {
-        if let Some(kept) = self.kept.get()
-            && self.is_awaited()
-            && kept.store.probe().await.is_ok()
-        {
+    /// Tries to reach the store, if it never was, and says which keys are in use, if they are others.
+    pub(crate) async fn tend(&self) {
+        let Some(kept) = self.kept.get() else { return };
+        if self.is_awaited() && kept.store.probe().await.is_ok() {
             kept.reached.store(true, Ordering::Release);
+        }
+        if !self.is_awaited() && !kept.announced.swap(true, Ordering::AcqRel) {
+            match kept.vault.announce().await {
+                Ok(true) => {}
+                Ok(false) => warn!("{FOREIGN}"),
+                // Once more, later.
+                Err(_) => kept.announced.store(false, Ordering::Release),
+            }
         }
     }
 
@@ -150,7 +163,14 @@ impl Keeper {
         let Opened { store, redis } = home::open(&home, secrets, self.sharing)?;
         let store = Arc::new(Counted::new(store, Arc::clone(&self.metrics)));
         let vault = Vault::new(Arc::clone(&store) as _, KeyRing::new(keys));
-        Ok(Kept { vault, store, redis, home, reached: AtomicBool::new(false) })
+        Ok(Kept {
+            vault,
+            store,
+            redis,
+            home,
+            reached: AtomicBool::new(false),
+            announced: AtomicBool::new(false),
+        })
     }
 }
 

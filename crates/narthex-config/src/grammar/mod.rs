@@ -48,9 +48,6 @@ pub(crate) use server::{Admin, HttpLimits, Server, Tls};
 pub(crate) use stdio::{Instances, ProcessLimits, Restart};
 pub(crate) use store::{RedisStore, Store};
 pub(crate) use upstream::{Basic, Breaker, Catalogue, Credential, Header, Health, Upstream};
-pub(crate) use upstream::{
-    Breaker, Catalogue, ClientCredentials, Credential, Health, TokenExchange, Upstream,
-};
 pub(crate) use vault_ref::{VaultRef, problem_of_path};
 
 use crate::yaml::{Field, Named};

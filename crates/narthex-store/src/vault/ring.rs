@@ -19,6 +19,8 @@ pub(super) const ID_LEN: usize = 8;
 /// The namespace of all names of vaults.
 const NAMESPACE: &str = "v1";
 
+const NO_KEY: Error = Error::Seal("the vault has no key");
+
 /// The keys of a [`Vault`](super::Vault): the first seals, all open.
 ///
 /// What each is used for has a key of its own, derived by HMAC-SHA256: an id, the names, the values.
@@ -57,15 +59,24 @@ impl KeyRing {
         Self(ring)
     }
 
+    /// What tells the first key from others. It tells nothing else of it.
+    pub(super) fn id(&self) -> Result<[u8; ID_LEN], Error> {
+        self.0.first().map(|key| key.id).ok_or(NO_KEY)
+    }
+
+    pub(super) fn has(&self, id: &[u8]) -> bool {
+        self.0.iter().any(|key| key.id == id)
+    }
+
     pub(super) fn names(&self, key: &Key) -> Result<Names, Error> {
         let mut names = self.0.iter().map(|ring| ring.name(key));
-        let name = names.next().ok_or(Error::Seal("the vault has no key"))?;
+        let name = names.next().ok_or(NO_KEY)?;
         Ok(Names { name, former: names.collect() })
     }
 
     /// Seals with the first key, by which `name` must be.
     pub(super) fn seal(&self, name: &Key, value: &[u8]) -> Result<Vec<u8>, Error> {
-        let key = self.0.first().ok_or(Error::Seal("the vault has no key"))?;
+        let key = self.0.first().ok_or(NO_KEY)?;
         sealed::seal(&key.values, key.id, name.as_str().as_bytes(), value)
     }
 

@@ -104,6 +104,18 @@ async fn set_keys_holds_for_every_clone() {
 }
 
 #[tokio::test]
+async fn keys_that_are_not_those_of_before_are_noticed() {
+    let store = memory();
+    let announce = async |keys: &[u8]| Vault::new(store.clone(), ring(keys)).announce().await.unwrap();
+    for keys in [&[1][..], &[1], &[1, 2], &[2, 1], &[1, 2], &[2, 1], &[2]] {
+        assert!(announce(keys).await, "{keys:?}: as keys are rotated");
+    }
+    assert!(!announce(&[1]).await, "what the other sealed is not this one's");
+    assert!(announce(&[1]).await, "it was said once");
+    assert!(!announce(&[3, 2]).await);
+}
+
+#[tokio::test]
 async fn a_vault_without_keys_does_nothing() {
     let (vault, store) = vault(&[]);
     assert!(matches!(vault.put(&key("a"), b"1", LONG).await, Err(Error::Seal(_))));

@@ -113,7 +113,9 @@ impl Authority {
         if endpoint.is_for_scripts() {
             reply::for_all_origins(response.headers_mut());
         }
-        let result = response.extensions().get::<Outcome>().map_or("ok", |outcome| outcome.result);
+        let status = response.status();
+        let default = if status.is_client_error() || status.is_server_error() { "refused" } else { "ok" };
+        let result = response.extensions().get::<Outcome>().map_or(default, |outcome| outcome.result);
         let outcome = Outcome { endpoint: endpoint.name(), result, path: endpoint.path() };
         response.extensions_mut().insert(outcome);
         response

@@ -79,11 +79,6 @@ impl Resources {
         self.tenants.get(tenant).is_some_and(|routes| routes.contains(&resource.route))
     }
 
-    /// Whether there is such a tenant.
-    pub(crate) fn has_tenant(&self, tenant: &TenantId) -> bool {
-        self.tenants.contains_key(tenant)
-    }
-
     /// What of `asked` a user of `tenant` with these groups may be granted: all that any grant which fits them
     /// names, and what that includes.
     pub(crate) fn granted(
@@ -192,14 +187,10 @@ mod tests {
     fn scopes_are_words_of_visible_ascii() {
         assert_eq!(parse_scopes(" a  b a "), Some(names(&["a", "b"])));
         assert_eq!(parse_scopes(""), Some(names(&[])));
-        for bad in
-            ["a\"b", "a\\b", "a\tb", "é", "a\u{0}", &"x ".repeat(101).replace("x ", "y1 "), &"x".repeat(257)]
-        {
-            let many: Vec<String> = (0..101).map(|i| i.to_string()).collect();
-            assert_eq!(parse_scopes(&many.join(" ")), None);
-            if bad.len() < 300 && !bad.starts_with("y1") {
-                assert_eq!(parse_scopes(bad), None, "{bad}");
-            }
+        for bad in ["a\"b", "a\\b", "a\tb", "é", "a\u{0}", &"x".repeat(257)] {
+            assert_eq!(parse_scopes(bad), None, "{bad}");
         }
+        let many: Vec<String> = (0..101).map(|number| number.to_string()).collect();
+        assert_eq!(parse_scopes(&many.join(" ")), None);
     }
 }

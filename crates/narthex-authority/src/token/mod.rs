@@ -45,6 +45,7 @@ struct Tokens<'a> {
     expires_in: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
     scope: &'a str,
 }
 
@@ -101,7 +102,7 @@ impl Authority {
         code.check(&client.id, redirect, verifier, *now)?;
         code.check_key(binding.as_ref())?;
         self.check_resource(params, &code.resource)?;
-        let scopes = self.still(&code.user, &client.id, &code.resource, &code.scopes, client)?;
+        let scopes = self.still(&code.user, client, &code.resource, &code.scopes)?;
         let code = *code;
         let issued =
             Issue { user: &code.user, client: &client.id, resource: &code.resource, scopes: &scopes };
@@ -117,6 +118,8 @@ impl Authority {
             grant.keep(&self.lasting.vault, &code.family, None, self.settings.refresh_token, *now).await?;
             refresh = Some(grant.token(&code.family));
         }
+        let (subject, resource, scope) = (&code.user.subject, &code.resource, scopes.join(" "));
+        tracing::info!(client = client.id, subject, resource, scope, "a client was given tokens");
         Ok(self.tokens(&token, refresh.as_deref(), &scopes, asking))
     }
 
@@ -124,14 +127,12 @@ impl Authority {
     fn still(
         &self,
         user: &User,
-        client_id: &str,
+        client: &Client,
         resource: &str,
         scopes: &[String],
-        client: &Client,
     ) -> Result<Vec<String>, OAuthError> {
-        debug_assert_eq!(client.id, client_id);
         let found = self.resources.find(resource).filter(|found| self.resources.may_use(&user.tenant, found));
-        if found.is_none() || !self.resources.has_tenant(&user.tenant) {
+        if found.is_none() {
             return Err(invalid_grant("the user may not use the resource any more"));
         }
         let had: BTreeSet<_> = scopes.iter().map(|scope| scope.as_str().into()).collect();

@@ -65,7 +65,7 @@ impl Authority {
         }
         self.check_resource(params, &grant.resource)?;
         let wanted = narrowed(params.get("scope"), &grant.scopes)?;
-        let still = self.still(&grant.user, &client.id, &grant.resource, &wanted, client);
+        let still = self.still(&grant.user, client, &grant.resource, &wanted);
         let Ok(scopes) = still else {
             self.end_family(&presented.family, *now).await?;
             return Err(invalid_grant("the user may not have this any more"));

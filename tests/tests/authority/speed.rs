@@ -74,11 +74,14 @@ async fn assertions_a_second() {
             "iss": "https://idp.example", "sub": format!("user-{number}"), "aud": stage.issuer(), "resource": stage.resource(),
             "client_id": "probe", "jti": format!("jti-{number}"), "iat": now, "exp": now + 500, "scope": "mcp:read",
         });
-        Jws::new(Alg::ES256, &keys.kid(Alg::ES256), &claims).header(json!({"typ": "oauth-id-jag+jwt"})).sign(&keys)
+        Jws::new(Alg::ES256, &keys.kid(Alg::ES256), &claims)
+            .header(json!({"typ": "oauth-id-jag+jwt"}))
+            .sign(&keys)
     };
     let each = 2500;
-    let signed: Vec<Vec<String>> =
-        (0..CONNECTIONS).map(|worker| (0..each).map(|number| sign(worker * each + number)).collect()).collect();
+    let signed: Vec<Vec<String>> = (0..CONNECTIONS)
+        .map(|worker| (0..each).map(|number| sign(worker * each + number)).collect())
+        .collect();
     let address = stage.gateway.address();
     let begun = Instant::now();
     let workers = signed.into_iter().map(|signed| {

@@ -5,6 +5,7 @@
 //! confused deputy of the MCP security guide). Nothing is kept before the user has approved; what is then kept
 //! is bound to the browser, good for one use, and becomes the user's consent once it is known who that is.
 
+mod consent;
 mod request;
 
 pub(crate) use request::{Ask, Refused};
@@ -14,35 +15,18 @@ use crate::consents::Between;
 use crate::error::{Code, OAuthError};
 use crate::login::{Browser, Login, Problem, Session, User};
 use crate::pages::{self, ConsentView, RequestedScope};
-use crate::params::Params;
-use crate::secret::{random, seconds, sha256};
+use crate::secret::{seconds, sha256};
 use crate::token::code;
 use crate::{Request, Response, reply};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, ORIGIN, REFERRER_POLICY};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY};
+use http::{HeaderValue, Method, StatusCode};
 use narthex_config::model::ScopeName;
-use narthex_store::Key;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use url::Url;
-
-/// How long a login may take after the consent.
-const PENDING: Duration = Duration::from_secs(600);
 
 /// The way of 2025-03-26, beside the real one.
 pub(crate) const ALIAS: &str = "/authorize";
-
-/// What a user approved before it was known who that is.
-#[derive(Deserialize, Serialize)]
-struct Pending {
-    /// As in the form.
-    request: String,
-    /// In which browser.
-    browser: String,
-    /// When, seconds since 1970.
-    made: u64,
-}
 
 /// Why there is a page that nobody wanted.
 #[derive(Debug)]
@@ -73,16 +57,6 @@ impl Authority {
             Ok(response) => response,
             Err(trouble) => self.troubled(trouble, request, false),
         }
-    }
-
-    /// The user has decided, or has logged in after that.
-    pub(crate) async fn consent(&self, request: &Request, now: SystemTime) -> Response {
-        let answer = match request.method {
-            Method::POST => self.decided(request, now).await,
-            Method::GET => self.returned(request, now).await,
-            _ => return reply::method("GET, POST"),
-        };
-        answer.unwrap_or_else(|trouble| self.troubled(trouble, request, request.method == Method::POST))
     }
 
     async fn try_authorize(&self, request: &Request, now: SystemTime) -> Result<Response, Trouble> {
@@ -137,89 +111,6 @@ impl Authority {
         response
     }
 
-    /// The form came back.
-    async fn decided(&self, request: &Request, now: SystemTime) -> Result<Response, Trouble> {
-        let stale = || {
-            OAuthError::new(
-                Code::InvalidRequest,
-                "This page is too old, or not from here. Start again in the application.",
-            )
-        };
-        if !is_from_here(&request.headers, &self.origin) || !is_form(&request.headers) {
-            return Err(stale().into());
-        }
-        let form = Params::parse(&request.body).map_err(|_| stale())?;
-        let (Some(asked), Some(token), Some(decision)) =
-            (form.get("request"), form.get("csrf"), form.get("decision"))
-        else {
-            return Err(stale().into());
-        };
-        let ask = self.ask_again(asked, request, now).await?;
-        let login = self.login()?;
-        let (browser, session) = (login.browser(&request.headers)?, login.user(&request.headers, now).await?);
-        let purpose = purpose(&ask, asked);
-        let of_session = session.as_ref().is_some_and(|session| session.accepts(&purpose, token));
-        if !of_session && !browser.accepts(&purpose, token) {
-            return Err(stale().into());
-        }
-        match (decision, session) {
-            ("approve", Some(session)) if !ask.prompt.login => {
-                self.keep_consent(&ask, &session.user).await?;
-                let url = self.grant(&ask, &session.user, now).await?;
-                Ok(self.onward(&url))
-            }
-            ("approve", _) => {
-                let pending =
-                    Pending { request: asked.to_owned(), browser: browser.id(), made: seconds(now) };
-                let ticket = self.keep_pending(&pending).await?;
-                let mut response =
-                    login.begin(&format!("/oauth/consent?ticket={ticket}"), &request.headers, now).await?;
-                reply::note(&mut response, "approved");
-                Ok(response)
-            }
-            ("deny", _) => {
-                let error = OAuthError::new(Code::AccessDenied, "The user said no.");
-                Err(Trouble::Refused(Refused::Back(ask.back, error)))
-            }
-            _ => Err(stale().into()),
-        }
-    }
-
-    /// The user is back from the login.
-    async fn returned(&self, request: &Request, now: SystemTime) -> Result<Response, Trouble> {
-        let gone = || {
-            OAuthError::new(
-                Code::InvalidRequest,
-                "This took too long, or was done already. Start again in the application.",
-            )
-        };
-        let query =
-            Params::parse(request.query.as_deref().unwrap_or_default().as_bytes()).map_err(|_| gone())?;
-        let ticket = query.get("ticket").ok_or_else(gone)?;
-        let taken = self.lasting.vault.take(&pending_key(ticket)).await.map_err(OAuthError::from)?;
-        let pending: Option<Pending> = taken.and_then(|json| serde_json::from_slice(&json).ok());
-        let pending =
-            pending.filter(|pending| seconds(now) < pending.made + PENDING.as_secs()).ok_or_else(gone)?;
-        let login = self.login()?;
-        if login.browser(&request.headers)?.id() != pending.browser {
-            return Err(gone().detail("another browser's consent").into());
-        }
-        let ask = self.ask_again(&pending.request, request, now).await?;
-        let session = login.user(&request.headers, now).await?.ok_or_else(gone)?;
-        if ask.prompt.login && seconds(session.user.authenticated_at) < pending.made {
-            return Err(gone().detail("an old login").into());
-        }
-        self.keep_consent(&ask, &session.user).await?;
-        let url = self.grant(&ask, &session.user, now).await?;
-        Ok(redirect(&url))
-    }
-
-    /// The request that a form or a ticket holds, looked at anew: clients and rights may have changed.
-    async fn ask_again(&self, held: &str, request: &Request, now: SystemTime) -> Result<Ask, Trouble> {
-        let (path, query) = held.split_once('?').unwrap_or((held, ""));
-        self.ask(query, path == ALIAS, request.peer, now).await.map_err(Trouble::Refused)
-    }
-
     /// Whether `user` has allowed all of this before. Where the answer goes to the user's own machine nobody
     /// knows who gets it, so the user is asked every time (RFC 8252 §8.6).
     async fn has_consented(&self, ask: &Ask, user: &User) -> Result<bool, Trouble> {
@@ -233,13 +124,6 @@ impl Authority {
 
     async fn keep_consent(&self, ask: &Ask, user: &User) -> Result<(), Trouble> {
         Ok(between(ask, user).keep(&self.lasting.vault, &ask.scopes).await?)
-    }
-
-    async fn keep_pending(&self, pending: &Pending) -> Result<String, Trouble> {
-        let ticket = random::<32>()?;
-        let json = serde_json::to_vec(pending).unwrap_or_default();
-        self.lasting.vault.put(&pending_key(&ticket), &json, PENDING).await.map_err(OAuthError::from)?;
-        Ok(ticket)
     }
 
     /// What of `scopes` the user may be granted.
@@ -345,10 +229,6 @@ fn between<'a>(ask: &'a Ask, user: &'a User) -> Between<'a> {
     }
 }
 
-fn pending_key(ticket: &str) -> Key {
-    Key::new("authority.pending", &[ticket])
-}
-
 fn redirect(url: &Url) -> Response {
     let mut response = reply::empty(StatusCode::SEE_OTHER);
     let headers = response.headers_mut();
@@ -359,26 +239,6 @@ fn redirect(url: &Url) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
-}
-
-/// Whether a form was sent by a page of ours, as far as the browser tells: beside the token, which is what
-/// counts.
-fn is_from_here(headers: &HeaderMap, origin: &str) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    let site = text("sec-fetch-site").is_none_or(|site| site == "same-origin");
-    // Pages without a referrer have no origin either (Fetch standard, "append a request Origin header").
-    let from = text(ORIGIN.as_str()).is_none_or(|from| from == origin || from == "null");
-    site && from
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    media
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 #[cfg(test)]

@@ -125,38 +125,20 @@ impl Authority {
     }
 
     fn read(&self, params: &Params, client: Arc<Client>, alias: bool) -> Result<Read, OAuthError> {
-        if params.has_repeated() {
-            let is_resource = params.is_repeated("resource");
-            let (code, text) = match is_resource {
-                true => (Code::InvalidTarget, "A token is for one resource."),
-                false => (Code::InvalidRequest, "A parameter is there twice."),
-            };
-            return Err(OAuthError::new(code, text));
-        }
-        if params.get("request").is_some() {
-            return Err(OAuthError::new(Code::RequestNotSupported, "Request objects are not supported."));
-        }
-        if params.get("request_uri").is_some() {
-            return Err(OAuthError::new(Code::RequestUriNotSupported, "Request URIs are not supported."));
-        }
-        match params.get("response_type") {
-            Some("code") => {}
-            Some(_) => return Err(OAuthError::new(Code::UnsupportedResponseType, "Only codes are given.")),
-            None => return Err(invalid_request("The response_type is missing.")),
-        }
-        if params.get("response_mode").is_some_and(|mode| mode != "query") {
-            return Err(invalid_request("The only response_mode is query."));
-        }
-        if params.get("state").is_some_and(|state| state.len() > LONGEST_STATE) {
-            return Err(invalid_request("The state is too long."));
-        }
+        form(params)?;
         let challenge = challenge(params)?;
         let key = key(params.get("dpop_jkt"))?;
         let prompt = prompt(params.get("prompt"))?;
         let resource = self.resource(params.get("resource"), alias)?;
-        let asked = parse_scopes(params.get("scope").unwrap_or_default());
-        let mut scopes =
-            asked.ok_or_else(|| OAuthError::new(Code::InvalidScope, "The scope cannot be read."))?;
+        let (scopes, offline) = self.scopes(params.get("scope").unwrap_or_default(), &resource)?;
+        let refresh = client.refresh || offline;
+        Ok(Read { scopes: client.limit(scopes), client, challenge, key, resource, refresh, prompt })
+    }
+
+    /// What is asked for (RFC 6749 §3.3), and whether that is a refresh token, too.
+    fn scopes(&self, text: &str, resource: &Resource) -> Result<(BTreeSet<ScopeName>, bool), OAuthError> {
+        let bad = |text| OAuthError::new(Code::InvalidScope, text);
+        let mut scopes = parse_scopes(text).ok_or_else(|| bad("The scope cannot be read."))?;
         let offline = scopes.remove(OFFLINE);
         if scopes.is_empty() {
             scopes.clone_from(&resource.scopes);
@@ -164,11 +146,10 @@ impl Authority {
             // What nobody can be granted is not asked for.
             scopes.retain(|scope| self.resources.grantable().contains(scope));
             if scopes.is_empty() {
-                return Err(OAuthError::new(Code::InvalidScope, "None of the scopes is known here."));
+                return Err(bad("None of the scopes is known here."));
             }
         }
-        let refresh = client.refresh || offline;
-        Ok(Read { scopes: client.limit(scopes), client, challenge, key, resource, refresh, prompt })
+        Ok((scopes, offline))
     }
 
     /// The resource that a request names (RFC 8707 §2).
@@ -190,6 +171,36 @@ struct Read {
     scopes: BTreeSet<ScopeName>,
     refresh: bool,
     prompt: Prompt,
+}
+
+/// Whether it is a request for a code, each parameter once, and nothing that is not offered.
+fn form(params: &Params) -> Result<(), OAuthError> {
+    if params.has_repeated() {
+        let is_resource = params.is_repeated("resource");
+        let (code, text) = match is_resource {
+            true => (Code::InvalidTarget, "A token is for one resource."),
+            false => (Code::InvalidRequest, "A parameter is there twice."),
+        };
+        return Err(OAuthError::new(code, text));
+    }
+    if params.get("request").is_some() {
+        return Err(OAuthError::new(Code::RequestNotSupported, "Request objects are not supported."));
+    }
+    if params.get("request_uri").is_some() {
+        return Err(OAuthError::new(Code::RequestUriNotSupported, "Request URIs are not supported."));
+    }
+    match params.get("response_type") {
+        Some("code") => {}
+        Some(_) => return Err(OAuthError::new(Code::UnsupportedResponseType, "Only codes are given.")),
+        None => return Err(invalid_request("The response_type is missing.")),
+    }
+    if params.get("response_mode").is_some_and(|mode| mode != "query") {
+        return Err(invalid_request("The only response_mode is query."));
+    }
+    if params.get("state").is_some_and(|state| state.len() > LONGEST_STATE) {
+        return Err(invalid_request("The state is too long."));
+    }
+    Ok(())
 }
 
 /// RFC 7636 §4.3: S256 and nothing else. Who names no method means `plain`.

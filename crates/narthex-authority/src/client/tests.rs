@@ -24,6 +24,7 @@ async fn register(authority: &Authority, client: &Value, at: SystemTime) -> Resp
     authority.answer(post_json("/oauth/register", client), at).await
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "so that calls can say value!(…) without a borrow")]
 fn with(changes: Value) -> Value {
     let mut client = client();
     for (name, value) in changes.as_object().unwrap() {
@@ -205,6 +206,9 @@ async fn metadata_says_what_is_there_and_nothing_else() {
     assert!(ISSUER.starts_with("https"));
 }
 
+/// What a server answers, given the URL of its document.
+type Page = Box<dyn Fn(&str) -> String + Send>;
+
 /// A server of one document, that counts how often it is asked.
 async fn server(answer: impl Fn(&str) -> String + Send + 'static) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -267,7 +271,7 @@ async fn a_client_with_a_document_is_fetched_once_shown_and_remembered() {
 #[tokio::test]
 async fn a_document_that_is_no_good_is_not_asked_for_again_and_again() {
     let json_type = "Content-Type: application/json\r\n";
-    let bad: [(&str, Box<dyn Fn(&str) -> String + Send>); 8] = [
+    let bad: [(&str, Page); 8] = [
         ("redirect", Box::new(|id| http("302 Found", &format!("Location: {id}?x\r\n"), ""))),
         ("not found", Box::new(move |id| http("404 Not Found", json_type, &document(id)))),
         ("html", Box::new(|id| http("200 OK", "Content-Type: text/html\r\n", &document(id)))),

@@ -523,7 +523,6 @@ async fn a_client_that_signs_is_known_by_its_signature_once() {
 /// `cargo test --release -p narthex-authority -- --ignored --nocapture tokens_a_second`.
 #[tokio::test]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "a measurement is to be read")]
 async fn tokens_a_second() {
     const COUNT: u32 = 10_000;
     for algorithm in ["ES256", "EdDSA"] {

@@ -46,15 +46,10 @@ pub enum OpenError {
     },
 }
 
-/// A lock on `<path>.lock`, for as long as this lives.
+/// A shared lock on `<path>.lock`, which every process has that has the file open, for as long as this lives.
 ///
 /// Not on the file itself, as the process that takes over opens it while the former still has it.
-pub(super) enum Lock {
-    /// Nobody else has it.
-    Held(#[expect(dead_code, reason = "unlocks when it is dropped")] fs::File),
-    /// The process before this one may still have it.
-    Wanted(PathBuf),
-}
+pub(super) struct Lock(#[expect(dead_code, reason = "unlocks when it is dropped")] fs::File);
 
 pub(super) struct Opened {
     pub(super) database: Database,
@@ -87,21 +82,16 @@ impl OpenError {
 
 impl Lock {
     fn take(path: &Path, sharing: Sharing) -> Result<Self, OpenError> {
-        let wanted = Self::Wanted(beside(path, ".lock"));
-        match (wanted.retry().map_err(|error| OpenError::io(path, error))?, sharing) {
-            (Self::Wanted(_), Sharing::Alone) => Err(OpenError::InUse { path: path.display().to_string() }),
-            (lock, _) => Ok(lock),
-        }
-    }
-
-    /// Takes it if nobody has it.
-    pub(super) fn retry(self) -> io::Result<Self> {
-        let Self::Wanted(path) = self else { return Ok(self) };
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self::Held(file)),
-            Err(TryLockError::WouldBlock) => Ok(Self::Wanted(path)),
-            Err(TryLockError::Error(error)) => Err(error),
+        let beside = beside(path, ".lock");
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside);
+        let file = file.map_err(|error| OpenError::io(path, error))?;
+        // Whoever is to be alone must have it alone for a moment. The second call turns one into the other, as
+        // flock(2) does; if somebody comes between, that one has it.
+        let alone = if sharing == Sharing::Alone { file.try_lock() } else { Ok(()) };
+        match alone.and_then(|()| file.try_lock_shared()) {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.display().to_string() }),
+            Err(TryLockError::Error(error)) => Err(OpenError::io(path, error)),
         }
     }
 }

@@ -59,18 +59,19 @@ enum Answer {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     todo: Receiver<Job>,
-    lock: Lock,
+    /// Held until all is written.
+    _lock: Lock,
 }
 
 // === impl Writer ===
 
 impl Writer {
     pub(super) const fn new(shared: Arc<Shared>, todo: Receiver<Job>, lock: Lock) -> Self {
-        Self { shared, todo, lock }
+        Self { shared, todo, _lock: lock }
     }
 
     /// Until nobody can ask any more and all that was asked is done.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(self) {
         loop {
             match self.todo.recv_timeout(IDLE) {
                 Ok(first) => {
@@ -94,15 +95,11 @@ impl Writer {
         batch
     }
 
-    /// Sweeps, if there is something to sweep, and looks whether the process before this one is gone.
-    fn tidy(&mut self) {
+    /// Sweeps, if there is something to sweep.
+    fn tidy(&self) {
         let shared = &self.shared;
         if tables::is_sweep_due(&shared.database(), shared.now()).unwrap_or(false) {
             shared.commit(Vec::new());
-        }
-        if let Lock::Wanted(path) = &self.lock {
-            // What fails now is tried again.
-            self.lock = Lock::Wanted(path.clone()).retry().unwrap_or_else(|_| Lock::Wanted(path.clone()));
         }
     }
 }

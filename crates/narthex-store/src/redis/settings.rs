@@ -3,6 +3,8 @@
 use redis::{
     Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, TlsCertificates,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::fmt;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -72,6 +74,9 @@ impl RedisSettings {
         let info = address.into_connection_info().map_err(RedisSettingsError::new)?.set_redis_settings(login);
         let client = match &self.tls {
             Some(tls) => {
+                if tls.ca.as_deref().is_some_and(has_no_certificate) {
+                    return Err(RedisSettingsError("ca: there is no certificate in it".to_owned()));
+                }
                 let certificates = TlsCertificates { client_tls: None, root_cert: tls.ca.clone() };
                 Client::build_with_tls(info, certificates)
             }
@@ -79,6 +84,11 @@ impl RedisSettings {
         };
         client.map(RedisClient).map_err(RedisSettingsError::new)
     }
+}
+
+/// The library would take it for one that trusts nobody.
+fn has_no_certificate(pem: &[u8]) -> bool {
+    !CertificateDer::pem_slice_iter(pem).any(|certificate| certificate.is_ok())
 }
 
 impl fmt::Debug for RedisSettings {

@@ -9,8 +9,8 @@ CARGO ?= cargo
 help: ## What there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: build ## Build and start the gateway with gateway.yaml and a demo MCP server
-	@scripts/run-demo.sh
+run: build ## Build and start the gateway with gateway.yaml (or CONFIG=…) and a demo MCP server
+	@CONFIG=$(CONFIG) scripts/run-demo.sh
 
 test: deps real-peers ## Run all tests (installs the real peers they need)
 	$(CARGO) build --workspace --all-targets

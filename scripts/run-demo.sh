@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Starts the demo MCP server and the gateway in front of it, and says how to try them. Ctrl-C stops both.
+# CONFIG: another configuration than gateway.yaml.
 # NARTHEX_BIN_DIR: where the binaries are, if not in target/release.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bin=${NARTHEX_BIN_DIR:-target/release}
-config=gateway.yaml
+config=${CONFIG:-gateway.yaml}
 unset NARTHEX_CONFIG # or `narthex token` would read another
 umask 077
 
@@ -66,6 +67,27 @@ await 'the demo server (see .narthex/demo.log)' $! "http://$upstream/mcp"
 gateway=$!
 pids+=("$gateway")
 await 'the gateway' "$gateway" "http://$admin/readyz"
+
+if grep -q '^  authority:' "$config"; then
+    cat <<TEXT
+
+Narthex is in front of the demo server, and is the authorization server, too. Give a client that can log in
+the URL $public_url/mcp, and log in as one of the users in $config:
+
+  # Claude Code; then /mcp in it
+  claude mcp add --transport http narthex $public_url/mcp
+
+  # the MCP Inspector
+  npx -y @modelcontextprotocol/inspector
+
+  # what clients find
+  curl -s $public_url/.well-known/oauth-authorization-server
+
+Ctrl-C stops it.
+TEXT
+    wait "$gateway"
+    exit
+fi
 
 cat <<TEXT
 

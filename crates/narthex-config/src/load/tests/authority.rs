@@ -23,6 +23,14 @@ fn an_authority_gets_all_defaults() {
 }
 
 #[test]
+fn the_configuration_to_try_logins_with_loads_without_a_warning() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../gateway.login.yaml");
+    let loaded = load(&path).unwrap_or_else(|found| panic!("{found}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    assert_eq!(loaded.config.auth.authority.unwrap().login.unwrap().users.len(), 3);
+}
+
+#[test]
 fn an_authority_is_read_as_written() {
     let text = authority(
         "access_token_lifetime: 5m, refresh_token: { lifetime: 48h, idle: 2h }, algorithm: EdDSA, key_rotation: 24h, \

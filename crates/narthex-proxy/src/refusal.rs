@@ -368,7 +368,11 @@ impl Refusal {
                 retry_after: Some(Duration::from_secs(1)),
                 ..Verdict::upstream(S::SERVICE_UNAVAILABLE, "The MCP server is busy")
             },
-            Self::Credential(error) => error.consent().map_or_else(unauthenticated, consent_verdict),
+            Self::Credential(error) => match (error.consent(), error.kind()) {
+                (Some(consent), _) => consent_verdict(consent),
+                (None, Reason::InteractionRequired) => interaction_required(),
+                (None, _) => unauthenticated(),
+            },
             Self::CredentialRejected { .. } => unauthenticated(),
             Self::Child(trouble) => trouble.verdict(),
             Self::Forward(ForwardError::Timeout) => {
@@ -386,6 +390,12 @@ impl Refusal {
 
 fn unauthenticated() -> Verdict {
     Verdict::upstream(StatusCode::BAD_GATEWAY, "The gateway could not authenticate to the MCP server")
+}
+
+/// Only the user can put it right, and not here.
+fn interaction_required() -> Verdict {
+    let message = "The MCP server's identity provider wants the user to sign in there again";
+    Verdict::upstream(StatusCode::BAD_GATEWAY, message)
 }
 
 /// What a request gets that its user has to consent to first, where the user cannot be asked: the link, which is

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
 
@@ -104,6 +105,20 @@ impl Pki {
         Arc::new(config)
     }
 
+    /// The same, which asks clients for a certificate of this authority and takes nobody without one.
+    #[must_use]
+    pub fn demanding_server_config(&self, leaf: &Leaf, alpn: &[&str]) -> Arc<ServerConfig> {
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), provider());
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("protocol versions")
+            .with_client_cert_verifier(builder.build().expect("a verifier"))
+            .with_single_cert(leaf.chain(), leaf.key())
+            .expect("a server certificate");
+        config.alpn_protocols = protocols(alpn);
+        Arc::new(config)
+    }
+
     fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.ca.der().clone()).expect("our own certificate");
@@ -127,6 +142,12 @@ impl Leaf {
     pub fn write(&self, dir: &Path, name: &str) -> (PathBuf, PathBuf) {
         let cert = write(dir, &format!("{name}.pem"), &self.cert_pem);
         (cert, write(dir, &format!("{name}.key"), &self.key_pem))
+    }
+
+    /// The certificate, DER.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.cert
     }
 
     /// The SHA-256 digest of the certificate, as `cnf.x5t#S256` has it (RFC 8705 §3.1).

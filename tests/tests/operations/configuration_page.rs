@@ -80,9 +80,18 @@ fn examples(page: &str) -> Vec<&str> {
 
 #[test]
 fn the_examples_of_the_page_are_good() {
-    let page = read("docs/configuration.md");
+    are_good("docs/configuration.md", 3);
+}
+
+#[test]
+fn the_examples_of_credentials_are_good() {
+    are_good("docs/credentials.md", 8);
+}
+
+fn are_good(page: &str, least: usize) {
+    let page = read(page);
     let examples = examples(&page);
-    assert!(examples.len() >= 3, "{examples:?}");
+    assert!(examples.len() >= least, "{examples:?}");
     for example in examples {
         let dir = dir_with(example);
         let checked = narthex(dir.path(), &["check", "--no-environment"]);

@@ -159,6 +159,12 @@ impl RecordingUpstream {
         }
     }
 
+    /// The certificate (DER) that the client showed on a connection, counted from 0.
+    #[must_use]
+    pub fn certificate(&self, connection: usize) -> Option<Vec<u8>> {
+        self.shared.record.certificates.lock().get(&connection).cloned()
+    }
+
     /// How many connections have been opened in all.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -234,6 +240,14 @@ impl UpstreamOptions {
     pub fn tls(mut self, pki: &Pki, leaf: &Leaf) -> Self {
         let alpn: &[&str] = if self.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
         self.tls = Some(pki.server_config(leaf, alpn));
+        self
+    }
+
+    /// The same, and takes only clients that show a certificate of `clients`.
+    #[must_use]
+    pub fn mutual_tls(mut self, clients: &Pki, leaf: &Leaf) -> Self {
+        let alpn: &[&str] = if self.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] };
+        self.tls = Some(clients.demanding_server_config(leaf, alpn));
         self
     }
 }
@@ -321,6 +335,10 @@ async fn serve(
         };
     };
     let stream = tls.accept(stream).await?;
+    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    if let Some(shown) = shown {
+        shared.record.certificates.lock().insert(connection, shown.to_vec());
+    }
     match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => http2::serve(stream, connection, shared).await,
         _ => http1::serve(stream, connection, shared).await,

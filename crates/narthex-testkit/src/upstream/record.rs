@@ -3,6 +3,7 @@
 use crate::wire::{Headers, find};
 use parking_lot::Mutex;
 use serde_json::Value;
+use std::collections::HashMap;
 use tokio::sync::watch;
 
 /// A request as it arrived.
@@ -47,13 +48,20 @@ pub(super) struct Record {
     pub(super) requests: Mutex<Vec<UpstreamRequest>>,
     /// One for each connection.
     pub(super) streams: Mutex<Vec<Vec<u8>>>,
+    /// What was shown on connections, by their numbers.
+    pub(super) certificates: Mutex<HashMap<usize, Vec<u8>>>,
     /// Told of each new request.
     pub(super) changes: watch::Sender<()>,
 }
 
 impl Default for Record {
     fn default() -> Self {
-        Self { requests: Mutex::default(), streams: Mutex::default(), changes: watch::Sender::new(()) }
+        Self {
+            requests: Mutex::default(),
+            streams: Mutex::default(),
+            certificates: Mutex::default(),
+            changes: watch::Sender::new(()),
+        }
     }
 }
 

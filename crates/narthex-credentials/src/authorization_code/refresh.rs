@@ -189,7 +189,8 @@ impl Consented {
                 }
                 let renewed = needed.rejected.map(|_| needed.now);
                 let usable = self.usable(&record, None, renewed, needed.now)?;
-                usable.ok_or_else(|| CredentialError::with_detail(Reason::BadTokenResponse, "over already"))
+                // However short its life is, it is good for this once.
+                usable.map_or_else(|| self.credential(&record, needed.now, renewed), Ok)
             }
             Err(Refused::Other(error)) => Err(error),
             Err(refused) => {

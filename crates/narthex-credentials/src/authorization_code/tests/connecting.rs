@@ -108,6 +108,19 @@ async fn a_server_that_does_not_rotate_keeps_its_refresh_token() {
 }
 
 #[tokio::test]
+async fn a_token_that_ends_at_once_is_good_for_the_call_that_refreshed_it() {
+    let (site, gateway) = (Site::new().await, Gateway::new());
+    site.change(|state| state.lifetime = Some(1));
+    let replica = gateway.replica(&site);
+    replica.connect(ALICE, &site, 0).await;
+    let late = at(10) + Duration::from_millis(950);
+    let first = replica.source.obtain(&ALICE.caller(), None, late).await.unwrap();
+    let second = replica.source.obtain(&ALICE.caller(), None, late).await.unwrap();
+    assert_ne!(token(&first), token(&second));
+    assert_eq!(site.asked().len(), 3);
+}
+
+#[tokio::test]
 async fn a_refused_token_is_replaced_once() {
     let (site, gateway) = (Site::new().await, Gateway::new());
     let replica = gateway.replica(&site);

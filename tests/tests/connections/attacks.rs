@@ -136,6 +136,39 @@ async fn attack_another_authorization_server_gets_no_token_of_the_first() {
 }
 
 #[tokio::test]
+async fn attack_vault_file_stolen() {
+    let stage = Stage::start().await;
+    let mut ann = stage.user("ann").await;
+    stage.connect(&mut ann).await;
+    assert!(stage.works(&ann).await);
+    let bob = stage.user("bob").await;
+    let link = stage.link(&bob, "/mcp").await;
+    let mut files = Vec::new();
+    collect(stage.gateway.place().dir(), &mut files);
+    let stored: Vec<_> = files.iter().filter(|path| path.to_string_lossy().contains("store.redb")).collect();
+    assert!(!stored.is_empty(), "{files:?}");
+    let secrets = [
+        "access-canary",
+        "refresh-canary",
+        "client-secret-canary",
+        "code-canary",
+        link.trim_start_matches("/connect/"),
+    ];
+    for file in &files {
+        let bytes = std::fs::read(file).unwrap();
+        for secret in secrets {
+            assert!(!contains(&bytes, secret), "{secret} in {}", file.display());
+        }
+    }
+    for file in stored {
+        let bytes = std::fs::read(file).unwrap();
+        for name in ["local|ann", "github", "connect-ticket", "acme"] {
+            assert!(!contains(&bytes, name), "{name} in {}", file.display());
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_token_or_link_is_in_a_log_or_metric() {
     let stage = Stage::start().await;
     let mut ann = stage.user("ann").await;
@@ -204,4 +237,19 @@ async fn no_answer_of_a_hostile_authorization_server_makes_a_connection() {
     stage.github.answer_tokens(None);
     stage.connect(&mut ann).await;
     assert!(stage.works(&ann).await);
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+fn collect(dir: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
 }

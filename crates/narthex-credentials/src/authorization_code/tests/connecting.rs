@@ -138,6 +138,19 @@ async fn a_refused_token_is_replaced_once() {
 }
 
 #[tokio::test]
+async fn a_refused_token_is_not_handed_out_again_because_somebody_has_just_read_it() {
+    let (site, gateway) = (Site::new().await, Gateway::new());
+    let replica = gateway.replica(&site);
+    replica.connect(ALICE, &site, 0).await;
+    let first = replica.source.obtain(&ALICE.caller(), None, at(1)).await.unwrap();
+    // Read again from the vault, and so another one with the same token.
+    let again = replica.source.obtain(&ALICE.caller(), None, at(40)).await.unwrap();
+    assert!(!again.is_same(&first) && token(&again) == token(&first));
+    let renewed = replica.source.renew(&first, &ALICE.caller(), None, at(41)).await.unwrap();
+    assert_ne!(token(&renewed), token(&first));
+}
+
+#[tokio::test]
 async fn without_a_refresh_token_the_user_connects_again() {
     let (site, gateway) = (Site::new().await, Gateway::new());
     site.change(|state| state.refresh = false);

@@ -4,7 +4,7 @@ use super::exposition::Exposition;
 use super::prometheus::promtool;
 use super::repository::{quoted, read, table};
 use super::stage::{Config, PATIENCE, Stage, eventually};
-use narthex_testkit::{Answer, MockIdp, free_port, mcp};
+use narthex_testkit::{Answer, ConsentingUpstream, MockIdp, free_port, mcp};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,26 +14,40 @@ pub(super) async fn busy_gateway() -> Stage {
     let secret = stage.gateway.place().file("secret", MockIdp::CLIENT.1).display().to_string();
     let client = format!("client: {{ id: narthex, secret: {{ file: {secret} }} }}");
     let idp = stage.idp.issuer().to_owned();
+    let consenting = ConsentingUpstream::start().await;
     let config = Config {
         issuer: format!("      introspection: {{ url: {idp}/introspect, {client} }}\n"),
         tenant_limits: "{ requests: 1000/1h, concurrent: 100 }".to_owned(),
         upstream: format!("    credential:\n      token_exchange: {{ token_url: {idp}/token, {client} }}\n"),
+        auth: "  authority: { login: { users: [{ name: carol, tenant: acme }] } }\n".to_owned(),
         // Nobody answers at the pair, which is counted as well.
         upstreams: format!(
-            "  child:\n    command: [sh, -c, \"read line; sleep 2\"]\n  pair:\n    urls: [\"http://127.0.0.1:{}/one\", \"http://127.0.0.1:{}/two\"]\n",
+            "  own:\n    url: {}\n    credential: {{ authorization_code: {{}} }}\n  child:\n    command: [sh, -c, \"read line; sleep 2\"]\n  pair:\n    urls: [\"http://127.0.0.1:{}/one\", \"http://127.0.0.1:{}/two\"]\n",
+            consenting.url(),
             free_port(),
             free_port()
         ),
         route: "    tools:\n      - match: [add]\n        limits: { requests: 1/1h, per: subject }\nstore: { memory: {} }\n"
             .to_owned(),
-        routes: "  child: { path: /child, upstream: child, scopes: [mcp:read] }\n  looked: { path: /looked, upstream: main, inspect: {} }\n".to_owned(),
-        granted: ", child, looked".to_owned(),
+        routes: "  own: { path: /own, upstream: own }\n  child: { path: /child, upstream: child, scopes: [mcp:read] }\n  looked: { path: /looked, upstream: main, inspect: {} }\n".to_owned(),
+        granted: ", own, child, looked".to_owned(),
         ..Config::new()
     };
     assert!(!stage.gateway.reload("server: {}\n").await);
     stage.reload(&config).await;
     make_traffic(&stage).await;
+    ask_a_user(&stage).await;
     stage
+}
+
+/// Calls a tool of an upstream that its user has not connected.
+async fn ask_a_user(stage: &Stage) {
+    let (address, token) = (stage.gateway.address(), stage.idp.token(&stage.resource("/own")));
+    let session = mcp::open_session(address, "/own", Some(&token), mcp::STATEFUL).await.unwrap();
+    let headers = [("Mcp-Session-Id", session.as_str()), ("MCP-Protocol-Version", mcp::STATEFUL)];
+    let call = mcp::tools_call("connect", json!({}));
+    let asked = mcp::exchange(address, &mcp::post("/own", Some(&token), &headers, &call)).await.unwrap();
+    assert!(asked.text().contains("/connect/"), "{}", asked.text());
 }
 
 async fn make_traffic(stage: &Stage) {

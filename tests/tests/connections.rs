@@ -9,6 +9,7 @@
 )]
 
 mod connections {
+    mod ask;
     mod attacks;
     mod flow;
     mod stage;

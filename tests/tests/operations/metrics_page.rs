@@ -48,6 +48,8 @@ async fn ask_a_user(stage: &Stage) {
     let call = mcp::tools_call("connect", json!({}));
     let asked = mcp::exchange(address, &mcp::post("/own", Some(&token), &headers, &call)).await.unwrap();
     assert!(asked.text().contains("/connect/"), "{}", asked.text());
+    let told = mcp::get(address, "/oauth/authorize", None).await.unwrap();
+    assert_eq!(told.status, 400, "{}", told.text());
 }
 
 async fn make_traffic(stage: &Stage) {

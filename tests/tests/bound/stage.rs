@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 /// How a gateway differs from the usual one. `{dir}` stands for its directory.
 #[derive(Clone, Default)]
 pub(crate) struct Setup {
+    /// `server.public_url`, if it is not that of the gateway's place: replicas have one.
+    pub(crate) public_url: Option<&'static str>,
     /// More lines of `server:`, indented by two.
     pub(crate) server: String,
     /// More lines of `auth:`, indented by two. `{idp}` stands for the issuer.
@@ -31,6 +33,7 @@ pub(crate) struct Stage {
     pub(crate) upstream: Arc<RecordingUpstream>,
     pub(crate) gateway: GatewayProcess,
     pub(crate) key: ProofKey,
+    public_url: String,
 }
 
 impl Setup {
@@ -41,7 +44,8 @@ impl Setup {
     pub(crate) async fn between(&self, idp: Arc<MockIdp>, upstream: Arc<RecordingUpstream>) -> Stage {
         let launch = Launch::new(|place: &Place| self.yaml(place, &idp, &upstream));
         let gateway = launch.start().await.unwrap_or_else(|failure| panic!("{failure}"));
-        Stage { idp, upstream, gateway, key: ProofKey::new() }
+        let public_url = self.public_url.map_or_else(|| gateway.place().public_url(), str::to_owned);
+        Stage { idp, upstream, gateway, key: ProofKey::new(), public_url }
     }
 
     fn yaml(&self, place: &Place, idp: &MockIdp, upstream: &RecordingUpstream) -> String {
@@ -67,6 +71,11 @@ impl Setup {
             url = upstream.url("/mcp"),
         );
         let text = text.replace("{dir}", &place.dir().display().to_string());
+        let public_url = self.public_url.map_or_else(|| place.public_url(), str::to_owned);
+        let text = text.replace(
+            &format!("public_url: {}\n", place.public_url()),
+            &format!("public_url: {public_url}\n"),
+        );
         if text.contains("certified:") { text } else { text.replace(", certified]", "]") }
     }
 }
@@ -83,7 +92,7 @@ impl Stage {
 
     /// The URL of a path.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.gateway.place().public_url())
+        format!("{}{path}", self.public_url)
     }
 
     /// A token for the route at `path`, bound to what `cnf` says.

@@ -14,11 +14,11 @@ use crate::signing::{self, Signing};
 use crate::store::{Keeper, StoreError};
 use narthex_admin::Admin;
 use narthex_authority::{AuthorityParts, DevelopmentIssuer, OpenError};
-use narthex_config::model::Server as Settings;
+use narthex_config::model::{Server as Settings, StoreHome};
 use narthex_config::{Config, Diagnostics, Loaded, Watcher};
 use narthex_credentials::secret::{SecretError, Secrets};
 use narthex_credentials::{Context, SigningError, SigningKeys};
-use narthex_identity::dpop::{Nonces, Seen};
+use narthex_identity::dpop::{Nonces, Replay, Seen, SeenByAll};
 use narthex_mcp::seal::{SealError, Sealer};
 use narthex_pins::{Pins, PinsError};
 use narthex_proxy::{BuildError, CertificateError, Certificates, Gateway, Parts, ServiceError, Snapshot};
@@ -141,6 +141,16 @@ impl Prepared {
         self.build_with(config, secrets, previous, own)
     }
 
+    /// Where proofs of possession are remembered: in this process, and where replicas share a store, there as well.
+    fn replay(&self, config: &Config, vault: Option<&Vault>) -> Arc<dyn Replay> {
+        self.proofs.set_capacity(config.auth.dpop.replay_cache);
+        let proofs = Arc::clone(&self.proofs);
+        match (&config.store.home, vault) {
+            (StoreHome::Redis(_), Some(vault)) => Arc::new(SeenByAll::new(proofs, vault.clone())),
+            _ => proofs,
+        }
+    }
+
     fn build_with(
         &self,
         mut config: Config,
@@ -172,9 +182,9 @@ impl Prepared {
         };
         documents.extend(signing_keys.clone().map(|keys| signing::document(&config, keys)));
         documents.extend(connections::document(&config));
+        let proofs = self.replay(&config, vault.as_ref());
         let credentials = Context { signing_keys, vault, ..Context::default() };
         let sealer = Arc::new(Sealer::new(seal_keys)?);
-        self.proofs.set_capacity(config.auth.dpop.replay_cache);
         let snapshot = Snapshot::build(
             &config,
             Parts {
@@ -184,7 +194,7 @@ impl Prepared {
                 pins: Arc::clone(&self.pins),
                 sealer,
                 nonces,
-                proofs: Arc::clone(&self.proofs) as _,
+                proofs,
                 credentials: &credentials,
                 documents,
                 authority,

@@ -14,6 +14,7 @@ mod authority {
     mod canary;
     mod clients;
     mod flow;
+    mod restart;
     mod speed;
     mod stage;
 }

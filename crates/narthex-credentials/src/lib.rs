@@ -22,7 +22,6 @@ mod build;
 mod client_auth;
 mod consent;
 mod credential;
-#[allow(dead_code, reason = "parts of it are for those who ask next")]
 mod discovery;
 mod endpoint;
 mod error;

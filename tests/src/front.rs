@@ -36,7 +36,20 @@ impl Front {
     pub async fn speaking(servers: &[(&str, &str, &str)]) -> Self {
         let routes: Vec<_> =
             servers.iter().map(|(name, ..)| ((*name).to_owned(), format!("upstream: {name}"))).collect();
-        Self::with(servers, &routes).await
+        Self::with(servers, &routes, credential).await
+    }
+
+    /// In front of the server at `upstream`, which wants tokens of its own authorization server: for a client of
+    /// this id, with a secret (`secret`) or a private key (`private_key`, PEM, of ES256).
+    pub async fn signed_in(upstream: &str, id: &str, how: &str, secret: &str) -> Self {
+        let routes = [("mcp".to_owned(), "upstream: mcp".to_owned())];
+        let credential = |place: &Place| {
+            let file = place.file("client-credential", secret);
+            let algorithm = if how == "private_key" { ", algorithm: ES256" } else { "" };
+            let client = format!("id: {id}, {how}: {{ file: {} }}{algorithm}", file.display());
+            format!("client_credentials: {{ client: {{ {client} }} }}")
+        };
+        Self::with(&[("mcp", upstream, "auto")], &routes, credential).await
     }
 
     /// In front of servers that are one on the route `/mcp`: its `upstreams:` in this order, each with its URL and
@@ -44,12 +57,17 @@ impl Front {
     pub async fn merging(servers: &[(&str, &str, &str)], names: &str) -> Self {
         let order: Vec<_> = servers.iter().map(|(name, ..)| *name).collect();
         let target = format!("upstreams: [{}]\n    names: {names}", order.join(", "));
-        Self::with(servers, &[("mcp".to_owned(), target)]).await
+        Self::with(servers, &[("mcp".to_owned(), target)], credential).await
     }
 
-    async fn with(servers: &[(&str, &str, &str)], routes: &[(String, String)]) -> Self {
+    async fn with(
+        servers: &[(&str, &str, &str)],
+        routes: &[(String, String)],
+        credential: impl Fn(&Place) -> String,
+    ) -> Self {
         let (idp, mut relay) = (MockIdp::start().await, Relay::bind().await);
-        let gateway = GatewayProcess::start(|place| yaml(place, &idp, &relay, servers, routes)).await;
+        let yaml = |place: &Place| yaml(place, &idp, &relay, servers, routes, &credential(place));
+        let gateway = GatewayProcess::start(yaml).await;
         let public_url = gateway.place().public_url();
         let paths = routes.iter().map(|(name, _)| format!("/{name}"));
         let tokens = paths.map(|path| (path.clone(), token(&idp, &format!("{public_url}{path}"))));
@@ -76,6 +94,12 @@ impl Front {
     }
 }
 
+/// A header with [`Front::KEY`].
+fn credential(place: &Place) -> String {
+    let key = place.file("upstream-key", Front::KEY);
+    format!("header: {{ name: x-api-key, value: {{ file: {} }} }}", key.display())
+}
+
 fn token(idp: &MockIdp, resource: &str) -> String {
     idp.token_with(resource, json!({"scope": "mcp:read mcp:write"}))
 }
@@ -86,9 +110,8 @@ fn yaml(
     relay: &Relay,
     servers: &[(&str, &str, &str)],
     routes: &[(String, String)],
+    credential: &str,
 ) -> String {
-    let key = place.file("upstream-key", Front::KEY);
-    let key = key.display();
     let names: Vec<_> = routes.iter().map(|(name, _)| name.as_str()).collect();
     let server = place.server_yaml(&format!("  allowed_origins: [\"{}\"]\n", relay.origin()));
     let (mut upstreams, mut all_routes) = (String::new(), String::new());
@@ -99,7 +122,7 @@ fn yaml(
         }
         let _ = write!(
             upstreams,
-            "  {name}:\n    url: {url}\n    protocol: {protocol}\n    credential: {{ header: {{ name: x-api-key, value: {{ file: {key} }} }} }}\n"
+            "  {name}:\n    url: {url}\n    protocol: {protocol}\n    credential: {{ {credential} }}\n"
         );
     }
     for (name, target) in routes {

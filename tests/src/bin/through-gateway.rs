@@ -13,6 +13,18 @@ use narthex_tests::{Front, installed};
 use std::io::Write;
 use std::process::{Command, ExitCode};
 
+/// The client that the suite says the gateway is at the server's authorization server: its id, and what it
+/// authenticates with.
+fn client(context: &str) -> Option<(String, &'static str, String)> {
+    let context: serde_json::Value = serde_json::from_str(context).ok()?;
+    let text = |name: &str| context[name].as_str().map(str::to_owned);
+    let id = text("client_id")?;
+    match text("private_key_pem") {
+        Some(key) => Some((id, "private_key", key)),
+        None => Some((id, "secret", text("client_secret")?)),
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut args: Vec<_> = std::env::args().skip(1).collect();
@@ -22,8 +34,16 @@ async fn main() -> ExitCode {
     let option = |name| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
     let revision = option("--as");
     let protocol = option("--protocol").map_or("auto", String::as_str);
-    let front = Front::speaking(&[("mcp", &url, protocol)]).await;
+    let client = std::env::var("MCP_CONFORMANCE_CONTEXT").ok().and_then(|context| client(&context));
     let mut driver = Command::new(installed(".venv/bin/python"));
+    let front = match &client {
+        // The gateway signs in; its own client has nothing to do with that.
+        Some((id, how, secret)) => {
+            driver.env("MCP_CONFORMANCE_SCENARIO", "initialize").env_remove("MCP_CONFORMANCE_CONTEXT");
+            Front::signed_in(&url, id, how, secret).await
+        }
+        None => Front::speaking(&[("mcp", &url, protocol)]).await,
+    };
     driver.arg(installed(".venv/conformance/client.py")).arg(front.relayed("mcp"));
     if let Some(revision) = revision {
         driver.env("MCP_CONFORMANCE_PROTOCOL_VERSION", revision);

@@ -102,9 +102,10 @@ fn scenario(directory: &str) -> Option<&str> {
     name.get(..end)
 }
 
-/// The directories of results, one for each scenario.
+/// The directories of results, one for each scenario. Those of `auth/x` are in a directory `auth`.
 fn results(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let within = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let entries = within(dir).flat_map(|path| within(&path).chain([path]).collect::<Vec<_>>());
     entries.filter(|path| path.join("checks.json").exists()).collect()
 }
 

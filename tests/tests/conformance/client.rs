@@ -1,9 +1,8 @@
 //! The gateway as the client of the suite's servers: what it sends on for a client of the same era.
 //!
-//! The scenarios `auth/*` are of a client that signs in to the upstream with a browser. The gateway has
-//! no such thing yet, so they are not run.
+//! Of the scenarios `auth/*`, those in which a client signs in to the upstream as itself.
 
-use super::clients::through_gateway;
+use super::clients::{between, through_gateway};
 use narthex_tests::conformance::{STATEFUL, STATELESS};
 
 #[tokio::test]
@@ -34,5 +33,18 @@ async fn the_mirrors_in_the_header_are_what_servers_without_sessions_want() {
         [("http-standard-headers", 9), ("http-custom-headers", 18), ("http-invalid-tool-headers", 12)];
     for (scenario, passed) in scenarios {
         through_gateway(scenario, STATELESS, passed).await;
+    }
+}
+
+#[tokio::test]
+async fn the_gateway_signs_in_as_itself_where_the_server_says() {
+    for (scenario, revision) in [
+        ("auth/client-credentials-jwt", STATEFUL),
+        ("auth/client-credentials-basic", STATEFUL),
+        ("auth/client-credentials-jwt", STATELESS),
+        ("auth/client-credentials-basic", STATELESS),
+    ] {
+        let found = between(scenario, revision, revision).await;
+        assert!(found.passes() && found.count("SUCCESS") > 0, "{scenario} {revision}: {found:#?}");
     }
 }

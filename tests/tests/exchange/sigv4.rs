@@ -11,7 +11,7 @@ pub(crate) fn check(request: &UpstreamRequest, secret: &str) -> Result<Checked, 
     let fields = authorization.strip_prefix("AWS4-HMAC-SHA256 ").ok_or("another scheme")?;
     let field = |name: &str| -> Result<String, String> {
         let found = fields.split(", ").find_map(|field| field.strip_prefix(&format!("{name}=")));
-        found.map(str::to_owned).ok_or(format!("no {name}"))
+        found.map(str::to_owned).ok_or_else(|| format!("no {name}"))
     };
     let (credential, signed, signature) =
         (field("Credential")?, field("SignedHeaders")?, field("Signature")?);
@@ -33,7 +33,7 @@ pub(crate) fn check(request: &UpstreamRequest, secret: &str) -> Result<Checked, 
     query.sort_unstable();
     let mut text = format!("{}\n{}\n{}\n", request.method, path.replace('%', "%25"), query.join("&"));
     for name in &names {
-        let value = request.header(name).ok_or(format!("{name} was signed and is not there"))?;
+        let value = request.header(name).ok_or_else(|| format!("{name} was signed and is not there"))?;
         text += &format!("{name}:{}\n", value.trim());
     }
     text += &format!("\n{signed}\n{body}");

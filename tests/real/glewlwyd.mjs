@@ -162,7 +162,7 @@ function client(client_id, redirect_uri, secret) {
 
 async function setUp() {
   await call('POST', '/auth/', { username: 'admin', password: 'password' });
-  for (const name of ['mcp:read', 'mcp:write']) {
+  for (const name of ['profile', 'email', 'mcp:read', 'mcp:write']) {
     await call('POST', '/scope/', { name, display_name: name, description: name, password_required: true, scheme: {} });
   }
   // Claims and the list of people need these fields to be known.
@@ -195,7 +195,7 @@ async function setUp() {
       enabled: true,
       password: 'password',
       org_id,
-      scope: ['openid', 'mcp:read', 'mcp:write', 'g_profile'],
+      scope: ['openid', 'profile', 'email', 'mcp:read', 'mcp:write', 'g_profile'],
     });
   }
   await call('POST', '/client/', client('narthex', options.redirect, 'narthex-secret'));

@@ -38,6 +38,16 @@ impl Peer {
         panic!("{:?} does not listen", command(0));
     }
 
+    /// Starts a server at a port that was chosen before, and waits until it listens there.
+    ///
+    /// # Panics
+    /// It does not listen.
+    pub async fn at(port: u16, mut command: Command) -> Self {
+        let mut peer = Self::spawn(&mut command, port);
+        assert!(peer.until_listening().await, "{command:?} does not listen");
+        peer
+    }
+
     /// Starts `command` in a process group of its own; `port` is where it will listen.
     ///
     /// # Panics

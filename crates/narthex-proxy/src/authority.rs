@@ -104,7 +104,8 @@ fn note(shared: &Shared, response: &Response, visit: &mut Visit) {
     let (endpoint, result) = outcome.map_or((OTHER, OTHER), |outcome| (outcome.endpoint, outcome.result));
     shared.metrics.authority(endpoint, result);
     visit.other_path = outcome.map(|outcome| outcome.path.to_owned());
-    if result != "ok" {
+    // That a user has approved a client is no refusal.
+    if !matches!(result, "ok" | "approved") {
         visit.note_result(result);
     }
 }

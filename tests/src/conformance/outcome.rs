@@ -34,7 +34,7 @@ pub struct Check {
 
 impl Outcome {
     /// Reads the directory that the suite was given and what it printed.
-    pub(super) fn read(dir: &Path, printed: &str) -> Self {
+    pub fn read(dir: &Path, printed: &str) -> Self {
         let mut outcome = Self::default();
         let unscored = unscored(printed);
         for path in results(dir) {

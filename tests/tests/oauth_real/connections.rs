@@ -67,7 +67,7 @@ impl Stage {
         let headers = mcp::stateless_headers("tools/call", Some(tool));
         let request = mcp::post("/mcp", Some(token), &headers, &request.to_string());
         let answer: RawResponse = mcp::exchange(self.gateway.address(), &request).await.unwrap();
-        mcp::message(&answer)
+        answer.rpc()
     }
 
     /// Calls a tool; the URL that its user has to go to.

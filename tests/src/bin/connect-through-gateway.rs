@@ -39,7 +39,8 @@ async fn main() -> ExitCode {
     driver.env("HUMAN", &human);
     let ended = tokio::process::Command::from(driver).kill_on_drop(true).output().await;
     let (success, said) = ended.map_or((false, String::new()), |output| {
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         (output.status.success(), said)
     });
     if success && std::env::var_os("NARTHEX_TELL").is_none() {
@@ -50,13 +51,13 @@ async fn main() -> ExitCode {
 }
 
 fn yaml(place: &Place, url: &str, client: &str) -> String {
-    // The suite's documents about clients are at no host that there is.
+    // Some scenarios are of servers that nobody can connect: there is nothing to wait for.
     format!(
         "{server}auth:\n  authority:\n    dynamic_registration: {{}}\n    grants:\n      - scopes: [mcp:read]\n    \
          login:\n      users:\n        - {{ name: alice, tenant: acme }}\n\
          tenants:\n  acme:\n    routes: [mcp]\n\
          upstreams:\n  mcp:\n    url: {url}\n    credential:\n      authorization_code: {{ title: The Suite{client} }}\n\
          routes:\n  mcp:\n    path: /mcp\n    upstream: mcp\n    scopes: [mcp:read]\n",
-        server = place.server_yaml(""),
+        server = place.server_yaml("  limits: { suspend_timeout: 1s }\n"),
     )
 }

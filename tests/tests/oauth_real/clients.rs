@@ -20,7 +20,12 @@ pub(crate) struct Client {
 
 pub(crate) const CLIENTS: [Client; 3] = [
     Client { name: "typescript", program: "node", script: "oauth/typescript.mjs", revision: "2026-07-28" },
-    Client { name: "python 2", program: ".venv/bin/python", script: "oauth/python_2.py", revision: "2026-07-28" },
+    Client {
+        name: "python 2",
+        program: ".venv/bin/python",
+        script: "oauth/python_2.py",
+        revision: "2026-07-28",
+    },
     Client {
         name: "python 1",
         program: ".venv-legacy/bin/python",
@@ -35,7 +40,10 @@ impl Client {
         plan["human"] = human.command().into();
         let program: PathBuf = if self.program == "node" { node() } else { installed(self.program) };
         let mut command = Command::new(program);
-        command.arg(installed(self.script)).env("OAUTH", plan.to_string()).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+            .arg(installed(self.script))
+            .env("OAUTH", plan.to_string())
+            .env("PYTHONDONTWRITEBYTECODE", "1");
         let printed = run(command).await;
         serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{}: {error}: {printed}", self.name))
     }

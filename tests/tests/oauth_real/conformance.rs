@@ -45,7 +45,11 @@ async fn the_suite_finds_nothing_to_object_to_in_the_authorization_server() {
     let outcome = Outcome::read(results.path(), &printed);
     assert!(outcome.scenarios.len() == 2, "{printed}\n{}", gateway.output());
     for (name, scenario) in &outcome.scenarios {
-        assert!(scenario.passes() && scenario.count("SKIPPED") == 0, "{name}: {scenario:#?}\n{}", gateway.output());
+        assert!(
+            scenario.passes() && scenario.count("SKIPPED") == 0,
+            "{name}: {scenario:#?}\n{}",
+            gateway.output()
+        );
     }
 }
 

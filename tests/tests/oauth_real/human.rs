@@ -65,6 +65,11 @@ impl Human {
         self.option("--shots", &directory.display().to_string())
     }
 
+    /// Goes no further than there.
+    pub(crate) fn ending_at(self, url: &str) -> Self {
+        self.option("--until", url)
+    }
+
     fn option(mut self, name: &str, value: &str) -> Self {
         self.options.extend([name.to_owned(), value.to_owned()]);
         self

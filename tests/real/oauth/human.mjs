@@ -6,7 +6,8 @@
 //
 // Prints `{"url", "pages": [{"url", "title", "heading", "text"}], "blocked"}`: where it ended, every page
 // that it was shown, and what the pages tried that their own policy forbids. Ends with 1 if it does not get on.
-// `--profile` keeps cookies from one call to the next; `--click` clicks a button or link of that name once, first.
+// `--profile` keeps cookies from one call to the next; `--click` clicks a button or link of that name,
+// looks at what comes of it, and does no more.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,13 +56,14 @@ page.on('console', (message) => {
 let failed;
 try {
   await page.goto(start, { waitUntil: 'load' });
-  let clicked = !options.click;
   for (let step = 0; step < 15 && !(await isOver()); step += 1) {
     await remember(step);
     const before = page.url();
-    const moved = clicked ? await act() : (clicked = true, await press(page.getByRole('button', { name: options.click })
-      .or(page.getByRole('link', { name: options.click })).first()));
-    if (!moved) break;
+    if (options.click) {
+      await press(page.getByRole('button', { name: options.click }).or(page.getByRole('link', { name: options.click })).first());
+      break;
+    }
+    if (!(await act())) break;
     if (step === 14) throw new Error(`no end in sight at ${before}`);
   }
   if (!arrived()) await remember(15);

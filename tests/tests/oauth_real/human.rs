@@ -55,7 +55,7 @@ impl Human {
         self.option("--profile", &directory.display().to_string())
     }
 
-    /// Presses this first. Chromium only.
+    /// Presses this, and does no more. Chromium only.
     pub(crate) fn pressing(self, button: &str) -> Self {
         self.option("--click", button)
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use url::Url;
 
 /// Before users are sent anywhere, what is known of the server is not older than this.
-pub(super) const FRESH: Duration = Duration::from_secs(60);
+pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 impl Consented {
     /// The authorization URL for `ticket`, which is at `link`; the answer is taken

@@ -12,5 +12,6 @@ mod login {
     mod flow;
     mod guards;
     mod hostile;
+    mod id_tokens;
     mod stage;
 }

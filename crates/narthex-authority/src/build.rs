@@ -4,7 +4,7 @@ use crate::authority::{Authority, AuthorityParts, Settings};
 use crate::client::{self, Client, ClientAuth, Clients, Documents, Dynamic, RedirectUri, Source};
 use crate::connections::{ConnectProblem, Connection, ConnectionPages, Connections, Ticket};
 use crate::lasting::Lasting;
-use crate::login::{Login, User};
+use crate::login::{IdTokens, Login, User};
 use crate::pages::{ClientKind, ScopeWords, Site};
 use crate::resources::Resources;
 use crate::secret::sha256;
@@ -71,6 +71,7 @@ pub(crate) fn build(config: &Config, parts: &AuthorityParts<'_>) -> Result<Optio
             egress: egress.clone(),
             secrets: Arc::clone(&parts.secrets),
             events: parts.events.clone(),
+            id_tokens: config.wants_id_tokens().then(|| IdTokens::new(parts.vault.clone())),
         };
         Login::new(login, public_url, &parts)
     });

@@ -14,6 +14,7 @@ mod reload;
 mod run;
 mod signing;
 mod store;
+mod subjects;
 mod token;
 
 use clap::Parser;

@@ -12,12 +12,14 @@ use crate::listening::{Announced, Lasting};
 use crate::reload::{Reloader, StartOnly};
 use crate::signing::{self, Signing};
 use crate::store::{Keeper, StoreError};
+use crate::subjects::Logins;
 use narthex_admin::Admin;
+use narthex_authority::login::IdTokens;
 use narthex_authority::{AuthorityParts, DevelopmentIssuer, OpenError};
 use narthex_config::model::{Server as Settings, StoreHome};
 use narthex_config::{Config, Diagnostics, Loaded, Watcher};
 use narthex_credentials::secret::{SecretError, Secrets};
-use narthex_credentials::{Context, SigningError, SigningKeys};
+use narthex_credentials::{Context, SigningError, SigningKeys, SubjectTokens};
 use narthex_identity::dpop::{Nonces, Replay, Seen, SeenByAll};
 use narthex_mcp::seal::{SealError, Sealer};
 use narthex_pins::{Pins, PinsError};
@@ -183,7 +185,8 @@ impl Prepared {
         documents.extend(signing_keys.clone().map(|keys| signing::document(&config, keys)));
         documents.extend(connections::document(&config));
         let proofs = self.replay(&config, vault.as_ref());
-        let credentials = Context { signing_keys, vault, ..Context::default() };
+        let subject_tokens = subjects(&config, vault.as_ref());
+        let credentials = Context { signing_keys, subject_tokens, vault };
         let sealer = Arc::new(Sealer::new(seal_keys)?);
         let snapshot = Snapshot::build(
             &config,
@@ -346,4 +349,11 @@ fn conf(settings: &Settings) -> ServerConf {
         pid_file: settings.state_dir.join("narthex.pid").display().to_string(),
         ..ServerConf::default()
     }
+}
+
+/// The ID tokens of users, where a credential is made of them.
+fn subjects(config: &Config, vault: Option<&Vault>) -> Option<Arc<dyn SubjectTokens>> {
+    let vault = vault.filter(|_| config.wants_id_tokens())?;
+    let issuer = config.server.public_url.url.clone();
+    Some(Arc::new(Logins { issuer, tokens: IdTokens::new(vault.clone()) }))
 }

@@ -5,8 +5,8 @@
 //! connect-through-gateway [--client KEYS] [--mode MODE] URL
 //! ```
 //!
-//! `--client` has more keys for `credential.authorization_code` (flow style, with a comma first). `NARTHEX_BIN` has to
-//! name the gateway's binary.
+//! `--client` has more keys for `credential.authorization_code` (flow style, with a comma first); a client that the
+//! suite has registered for us is among them in any case. `NARTHEX_BIN` has to name the gateway's binary.
 
 use narthex_testkit::{GatewayProcess, Place};
 use narthex_tests::{installed, node};
@@ -50,13 +50,27 @@ async fn main() -> ExitCode {
     if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// The client that the suite has registered, if it has.
+fn registered(place: &Place) -> String {
+    let context = std::env::var("MCP_CONFORMANCE_CONTEXT").unwrap_or_default();
+    let context: Value = serde_json::from_str(&context).unwrap_or_default();
+    match (context["client_id"].as_str(), context["client_secret"].as_str()) {
+        (Some(id), Some(secret)) => {
+            let secret = place.file("suite-secret", secret);
+            format!(", client: {{ id: {id}, secret: {{ file: {} }} }}", secret.display())
+        }
+        _ => String::new(),
+    }
+}
+
 fn yaml(place: &Place, url: &str, client: &str) -> String {
+    let registered = registered(place);
     // Some scenarios are of servers that nobody can connect: there is nothing to wait for.
     format!(
         "{server}auth:\n  authority:\n    dynamic_registration: {{}}\n    grants:\n      - scopes: [mcp:read]\n    \
          login:\n      users:\n        - {{ name: alice, tenant: acme }}\n\
          tenants:\n  acme:\n    routes: [mcp]\n\
-         upstreams:\n  mcp:\n    url: {url}\n    credential:\n      authorization_code: {{ title: The Suite{client} }}\n\
+         upstreams:\n  mcp:\n    url: {url}\n    credential:\n      authorization_code: {{ title: The Suite{client}{registered} }}\n\
          routes:\n  mcp:\n    path: /mcp\n    upstream: mcp\n    scopes: [mcp:read]\n",
         server = place.server_yaml("  limits: { suspend_timeout: 1s }\n"),
     )

@@ -73,6 +73,7 @@ async fn servers_of_2025_11_25_that_want_a_login_find_nothing_to_object_to() {
 }
 
 const STATEFUL_LOGINS: &[&str] = &[
+    "auth/pre-registration",
     "auth/metadata-default",
     "auth/metadata-var1",
     "auth/metadata-var2",

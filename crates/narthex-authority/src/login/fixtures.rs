@@ -51,6 +51,7 @@ pub(crate) fn parts(vault: Vault) -> Parts {
         egress: Egress::new(Duration::from_secs(5), false).unwrap(),
         secrets: Arc::new(Secrets),
         events: Events::register(&prometheus::Registry::new()).unwrap(),
+        id_tokens: None,
     }
 }
 

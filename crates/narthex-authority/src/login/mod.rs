@@ -7,6 +7,7 @@
 mod browser;
 mod cookie;
 mod form;
+mod id_tokens;
 mod local;
 mod oidc;
 mod pages;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use browser::Browser;
 pub(crate) use form::Form;
+pub use id_tokens::IdTokens;
 pub use oidc::claims::{ClaimsError, identify};
 pub(crate) use pages::LOGOUT;
 pub use problem::Problem;
@@ -53,6 +55,8 @@ pub struct Parts {
     pub secrets: Arc<dyn SecretSource>,
     /// Counts.
     pub events: Events,
+    /// Where users' ID tokens are kept; `None`: nowhere.
+    pub id_tokens: Option<IdTokens>,
 }
 
 /// How users log in, and who is.

@@ -76,3 +76,11 @@ pub struct Config {
     /// The paths that clients connect to.
     pub routes: BTreeMap<RouteId, Route>,
 }
+
+impl Config {
+    /// Whether any upstream's credential is made of the ID token of the caller's login.
+    #[must_use]
+    pub fn wants_id_tokens(&self) -> bool {
+        self.upstreams.values().any(|upstream| upstream.credential.wants_id_token())
+    }
+}

@@ -3,7 +3,7 @@
 use super::{
     ActorToken, AssertedSubject, Assertion, AuthorizationCode, AwsKeys, AwsSigV4, ClientCredentials,
     ClientTls, IdJag, JwtBearer, OAuthClient, OAuthClientAuth, OnBehalfOf, PinMode, Protocol, SecretRef,
-    Stdio, TokenExchange,
+    Stdio, SubjectToken, TokenExchange,
 };
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -274,6 +274,12 @@ impl Credential {
             }
             _ => false,
         }
+    }
+
+    /// Whether it is made of the ID token of the caller's login.
+    #[must_use]
+    pub fn wants_id_token(&self) -> bool {
+        matches!(self, Self::IdJag(grant) if grant.subject == SubjectToken::IdToken)
     }
 
     /// Whether calls need the caller's own token: not to be used on `auth: none` routes.

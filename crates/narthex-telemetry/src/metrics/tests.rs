@@ -38,6 +38,8 @@ fn everything() -> Metrics {
     metrics.child_ended("main", "exited");
     metrics.child_resident("main", 4096);
     metrics.credential_renewed("gh");
+    metrics.authority("token", "ok");
+    metrics.consent_asked("main", "gh", "input_required");
     metrics.store_operation("read", "ok");
     metrics.store_usage(1, 100);
     metrics.config_loaded(true, UNIX_EPOCH + Duration::from_secs(1_700_000_000));

@@ -20,6 +20,8 @@ const CAP: usize = 64 * 1024;
 pub(super) struct IdToken {
     /// `iss`.
     pub(super) issuer: String,
+    /// `exp`.
+    pub(super) expires: SystemTime,
     pub(super) claims: Map<String, Value>,
 }
 
@@ -48,7 +50,10 @@ impl IdToken {
         let claims = signer.verify(jwt, JwtKind::IdToken, now).await;
         let claims = claims.map_err(|error| Problem::IdToken(error.reason()))?;
         let issuer = expected.check(&claims, jwt, now).map_err(Problem::IdToken)?;
-        Ok(Self { issuer, claims })
+        // It is there, and a number: that was checked.
+        let seconds = claims.get("exp").and_then(Value::as_u64).unwrap_or_default();
+        let expires = UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(now);
+        Ok(Self { issuer, expires, claims })
     }
 }
 

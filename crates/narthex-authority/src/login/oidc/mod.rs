@@ -154,6 +154,9 @@ impl Provider {
             token::add_userinfo(self, &known.metadata, &tokens, &mut claims).await?;
         }
         let user = claims::identify(&self.config, &self.tenants, &id_token.issuer, &claims, now)?;
+        if let Some(kept) = &self.parts.id_tokens {
+            kept.keep(&user, &tokens.id_token, id_token.expires, now).await?;
+        }
         Ok((user, pending.return_to))
     }
 }

@@ -52,6 +52,13 @@ impl Dynamic {
         Self { vault, rules, initial_access_token }
     }
 
+    /// Who vouches for a redirect URI: of a scheme that the operator named, the operator.
+    pub(super) fn source_of(&self, uri: &str) -> Source {
+        let scheme = uri.split(':').next().unwrap_or_default();
+        let is_named = self.rules.redirect_schemes.iter().any(|named| named == scheme);
+        if is_named { Source::Operator } else { Source::Client }
+    }
+
     /// The client called `id`.
     pub(super) async fn find(&self, id: &str, now: SystemTime) -> Result<Option<Arc<Client>>, OAuthError> {
         let Some(registration) = self.read(id).await? else { return Ok(None) };
@@ -60,7 +67,7 @@ impl Dynamic {
         }
         let redirects = registration.redirect_uris.iter();
         let redirects: Result<Vec<_>, _> =
-            redirects.map(|uri| RedirectUri::parse(uri, Source::Client)).collect();
+            redirects.map(|uri| RedirectUri::parse(uri, self.source_of(uri))).collect();
         // The rules may have become stricter since.
         let Ok(redirect_uris) = redirects else { return Ok(None) };
         Ok(Some(Arc::new(Client {

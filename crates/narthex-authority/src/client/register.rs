@@ -1,13 +1,12 @@
 //! `/oauth/register`: clients that introduce themselves (RFC 7591).
 
-use super::{Dynamic, RedirectUri, Registration, Source};
+use super::{Dynamic, RedirectUri, Registration};
 use crate::authority::Authority;
 use crate::error::{Code, OAuthError};
 use crate::secret::{random, same, seconds, sha256};
 use crate::{Request, Response, reply};
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use narthex_config::model::HostPattern;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -63,8 +62,7 @@ impl Authority {
         }
         let asked: Asked = serde_json::from_slice(&request.body)
             .map_err(|_| invalid("The registration is no JSON of the form that it should have."))?;
-        let redirect_uris =
-            redirect_uris(asked.redirect_uris.unwrap_or_default(), &dynamic.rules.redirect_hosts)?;
+        let redirect_uris = redirect_uris(asked.redirect_uris.unwrap_or_default(), dynamic)?;
         let refresh = grants(asked.grant_types.as_deref(), asked.response_types.as_deref())?;
         let name = asked.client_name.unwrap_or_else(|| String::from("An application without a name"));
         if name.len() > LONGEST_NAME {
@@ -118,15 +116,17 @@ fn check_token(dynamic: &Dynamic, request: &Request) -> Result<(), OAuthError> {
     }
 }
 
-fn redirect_uris(asked: Vec<String>, hosts: &[HostPattern]) -> Result<Vec<String>, OAuthError> {
+fn redirect_uris(asked: Vec<String>, dynamic: &Dynamic) -> Result<Vec<String>, OAuthError> {
     let bad = |description| OAuthError::new(Code::InvalidRedirectUri, description);
     if asked.is_empty() || asked.len() > MOST_REDIRECTS {
         return Err(bad("A client has 1 to 16 redirect URIs."));
     }
     for text in &asked {
-        let uri = RedirectUri::parse(text, Source::Client)
+        let uri = RedirectUri::parse(text, dynamic.source_of(text))
             .map_err(|_| bad("A redirect URI is https, or a loopback address, or of a scheme with a dot."))?;
-        let allowed = uri.web_host().is_none_or(|host| hosts.iter().any(|pattern| pattern.matches(host)));
+        let allowed = uri
+            .web_host()
+            .is_none_or(|host| dynamic.rules.redirect_hosts.iter().any(|pattern| pattern.matches(host)));
         if !allowed {
             return Err(bad("Clients of this host cannot register themselves."));
         }

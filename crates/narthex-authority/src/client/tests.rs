@@ -102,6 +102,21 @@ async fn a_registration_that_could_be_misused_is_refused() {
 }
 
 #[tokio::test]
+async fn a_scheme_without_a_dot_has_to_be_named_by_the_operator() {
+    let named = "    dynamic_registration: { redirect_schemes: [cursor, javascript] }";
+    let authority = authority(named).await;
+    let uri = "cursor://anysphere.cursor-mcp/oauth/callback";
+    let answer = register(&authority, &with(value!({"redirect_uris": [uri]})), now()).await;
+    assert_eq!(answer.status(), StatusCode::CREATED, "{}", text(&answer));
+    let id = json(&answer)["client_id"].as_str().unwrap().to_owned();
+    assert!(authority.clients.find(&id, None, now()).await.unwrap().unwrap().is_local());
+    for other in ["vscode://x/cb", "javascript:alert(1)", "cursor2://x/cb", "cursor://x/../cb"] {
+        let answer = register(&authority, &with(value!({"redirect_uris": [other]})), now()).await;
+        assert_eq!(result(&answer), "invalid_redirect_uri", "{other}");
+    }
+}
+
+#[tokio::test]
 async fn dcr_flood_of_one_address_is_stopped_and_of_many_is_bounded() {
     let limited = authority("    dynamic_registration: { rate: 3/1h }").await;
     let from = |peer: &str| {

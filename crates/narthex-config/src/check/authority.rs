@@ -177,6 +177,25 @@ impl Check<'_> {
         checked.collect()
     }
 
+    /// Schemes (RFC 3986 §3.1) of programs on the user's machine.
+    fn schemes(&self, field: &Field<Vec<Field<String>>>) -> Vec<String> {
+        let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-');
+        let good =
+            |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(letter);
+        let listed = field.get().into_iter().flatten();
+        let checked = listed.filter_map(|scheme| {
+            let (at, text) = (scheme.span()?, scheme.get()?);
+            if !good(text) || matches!(text.as_str(), "http" | "https") {
+                let help =
+                    "write the scheme of a program, such as `cursor`; one with a dot need not be listed";
+                self.report.error_with_help(at, "not a scheme of a program's own", help);
+                return None;
+            }
+            Some(text.clone())
+        });
+        checked.collect()
+    }
+
     fn dynamic_registration(
         &self,
         field: Field<grammar::DynamicRegistration>,
@@ -188,6 +207,7 @@ impl Check<'_> {
         let most = Self::usize(&given.most, 1000);
         Some(DynamicRegistration {
             redirect_hosts: self.host_patterns(&given.redirect_hosts),
+            redirect_schemes: self.schemes(&given.redirect_schemes),
             initial_access_token: self.secret(&given.initial_access_token),
             rate: given.rate.get().map_or(RATE, |rate| rate.0),
             most: NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN),

@@ -91,6 +91,8 @@ pub(crate) struct MetadataDocuments {
 pub(crate) struct DynamicRegistration {
     /// Hosts of redirect URIs, besides loopback ones: `claude.ai`, `*.example.com`, or `*`. Default: none.
     pub(crate) redirect_hosts: Field<Vec<Field<String>>>,
+    /// Schemes without a dot that redirect URIs may have, as some programs claim them: `cursor`. Default: none.
+    pub(crate) redirect_schemes: Field<Vec<Field<String>>>,
     /// Who registers must present this token.
     pub(crate) initial_access_token: Field<Secret>,
     /// Registrations from one address. Default `20/1h`.

@@ -88,6 +88,8 @@ pub struct MetadataDocuments {
 pub struct DynamicRegistration {
     /// Hosts of redirect URIs besides loopback ones.
     pub redirect_hosts: Vec<HostPattern>,
+    /// Schemes without a dot that redirect URIs may have, in lower case.
+    pub redirect_schemes: Vec<String>,
     /// What whoever registers must present.
     pub initial_access_token: Option<SecretRef>,
     /// Registrations from one address. Default 20 an hour.

@@ -77,6 +77,8 @@ fn a_mistake_under_the_authority_is_refused() {
         (authority("metadata_documents: { allow: ['https://a'] }"), "not a host"),
         (https("metadata_documents: { allow_loopback: true }"), "loopback `public_url`"),
         (authority("dynamic_registration: { most: 20000 }"), "at most 10000"),
+        (authority("dynamic_registration: { redirect_schemes: [https] }"), "not a scheme"),
+        (authority("dynamic_registration: { redirect_schemes: ['cursor://'] }"), "not a scheme"),
         (authority("assertions: { a: { issuer: https://i } }"), "`tenant` is missing"),
         (authority("assertions: { 'a|b': { issuer: https://i, tenant: { claim: t } } }"), "no `|`"),
         (authority("grants: [{ tenants: [acne], scopes: [x] }]"), "did you mean `acme`?"),

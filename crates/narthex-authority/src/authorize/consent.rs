@@ -3,10 +3,11 @@
 use super::{ALIAS, Ask, Refused, Trouble, purpose, redirect};
 use crate::authority::Authority;
 use crate::error::{Code, OAuthError};
+use crate::http::FORM;
 use crate::params::Params;
 use crate::secret::{random, seconds};
 use crate::{Request, Response, reply};
-use http::header::{CONTENT_TYPE, ORIGIN};
+use http::header::ORIGIN;
 use http::{HeaderMap, Method};
 use narthex_store::Key;
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,7 @@ impl Authority {
                 "This page is too old, or not from here. Start again in the application.",
             )
         };
-        if !is_from_here(&request.headers, &self.origin) || !is_form(&request.headers) {
+        if !is_from_here(&request.headers, &self.origin) || !request.is_of(FORM) {
             return Err(stale().into());
         }
         let form = Params::parse(&request.body).map_err(|_| stale())?;
@@ -140,14 +141,4 @@ fn is_from_here(headers: &HeaderMap, origin: &str) -> bool {
     // Pages without a referrer have no origin either (Fetch standard, "append a request Origin header").
     let from = text(ORIGIN.as_str()).is_none_or(|from| from == origin || from == "null");
     site && from
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    media
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }

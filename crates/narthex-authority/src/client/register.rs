@@ -6,7 +6,7 @@ use crate::error::{Code, OAuthError};
 use crate::secret::{random, same, seconds, sha256};
 use crate::{Request, Response, reply};
 use http::StatusCode;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::AUTHORIZATION;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -55,9 +55,7 @@ impl Authority {
             return Err(OAuthError::new(Code::SlowDown, "Too many registrations from this address."));
         }
         check_token(dynamic, request)?;
-        let media =
-            request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        if !request.is_of("application/json") {
             return Err(invalid("A registration is application/json."));
         }
         let asked: Asked = serde_json::from_slice(&request.body)

@@ -1,10 +1,10 @@
 //! What the tests of the login stand on: a gateway at loopback, and browsers.
 
 use super::{Login, Parts};
+pub(crate) use crate::fixtures::{get, post};
 use crate::{Request, Response};
-use ::http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
-use ::http::{HeaderMap, HeaderValue, Method};
-use bytes::Bytes;
+use ::http::header::{COOKIE, SET_COOKIE};
+use ::http::{HeaderMap, HeaderValue};
 use narthex_config::model::{
     self, Algorithm, LocalUser, LoginClaims, LoginTenant, OAuthClient, OAuthClientAuth, Preset, Provider,
     PublicUrl, SecretRef, SessionLife, TenantId,
@@ -99,33 +99,6 @@ pub(crate) fn local(name: &str, password: Option<&str>) -> LocalUser {
 
 pub(crate) fn login(config: &model::Login) -> Login {
     Login::new(config, &public_url(), &parts(vault()))
-}
-
-pub(crate) fn get(path: &str) -> Request {
-    let (path, query) = match path.split_once('?') {
-        Some((path, query)) => (path, Some(query.to_owned())),
-        None => (path, None),
-    };
-    Request {
-        method: Method::GET,
-        path: path.to_owned(),
-        query,
-        headers: HeaderMap::new(),
-        body: Bytes::new(),
-        peer: None,
-        client_certificate: None,
-        request_id: "req-1".to_owned(),
-    }
-}
-
-pub(crate) fn post(path: &str, form: &[(&str, &str)]) -> Request {
-    let mut request = get(path);
-    request.method = Method::POST;
-    let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-    request.headers.insert(CONTENT_TYPE, kind);
-    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    request.body = body.into();
-    request
 }
 
 /// A browser: keeps cookies, reads pages.

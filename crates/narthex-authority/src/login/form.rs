@@ -1,7 +1,7 @@
 //! Forms and queries: every field once, or it is none.
 
 use crate::Request;
-use http::header::CONTENT_TYPE;
+use crate::http::FORM;
 use std::collections::BTreeMap;
 use url::form_urlencoded;
 
@@ -16,9 +16,7 @@ impl Form {
     /// The form that was posted by a page of this gateway. `None`: there is none, a field is there twice, or
     /// the browser says that another site had it sent.
     pub(crate) fn posted(request: &Request) -> Option<Self> {
-        let kind = request.headers.get(CONTENT_TYPE)?.to_str().ok()?;
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") || is_from_elsewhere(request) {
+        if !request.is_of(FORM) || is_from_elsewhere(request) {
             return None;
         }
         Self::read(&request.body)
@@ -57,6 +55,7 @@ mod tests {
     use super::*;
     use crate::login::fixtures::post;
     use http::HeaderValue;
+    use http::header::CONTENT_TYPE;
 
     #[test]
     fn a_form_has_every_field_once() {

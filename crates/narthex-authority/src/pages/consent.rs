@@ -3,9 +3,10 @@
 use super::shell::{Page, Site};
 use super::text::{Address, Name, name};
 use crate::Response;
+use crate::client::document::is_loopback;
 use crate::login::User;
 use maud::{Markup, html};
-use url::{Host, Url};
+use url::Url;
 
 /// What the page of consent says.
 #[derive(Clone, Copy, Debug)]
@@ -147,18 +148,10 @@ fn destination(uri: &Url) -> Markup {
         Some(host) if matches!(uri.scheme(), "http" | "https") => {
             let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
             let shown = format!("{host}{port}");
-            let local = is_loopback(&host);
+            let local = is_loopback(uri);
             html! { (Address(&shown)) @if local { " (this device)" } }
         }
         _ => html! { "the application on this device that opens " (Address(&format!("{}:", uri.scheme()))) },
-    }
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(ip) => ip.is_loopback(),
-        Host::Ipv6(ip) => ip.is_loopback(),
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) use grant::new_family;
 use crate::authority::Authority;
 use crate::client::Client;
 use crate::error::{Code, OAuthError, invalid_grant, invalid_request};
+use crate::http::FORM;
 use crate::login::User;
 use crate::params::Params;
 use crate::secret::seconds;
@@ -24,7 +25,6 @@ use access::{AccessToken, Binding, Says};
 use code::Shown;
 use grant::Grant;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -226,14 +226,7 @@ struct Issue<'a> {
 
 /// The form in a body, each parameter once but for `resource`.
 pub(crate) fn form(request: &Request) -> Result<Params, OAuthError> {
-    let media = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !media
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    {
+    if !request.is_of(FORM) {
         return Err(invalid_request("The body has to be application/x-www-form-urlencoded."));
     }
     let params = Params::parse(&request.body).map_err(|_| invalid_request("The request is too long."))?;

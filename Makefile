@@ -14,7 +14,7 @@ run: build ## Build and start the gateway with gateway.yaml (or CONFIG=…) and 
 
 test: deps real-peers ## Run all tests (installs the real peers they need)
 	$(CARGO) build --workspace --all-targets
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 bench: deps ## Compare CPU, latency and memory with a bare Pingora proxy
 	$(CARGO) build --release -p narthex

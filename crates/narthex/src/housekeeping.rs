@@ -1,6 +1,7 @@
 //! What is done beside the requests: reloads, key refreshes, gauges, the end.
 
 use crate::reload::Reloader;
+use crate::signals;
 use crate::store::Keeper;
 use async_trait::async_trait;
 use narthex_admin::Readiness;
@@ -222,12 +223,10 @@ impl Housekeeping {
             }
         }
         info!("drained");
-        self.reloader.prepared.pins.housekeep(SystemTime::now());
-        self.access_log.flush();
         let secrets = Arc::clone(&self.reloader.secrets.borrow());
         if tokio::time::timeout(LOG_OUT, secrets.log_out(None)).await.is_err() {
             info!("the login at the vault is left to end by itself");
         }
-        std::process::exit(0);
+        signals::end(&self.reloader.prepared.pins, &self.access_log);
     }
 }

@@ -12,6 +12,7 @@ mod listening;
 mod pins;
 mod reload;
 mod run;
+mod signals;
 mod signing;
 mod store;
 mod subjects;

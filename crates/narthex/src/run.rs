@@ -10,6 +10,7 @@ use crate::housekeeping::{Housekeeping, Ready};
 use crate::keys::{self, KeyError, SEAL};
 use crate::listening::{Announced, Lasting};
 use crate::reload::{Reloader, StartOnly};
+use crate::signals::Signals;
 use crate::signing::{self, Signing};
 use crate::store::{Keeper, StoreError};
 use crate::subjects::Logins;
@@ -223,8 +224,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Err(diagnostics) => return complain(&diagnostics.to_string()),
     };
     match assemble(args, loaded) {
-        Ok((server, access_log)) => {
-            server.run(RunArgs::default());
+        Ok((server, signals)) => {
+            let access_log = Arc::clone(&signals.access_log);
+            server.run(RunArgs { shutdown_signal: Box::new(signals) });
             access_log.flush();
             ExitCode::SUCCESS
         }
@@ -252,7 +254,7 @@ fn outlive_hangups() -> std::io::Result<()> {
     signal(SignalKind::hangup()).map(drop)
 }
 
-fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), StartError> {
+fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Signals), StartError> {
     let path: &Path = &args.config.config;
     let Loaded { config, fingerprint, files, warnings } = loaded;
     warn_of(&warnings);
@@ -306,7 +308,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         ready: Arc::clone(&ready),
     });
     let application = Admin::new(Arc::clone(&metrics), Arc::clone(&ready) as _);
-    let application = application.with_pins(Arc::new(Desk(pins)));
+    let application = application.with_pins(Arc::new(Desk(Arc::clone(&pins))));
     server.add_service(Lasting {
         service: narthex_admin::service(admin.listen, application),
         phases: server.watch_execution_phase(),
@@ -316,7 +318,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Arc<AccessLog>), Sta
         Housekeeping { reloader, changed, gateway, metrics, access_log: access_log_kept, ready, pins_seen };
     server.add_service(background_service("housekeeping", housekeeping));
     info!(listen = %settings.listen, public_url = settings.public_url.url, admin = %admin.listen, fingerprint, "starting");
-    Ok((server, access_log))
+    Ok((server, Signals { pins, access_log }))
 }
 
 /// Has `changed` told of changes; without notifications SIGHUP still reloads.

@@ -113,7 +113,8 @@ impl Setup {
         for (name, content) in &self.files {
             let _ = place.file(name, content);
         }
-        let server = place.server_yaml(&format!("  threads: 1\n{}", self.server));
+        let threads = if self.server.contains("threads:") { "" } else { "  threads: 1\n" };
+        let server = place.server_yaml(&format!("{threads}{}", self.server));
         // What is said is not asked, and the answers of a test are for what it asks.
         let said = self.main.contains("protocol:");
         let protocol = if said { "" } else { "    protocol: [2025-11-25, 2026-07-28]\n" };

@@ -5,13 +5,15 @@
 
 use parking_lot::RwLock;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, PushInfo, PushKind, RedisError, RedisResult};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, PushInfo, PushKind, RedisError, RedisResult, ServerErrorKind,
+};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 /// After an attempt to connect has failed, how long calls fail at once.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -35,6 +37,7 @@ struct State {
 #[derive(Clone)]
 struct Live {
     connection: MultiplexedConnection,
+    made: Instant,
     lost: Arc<AtomicBool>,
 }
 
@@ -55,17 +58,15 @@ impl Link {
         &self,
         ask: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
     ) -> RedisResult<T> {
-        let asking = async {
-            let live = self.live().await?;
-            let answer = ask(live.connection).await;
-            if let Err(error) = &answer
-                && (error.is_unrecoverable_error() || error.is_timeout() || error.is_io_error())
-            {
-                live.lost.store(true, Ordering::Release);
-            }
-            answer
-        };
-        timeout(self.timeout, asking).await.unwrap_or_else(|_| Err(too_late()))
+        let end = tokio::time::Instant::now() + self.timeout;
+        let live = timeout_at(end, self.live()).await.unwrap_or_else(|_| Err(too_late()))?;
+        let answer = timeout_at(end, ask(live.connection.clone())).await.unwrap_or_else(|_| Err(too_late()));
+        if let Err(error) = &answer
+            && live.is_over(error)
+        {
+            live.lost.store(true, Ordering::Release);
+        }
+        answer
     }
 
     /// The connection, or a new one, which one call makes while the others wait for it.
@@ -100,7 +101,8 @@ impl Link {
         let connecting = self.timeout * 3 / 4;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(connecting))
-            .set_response_timeout(Some(self.timeout))
+            // The calls have their own.
+            .set_response_timeout(None)
             .set_pipeline_buffer_size(PIPELINE)
             .set_push_sender(move |push: PushInfo| {
                 if push.kind == PushKind::Disconnection {
@@ -110,11 +112,32 @@ impl Link {
             });
         let connection = client.get_multiplexed_async_connection_with_config(&config);
         let connection = timeout(connecting, connection).await.unwrap_or_else(|_| Err(too_late()))?;
-        Ok(Live { connection, lost })
+        Ok(Live { connection, made: Instant::now(), lost })
+    }
+
+    /// Keeps calls from the connection until it is dropped.
+    #[cfg(test)]
+    pub(super) async fn hold(&self) -> impl Drop {
+        self.state.lock().await
+    }
+}
+
+// === impl Live ===
+
+impl Live {
+    /// Whether an error says that the next call should go on another connection.
+    fn is_over(&self, error: &RedisError) -> bool {
+        match error.kind() {
+            // The primary has become a replica, and the address leads to another by now. If it does not, not every
+            // call should make a connection.
+            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => {
+                self.made.elapsed() >= PAUSE
+            }
+            _ => error.is_unrecoverable_error() || error.is_timeout() || error.is_io_error(),
+        }
     }
 }
 
 fn too_late() -> RedisError {
-    let cause = io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
-    RedisError::from((ErrorKind::Io, "timed out", cause.to_string()))
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
 }

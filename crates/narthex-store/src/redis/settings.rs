@@ -1,5 +1,6 @@
 //! What it takes to connect.
 
+use redis::io::tcp::TcpSettings;
 use redis::{
     Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, TlsCertificates,
 };
@@ -71,7 +72,10 @@ impl RedisSettings {
         if let Some(password) = &self.password {
             login = login.set_password(password.as_str());
         }
-        let info = address.into_connection_info().map_err(RedisSettingsError::new)?.set_redis_settings(login);
+        // Calls are small, and many are on their way at once: none waits for another's acknowledgement.
+        let tcp = TcpSettings::default().set_nodelay(true);
+        let info = address.into_connection_info().map_err(RedisSettingsError::new)?;
+        let info = info.set_redis_settings(login).set_tcp_settings(tcp);
         let client = match &self.tls {
             Some(tls) => {
                 if tls.ca.as_deref().is_some_and(has_no_certificate) {

@@ -1,5 +1,7 @@
 //! Against a real `redis-server`.
 
+mod failover;
+
 use super::*;
 use crate::testing::contract;
 use narthex_testkit::{Pki, RedisServer};

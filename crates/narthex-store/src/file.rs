@@ -18,6 +18,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::TrySendError;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 use writer::{Job, Writer};
@@ -92,7 +93,10 @@ impl File {
     /// Asks the writing thread, without waiting for room in its queue.
     fn ask(&self, job: Job) -> Result<(), Error> {
         let jobs = self.jobs.as_ref().ok_or_else(|| unavailable("the store is closed"))?;
-        jobs.try_send(job).map_err(|_| unavailable("more writes than the disk takes"))
+        jobs.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => unavailable("more writes than the disk takes"),
+            TrySendError::Disconnected(_) => unavailable("the store is closed"),
+        })
     }
 }
 

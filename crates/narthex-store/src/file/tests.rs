@@ -221,6 +221,32 @@ async fn what_has_ended_is_swept_though_nobody_asks() {
     assert_eq!(store.usage(), Some(Usage::default()));
 }
 
+/// The library reserves to panic over a file that somebody changed while it was open, and whatever does, the
+/// thread that writes is the only one.
+#[tokio::test]
+async fn a_panic_of_the_thread_that_writes_is_not_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let panics = Arc::new(AtomicU64::new(0));
+    let clock: WallClock = {
+        let panics = Arc::clone(&panics);
+        Arc::new(move || {
+            let is_writer = std::thread::current().name() == Some("narthex-store");
+            if is_writer && panics.fetch_add(1, Ordering::Relaxed) < 2 {
+                panic!("on purpose");
+            }
+            SystemTime::now()
+        })
+    };
+    let store = File::open(&dir.path().join("s.redb"), capacity(10, 1000), clock, Sharing::Alone).unwrap();
+    // Once while it looks for what has ended, once while it writes.
+    while panics.load(Ordering::Relaxed) == 0 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(matches!(put(&store, 1, 10).await, Err(Error::Unavailable(_))));
+    put(&store, 1, 10).await.unwrap();
+    assert!(store.get(&key(1)).await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn debug_shows_neither_keys_nor_values() {
     let dir = tempfile::tempdir().unwrap();

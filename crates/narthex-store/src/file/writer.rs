@@ -76,9 +76,9 @@ impl Writer {
             match self.todo.recv_timeout(IDLE) {
                 Ok(first) => {
                     let batch = self.gather(first);
-                    self.shared.commit(batch);
+                    with_care(|| self.shared.commit(batch));
                 }
-                Err(RecvTimeoutError::Timeout) => self.tidy(),
+                Err(RecvTimeoutError::Timeout) => with_care(|| self.tidy()),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -102,6 +102,13 @@ impl Writer {
             shared.commit(Vec::new());
         }
     }
+}
+
+/// Goes on whatever happens, as there is no other thread to write. Who was not answered is told by its channel, which
+/// closes.
+fn with_care(work: impl FnOnce()) {
+    // It was told where it happened.
+    let _ = catch_unwind(AssertUnwindSafe(work));
 }
 
 // === impl Shared ===
@@ -206,7 +213,8 @@ impl Shared {
             return Ok(true);
         }
         let gone = tables.size(key, former)?;
-        let (bytes, entries) = (held.bytes - gone.bytes + size, held.entries - gone.entries + 1);
+        let bytes = held.bytes.saturating_sub(gone.bytes) + size;
+        let entries = held.entries.saturating_sub(gone.entries) + 1;
         Ok(within(bytes, entries) || (bytes <= held.bytes && entries <= held.entries))
     }
 }

@@ -59,7 +59,10 @@ pub(crate) struct Fetcher {
 struct Known {
     /// `None`: there was no good one.
     client: Option<Arc<Client>>,
+    /// Until when nobody asks again.
     until: SystemTime,
+    /// Until when it stands in while its server does not answer.
+    stale: SystemTime,
 }
 
 impl Fetcher {
@@ -83,9 +86,7 @@ impl Fetcher {
     /// Forgets what is too old even to stand in.
     pub(crate) fn sweep(&self, now: SystemTime) {
         self.tries.sweep();
-        self.known.retain(|_, known| {
-            known.until + if known.client.is_some() { STALE } else { Duration::ZERO } > now
-        });
+        self.known.retain(|_, known| known.until.max(known.stale) > now);
     }
 
     fn remember(&self, id: &str, known: Known) {
@@ -119,7 +120,10 @@ impl Documents {
         if !self.fetcher.tries.take(peer) {
             return Err(OAuthError::new(Code::SlowDown, "Too many new clients from this address."));
         }
-        let _flight = self.fetcher.flights.acquire().await;
+        // Slow servers of some clients are no reason to wait for ever for those of others.
+        let busy =
+            |_| OAuthError::new(Code::TemporarilyUnavailable, "Too many new clients are looked up just now.");
+        let _flight = tokio::time::timeout(TIMEOUT, self.fetcher.flights.acquire()).await.map_err(busy)?;
         // Somebody else may have fetched it while we waited.
         if let Some(client) = fresh(id) {
             return Ok(client);
@@ -135,21 +139,25 @@ impl Documents {
                 Ok(client) => {
                     let caching = answer.headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
                     let until = now + document::freshness(caching);
-                    self.fetcher.remember(id, Known { client: Some(Arc::clone(&client)), until });
+                    let known = Known { client: Some(Arc::clone(&client)), until, stale: until + STALE };
+                    self.fetcher.remember(id, known);
                     return Some(client);
                 }
                 Err(problem) => {
                     tracing::info!(client = id, problem, "client document refused");
-                    self.fetcher.remember(id, Known { client: None, until: now + IN_VAIN });
+                    let until = now + IN_VAIN;
+                    self.fetcher.remember(id, Known { client: None, until, stale: now });
                     return None;
                 }
             },
             Err(error) => error.to_string(),
         };
         tracing::info!(client = id, error = failed, "client document not fetched");
-        let old = self.fetcher.known.get(id).and_then(|known| known.client.clone());
-        self.fetcher.remember(id, Known { client: old.clone(), until: now + IN_VAIN });
-        old
+        let old = self.fetcher.known.get(id).filter(|known| known.stale > now).map(|known| known.clone());
+        let (client, stale) = old.map_or((None, now), |old| (old.client, old.stale));
+        let until = if client.is_some() { stale.min(now + IN_VAIN) } else { now + IN_VAIN };
+        self.fetcher.remember(id, Known { client: client.clone(), until, stale });
+        client
     }
 
     fn read(&self, id: &str, answer: &Answer) -> Result<Arc<Client>, &'static str> {

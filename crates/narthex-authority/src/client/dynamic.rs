@@ -59,6 +59,12 @@ impl Dynamic {
         if is_named { Source::Operator } else { Source::Client }
     }
 
+    /// Whether clients may register themselves to be answered there: on web pages of certain hosts only.
+    pub(super) fn allows(&self, uri: &RedirectUri) -> bool {
+        let mut patterns = self.rules.redirect_hosts.iter();
+        uri.web_host().is_none_or(|host| patterns.any(|pattern| pattern.matches(host)))
+    }
+
     /// The client called `id`.
     pub(super) async fn find(&self, id: &str, now: SystemTime) -> Result<Option<Arc<Client>>, OAuthError> {
         let Some(registration) = self.read(id).await? else { return Ok(None) };
@@ -69,7 +75,8 @@ impl Dynamic {
         let redirects: Result<Vec<_>, _> =
             redirects.map(|uri| RedirectUri::parse(uri, self.source_of(uri))).collect();
         // The rules may have become stricter since.
-        let Ok(redirect_uris) = redirects else { return Ok(None) };
+        let redirects = redirects.ok().filter(|all| all.iter().all(|uri| self.allows(uri)));
+        let Some(redirect_uris) = redirects else { return Ok(None) };
         Ok(Some(Arc::new(Client {
             id: id.to_owned(),
             name: registration.name,

@@ -122,10 +122,7 @@ fn redirect_uris(asked: Vec<String>, dynamic: &Dynamic) -> Result<Vec<String>, O
     for text in &asked {
         let uri = RedirectUri::parse(text, dynamic.source_of(text))
             .map_err(|_| bad("A redirect URI is https, or a loopback address, or of a scheme with a dot."))?;
-        let allowed = uri
-            .web_host()
-            .is_none_or(|host| dynamic.rules.redirect_hosts.iter().any(|pattern| pattern.matches(host)));
-        if !allowed {
+        if !dynamic.allows(&uri) {
             return Err(bad("Clients of this host cannot register themselves."));
         }
     }

@@ -8,7 +8,7 @@ use crate::{Authority, Response};
 use ::http::{HeaderValue, StatusCode};
 use serde_json::{Value, json as value};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -159,6 +159,26 @@ async fn a_client_that_is_used_is_kept() {
     assert!(authority.clients.find(&id, None, at(15)).await.unwrap().is_some());
     assert!(authority.clients.find(&id, None, at(16)).await.unwrap().is_none());
     dynamic.touch("dyn_unknown", at(6)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_of_a_host_that_is_not_allowed_any_more_is_none() {
+    let vault = fixtures::vault();
+    let open = fixtures::build(&fixtures::config(OPEN), vault.clone());
+    let id = async |uri: &str| {
+        let answer = register(&open, &with(value!({"redirect_uris": [uri]})), now()).await;
+        json(&answer)["client_id"].as_str().unwrap_or_else(|| panic!("{}", text(&answer))).to_owned()
+    };
+    let (gone, kept, local) = (
+        id("https://app.example/cb").await,
+        id("https://x.example.org/cb").await,
+        id("http://127.0.0.1/cb").await,
+    );
+    let rules = "    dynamic_registration: { redirect_hosts: ['*.example.org'] }";
+    let stricter = fixtures::build(&fixtures::config(rules), vault);
+    let is_known = async |id: &str| stricter.clients.find(id, None, now()).await.unwrap().is_some();
+    assert!(!is_known(&gone).await);
+    assert!(is_known(&kept).await && is_known(&local).await);
 }
 
 #[tokio::test]
@@ -313,7 +333,35 @@ async fn a_document_that_is_no_good_is_not_asked_for_again_and_again() {
 }
 
 #[tokio::test]
-async fn an_old_document_serves_while_its_server_is_down_and_loopback_is_for_development() {
+async fn an_old_document_serves_while_its_server_is_down_for_a_day_however_often_it_is_asked_for() {
+    let is_down = Arc::new(AtomicBool::new(false));
+    let down = Arc::clone(&is_down);
+    let (id, _) = server(move |id| match down.load(Ordering::Relaxed) {
+        false => {
+            http("200 OK", "Content-Type: application/json\r\nCache-Control: max-age=60\r\n", &document(id))
+        }
+        true => http("503 Down", "", ""),
+    })
+    .await;
+    let authority = development().await;
+    let found = async |seconds: u64| {
+        let at = now() + Duration::from_secs(seconds);
+        authority.lasting.fetcher.sweep(at);
+        authority.clients.find(&id, None, at).await.unwrap().is_some()
+    };
+    assert!(found(0).await);
+    is_down.store(true, Ordering::Relaxed);
+    // Every hour somebody asks.
+    for hour in 1..=24 {
+        assert!(found(hour * 3600).await, "{hour}");
+    }
+    assert!(!found(24 * 3600 + 61).await, "that is not for ever");
+    is_down.store(false, Ordering::Relaxed);
+    assert!(found(24 * 3600 + 200).await, "it is back");
+}
+
+#[tokio::test]
+async fn loopback_documents_are_for_development() {
     let (id, count) = server(|id| {
         http("200 OK", "Content-Type: application/json\r\nCache-Control: max-age=60\r\n", &document(id))
     })

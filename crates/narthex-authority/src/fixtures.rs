@@ -5,17 +5,19 @@ use crate::login::User;
 use crate::{Request, Response};
 use ::http::header::CONTENT_TYPE;
 use ::http::{HeaderMap, HeaderValue, Method};
+use async_trait::async_trait;
 use bytes::Bytes;
 use narthex_config::Config;
 use narthex_config::model::{SecretRef, TenantId};
 use narthex_identity::SecretSource;
 use narthex_identity::dpop::Nonces;
-use narthex_store::{Capacity, KeyRing, Memory, Vault};
+use narthex_store::{Capacity, Condition, Error as StoreError, Key, KeyRing, Memory, Store, Vault};
 use narthex_telemetry::Events;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(crate) const ISSUER: &str = "https://gw.example";
@@ -28,8 +30,62 @@ pub(crate) fn now() -> SystemTime {
 }
 
 pub(crate) fn vault() -> Vault {
+    Vault::new(Arc::new(memory()), KeyRing::new(vec![[7; 32]]))
+}
+
+fn memory() -> Memory {
     let capacity = Capacity { entries: 100_000.try_into().unwrap(), bytes: 64 << 20 };
-    Vault::new(Arc::new(Memory::new(capacity, Arc::new(Instant::now))), KeyRing::new(vec![[7; 32]]))
+    Memory::new(capacity, Arc::new(Instant::now))
+}
+
+/// A store that does only so many more calls that change something.
+#[derive(Debug)]
+pub(crate) struct Failing {
+    store: Memory,
+    left: AtomicUsize,
+}
+
+impl Failing {
+    /// With a vault on it.
+    pub(crate) fn new() -> (Arc<Self>, Vault) {
+        let store = Arc::new(Self { store: memory(), left: AtomicUsize::new(usize::MAX) });
+        let vault = Vault::new(Arc::clone(&store) as Arc<dyn Store>, KeyRing::new(vec![[7; 32]]));
+        (store, vault)
+    }
+
+    /// From now on, `left` more.
+    pub(crate) fn fail_after(&self, left: usize) {
+        self.left.store(left, Ordering::SeqCst);
+    }
+
+    fn change(&self) -> Result<(), StoreError> {
+        let took = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        took.map(drop).map_err(|_| StoreError::Unavailable("the test says so".into()))
+    }
+}
+
+#[async_trait]
+impl Store for Failing {
+    async fn read(&self, key: &Key, former: &[Key]) -> Result<Option<Bytes>, StoreError> {
+        self.store.read(key, former).await
+    }
+
+    async fn withdraw(&self, key: &Key, former: &[Key]) -> Result<Option<Bytes>, StoreError> {
+        self.change()?;
+        self.store.withdraw(key, former).await
+    }
+
+    async fn write(
+        &self,
+        key: &Key,
+        former: &[Key],
+        value: Bytes,
+        ttl: Duration,
+        condition: Condition<'_>,
+    ) -> Result<bool, StoreError> {
+        self.change()?;
+        self.store.write(key, former, value, ttl, condition).await
+    }
 }
 
 /// Two tenants, two routes that want tokens and one that does not, and an authority that says `keys`.

@@ -40,6 +40,8 @@ pub(crate) struct Lasting {
     pub(crate) logins: Tries,
     registrations: Mutex<Option<Arc<Tries>>>,
     publisher: OnceLock<Publisher>,
+    /// Held while telling, so that what was told last is what is so.
+    publishing: Mutex<()>,
     looked: Mutex<Option<SystemTime>>,
 }
 
@@ -54,6 +56,7 @@ impl Lasting {
             logins: Tries::new(LOGINS),
             registrations: Mutex::default(),
             publisher: OnceLock::new(),
+            publishing: Mutex::default(),
             looked: Mutex::default(),
             vault,
         })
@@ -75,6 +78,7 @@ impl Lasting {
 
     /// Tells whoever verifies our tokens what they are verified with.
     pub(crate) fn publish(&self, issuer: &str) {
+        let _turn = self.publishing.lock();
         if let (Some(publisher), Some(ring)) = (self.publisher.get(), self.keys.ring()) {
             publisher(issuer, &ring.jwks, self.revoked.ids());
         }

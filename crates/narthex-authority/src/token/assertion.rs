@@ -55,7 +55,11 @@ impl Authority {
         if !self.resources.may_use(&user.tenant, &resource) {
             return Err(invalid_grant("the user may not use the resource"));
         }
-        let scopes = client.limit(self.granted(&scopes(params.get("scope"), &claims, &resource)?, &user));
+        let wanted = scopes(params.get("scope"), &claims, &resource)?;
+        let scopes = client.limit(self.granted(&wanted, &user));
+        if scopes.is_empty() && !wanted.is_empty() {
+            return Err(OAuthError::new(Code::InvalidScope, "The user may be granted none of the scopes."));
+        }
         // The last of all checks: an assertion that was refused for another reason is not used up.
         let id = claims.get("jti").and_then(Value::as_str).filter(|id| !id.is_empty() && id.len() <= 512);
         let id = id.ok_or_else(|| invalid_grant("an assertion without an id"))?;
@@ -147,7 +151,13 @@ fn scopes(
     };
     let asked = asked.map(parse_scopes).map(|asked| asked.ok_or_else(bad)).transpose()?;
     Ok(match (asked, asserted) {
-        (Some(asked), Some(asserted)) => asked.intersection(&asserted).cloned().collect(),
+        (Some(asked), Some(asserted)) => {
+            let both: BTreeSet<_> = asked.intersection(&asserted).cloned().collect();
+            if both.is_empty() && !asked.is_empty() {
+                return Err(OAuthError::new(Code::InvalidScope, "None of the scopes is in the assertion."));
+            }
+            both
+        }
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => resource.scopes.clone(),
     })

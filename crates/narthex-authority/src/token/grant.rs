@@ -23,6 +23,12 @@ pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 /// Access tokens remembered of one family.
 const MOST_ISSUED: usize = 16;
+/// What stands in the place of a family that has ended: no [`Grant`].
+const OVER: &[u8] = b"null";
+/// For how long: longer than any request lives that could still want to begin it.
+const BARRED: Duration = Duration::from_secs(600);
+/// How often losing against a refresh is taken.
+const ATTEMPTS: usize = 8;
 
 /// What a user has allowed a client, until it ends.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -192,14 +198,21 @@ pub(crate) fn new_family() -> Result<String, OAuthError> {
 /// The family called `family`, and how it was kept.
 pub(crate) async fn find(vault: &Vault, family: &str) -> Result<Option<(Sealed, Grant)>, OAuthError> {
     let Some(seen) = vault.get(&key(family)).await? else { return Ok(None) };
-    // What an older version kept, and this one cannot read, has ended.
+    // What has ended stands there for a while; and what another version kept, and this one cannot read, has.
     Ok(serde_json::from_slice(&seen).ok().map(|grant| (seen, grant)))
 }
 
-/// Ends a family: what it was, if it had not ended before.
+/// Ends a family, be it that it has not begun yet: what it was, if it was any. For a while nobody can begin it:
+/// whoever is about to, with a code that somebody else has shown again, comes too late.
 pub(crate) async fn end(vault: &Vault, family: &str) -> Result<Option<Grant>, OAuthError> {
-    let taken = vault.take(&key(family)).await?;
-    Ok(taken.and_then(|json| serde_json::from_slice(&json).ok()))
+    let key = key(family);
+    for _ in 0..ATTEMPTS {
+        let seen = vault.get(&key).await?;
+        if vault.replace(&key, seen.as_ref(), OVER, BARRED).await? {
+            return Ok(seen.and_then(|json| serde_json::from_slice(&json).ok()));
+        }
+    }
+    Err(OAuthError::new(Code::TemporarilyUnavailable, "Too many requests with one grant."))
 }
 
 fn key(family: &str) -> Key {

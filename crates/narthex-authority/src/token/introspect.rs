@@ -3,7 +3,7 @@
 use super::grant::{self, Presented, Standing};
 use crate::authority::Authority;
 use crate::client::auth;
-use crate::error::{OAuthError, invalid_request};
+use crate::error::{Code, OAuthError, invalid_request};
 use crate::secret::seconds;
 use crate::{Request, Response, reply};
 use base64::Engine;
@@ -27,11 +27,20 @@ impl Authority {
         let token = params.get("token").ok_or_else(|| invalid_request("The token is missing."))?;
         let known = match Presented::parse(token) {
             Some(presented) => self.refresh_claims(&presented, now).await?,
-            None => self.claims(token, now),
+            None => {
+                self.ready()?;
+                self.claims(token, now)
+            }
         };
         let mut said = known.unwrap_or_default();
         said.insert("active".to_owned(), json!(!said.is_empty()));
         Ok(reply::json(StatusCode::OK, &said))
+    }
+
+    /// Whether there are keys to tell tokens of ours by: without, nothing can be said of any.
+    pub(super) fn ready(&self) -> Result<(), OAuthError> {
+        let none = || OAuthError::new(Code::TemporarilyUnavailable, "The server is not ready yet.");
+        self.lasting.keys.ring().map(drop).ok_or_else(none)
     }
 
     /// The claims of an access token of ours that is good now.

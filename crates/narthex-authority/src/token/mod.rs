@@ -72,8 +72,11 @@ impl Authority {
             JWT_BEARER => self.by_assertion(&asking).await,
             _ => Err(OAuthError::new(Code::UnsupportedGrantType, "This grant_type is not known.")),
         }?;
-        if let Some(dynamic) = &self.clients.dynamic {
-            dynamic.touch(&asking.client.id, now).await?;
+        // The grant has been used: whatever becomes of the note, the client gets what was made of it.
+        if let Some(dynamic) = &self.clients.dynamic
+            && let Err(error) = dynamic.touch(&asking.client.id, now).await
+        {
+            self.log(&error, request);
         }
         reply::give_nonce(&mut response, bound.nonce.as_deref());
         Ok(response)
@@ -115,7 +118,10 @@ impl Authority {
             let mut grant =
                 Grant::new(&client.id, user, &code.resource, code.scopes.clone(), refresh_binding, *now)?;
             grant.remember((token.id.clone(), token.expires), *now);
-            grant.keep(&self.lasting.vault, &code.family, None, self.settings.refresh_token, *now).await?;
+            let life = self.settings.refresh_token;
+            if !grant.keep(&self.lasting.vault, &code.family, None, life, *now).await? {
+                return Err(invalid_grant("a code that was shown twice at the same moment"));
+            }
             refresh = Some(grant.token(&code.family));
         }
         let (subject, resource, scope) = (&code.user.subject, &code.resource, scopes.join(" "));
@@ -195,9 +201,15 @@ impl Authority {
         reply::json(StatusCode::OK, &body)
     }
 
-    /// Ends a family of refresh tokens, and what access tokens it has.
+    /// Ends a family of refresh tokens, and what access tokens it has. These first: as long as the family is
+    /// there, whoever was told that it failed can have it ended again.
     pub(crate) async fn end_family(&self, family: &str, now: SystemTime) -> Result<(), OAuthError> {
-        match grant::end(&self.lasting.vault, family).await? {
+        let vault = &self.lasting.vault;
+        if let Some((_, grant)) = grant::find(vault, family).await? {
+            self.take_back(&grant.issued, now).await?;
+        }
+        match grant::end(vault, family).await? {
+            // What was issued meanwhile.
             Some(grant) => self.take_back(&grant.issued, now).await,
             None => Ok(()),
         }

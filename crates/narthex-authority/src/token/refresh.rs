@@ -64,12 +64,17 @@ impl Authority {
             return Err(invalid_grant("a token that is bound to another key"));
         }
         self.check_resource(params, &grant.resource)?;
-        let wanted = narrowed(params.get("scope"), &grant.scopes)?;
-        let still = self.still(&grant.user, client, &grant.resource, &wanted);
-        let Ok(scopes) = still else {
+        let mut scopes = narrowed(params.get("scope"), &grant.scopes)?;
+        let still = self.still(&grant.user, client, &grant.resource, &grant.scopes);
+        let Ok(still) = still else {
             self.end_family(&presented.family, *now).await?;
             return Err(invalid_grant("the user may not have this any more"));
         };
+        let wanted = scopes.len();
+        scopes.retain(|scope| still.contains(scope));
+        if scopes.is_empty() && wanted > 0 {
+            return Err(OAuthError::new(Code::InvalidScope, "The user may have none of these any more."));
+        }
         let issue =
             Issue { user: &grant.user, client: &client.id, resource: &grant.resource, scopes: &scopes };
         let token = self.sign(&issue, binding.as_ref(), AccessToken::new_id()?, *now)?;

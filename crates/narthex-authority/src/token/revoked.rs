@@ -5,7 +5,6 @@ use crate::secret::seconds;
 use arc_swap::ArcSwap;
 use narthex_store::{Key, Vault};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Most of them at one time: who takes back more has those forgotten that end soonest.
@@ -40,7 +39,9 @@ impl Revoked {
     /// Takes back tokens, by `jti` and `exp`; whether any is new on the list.
     pub(crate) async fn add(&self, tokens: &[(String, u64)], now: SystemTime) -> Result<bool, OAuthError> {
         let now = seconds(now);
-        let live: Vec<_> = tokens.iter().filter(|(_, expires)| *expires + MARGIN > now).collect();
+        let known = self.known.load();
+        let is_new = |token: &&(String, u64)| token.1 + MARGIN > now && !known.contains_key(&token.0);
+        let live: Vec<_> = tokens.iter().filter(is_new).collect();
         if live.is_empty() {
             return Ok(false);
         }
@@ -48,14 +49,10 @@ impl Revoked {
             let seen = self.vault.get(&key()).await?;
             let mut list = parse(seen.as_deref(), now);
             list.extend(live.iter().map(|(id, expires)| (id.clone(), *expires)));
-            while list.len() > MOST {
-                let soonest = list.iter().min_by_key(|(_, expires)| **expires).map(|(id, _)| id.clone());
-                soonest.map(|id| list.remove(&id));
-            }
+            shorten(&mut list);
             let json = serde_json::to_vec(&list).unwrap_or_default();
             if self.vault.replace(&key(), seen.as_ref(), &json, KEPT).await? {
-                self.known.store(Arc::new(list));
-                return Ok(true);
+                return Ok(self.learn(&list, now));
             }
         }
         // The list is where all replicas write; one of them will come through.
@@ -65,12 +62,33 @@ impl Revoked {
     /// Reads what other replicas took back; whether the list has changed.
     pub(crate) async fn refresh(&self, now: SystemTime) -> Result<bool, narthex_store::Error> {
         let seen = self.vault.get(&key()).await?;
-        let list = parse(seen.as_deref(), seconds(now));
-        let changed = **self.known.load() != list;
-        if changed {
-            self.known.store(Arc::new(list));
-        }
-        Ok(changed)
+        let now = seconds(now);
+        Ok(self.learn(&parse(seen.as_deref(), now), now))
+    }
+
+    /// Adds `list` to what is known here, which stays until it ends: what the store has said may be older than
+    /// what was added meanwhile. Whether anything has changed.
+    fn learn(&self, list: &BTreeMap<String, u64>, now: u64) -> bool {
+        let mut changed = false;
+        self.known.rcu(|known| {
+            let live = known.iter().filter(|(_, expires)| **expires + MARGIN > now);
+            let mut all = list.clone();
+            all.extend(live.map(|(id, expires)| (id.clone(), *expires)));
+            shorten(&mut all);
+            changed = all != **known;
+            all
+        });
+        changed
+    }
+}
+
+/// Forgets those that end soonest, if there are too many.
+fn shorten(list: &mut BTreeMap<String, u64>) {
+    let Some(over) = list.len().checked_sub(MOST).filter(|over| *over > 0) else { return };
+    let mut by_end: Vec<_> = list.iter().map(|(id, expires)| (*expires, id.clone())).collect();
+    by_end.sort_unstable();
+    for (_, id) in by_end.into_iter().take(over) {
+        list.remove(&id);
     }
 }
 
@@ -109,5 +127,21 @@ mod tests {
         assert!(one.refresh(later).await.unwrap());
         assert_eq!(one.ids(), HashSet::from(["b".to_owned()]));
         assert!(!one.add(&[("old".to_owned(), seconds(now()) - MARGIN)], now()).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_back_here_stays_so_whatever_the_store_says_then() {
+        let ends = seconds(now()) + 600;
+        // An answer of the store that is older than what was added meanwhile, or a store that was put back.
+        let (before, after) = (fixtures::vault(), fixtures::vault());
+        let mut revoked = Revoked::new(before);
+        assert!(revoked.add(&[("a".to_owned(), ends)], now()).await.unwrap());
+        revoked.vault = after;
+        revoked.refresh(now()).await.unwrap();
+        assert!(revoked.contains("a"));
+        assert!(revoked.add(&[("b".to_owned(), ends)], now()).await.unwrap());
+        assert!(revoked.contains("a") && revoked.contains("b"));
+        let later = now() + Duration::from_secs(600 + MARGIN);
+        assert!(revoked.refresh(later).await.unwrap() && revoked.ids().is_empty(), "it ends all the same");
     }
 }

@@ -97,9 +97,7 @@ fn parse(
     if !is_b64token(token) {
         return Err(bad("access_token is empty, too long, or not a Bearer token"));
     }
-    // Without padding: a lenient upstream would take both for the same.
-    let bare = |token: &str| token.trim_end_matches('=').len();
-    if sent.iter().any(|sent| sent[..bare(sent)] == token[..bare(token)]) {
+    if sent.iter().any(|sent| is_same_token(sent, token)) {
         return Err(Reason::EchoedSubjectToken.into());
     }
     let expires_in = answer.expires_in.map(|seconds| Duration::from_secs(seconds.get().into()));
@@ -176,6 +174,11 @@ pub(crate) fn is_b64token(token: &str) -> bool {
     let text = token.trim_end_matches('=');
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b);
     !text.is_empty() && token.len() <= MAX_TOKEN && text.bytes().all(allowed)
+}
+
+/// Whether both are the same but for padding: a lenient upstream would take either.
+pub(crate) fn is_same_token(one: &str, other: &str) -> bool {
+    one.trim_end_matches('=') == other.trim_end_matches('=')
 }
 
 fn bad(detail: &str) -> CredentialError {

@@ -48,6 +48,7 @@ impl Consented {
     pub(super) async fn client(&self, found: &Found, now: SystemTime) -> Result<Client, CredentialError> {
         let server = &found.server;
         if let Some(client) = &self.setup.code.client {
+            self.check_server_of(client, server).await?;
             return self.by_hand(client, server);
         }
         if let Some(document) = self.setup.document.as_ref().filter(|_| server.metadata_documents) {
@@ -75,6 +76,38 @@ impl Consented {
         if let Err(error) = self.vault.remove(&key).await {
             tracing::warn!(upstream = %self.setup.upstream, reason = error.reason(), "a registration is not forgotten");
         }
+    }
+
+    /// A client that was registered by hand is one at the server that the operator names, or else at the first that
+    /// the upstream named: no other is shown its secret (MCP, basic/authorization: credentials belong to an
+    /// issuer).
+    async fn check_server_of(&self, client: &OAuthClient, server: &Server) -> Result<(), CredentialError> {
+        if self.setup.code.issuer.is_some() {
+            return Ok(());
+        }
+        let key = record::server_of(&client.id, self.setup.upstream.as_str(), self.setup.place.as_str());
+        let mut first = record::get::<String>(&self.vault, &key).await?;
+        if first.is_none() {
+            let issuer = record::written(&server.issuer)?;
+            let kept = self.vault.put_if_absent(&key, &issuer, REGISTRATION).await;
+            if kept.map_err(|error| record::failed(&error))? {
+                return Ok(());
+            }
+            first = record::get::<String>(&self.vault, &key).await?;
+        }
+        let was = first.map(|seen| seen.record).unwrap_or_default();
+        if was == server.issuer {
+            return Ok(());
+        }
+        tracing::error!(
+            upstream = %self.setup.upstream,
+            was,
+            is = server.issuer,
+            "the upstream names another authorization server than the client was used at: if that is right, name it \
+             as `issuer`"
+        );
+        let detail = "the upstream names another authorization server than the client was used at";
+        Err(CredentialError::with_detail(Reason::NoRegistration, detail))
     }
 
     /// The secret goes the way that is configured, unless the server takes it another way only.

@@ -15,7 +15,7 @@ const UNUSED: Duration = Duration::from_secs(180 * 24 * 3600);
 /// How long a link to connect is good, and the answer of an authorization server is waited for.
 pub(crate) const TICKET: Duration = Duration::from_secs(600);
 
-/// How long a registration is kept. Each use of it begins this anew.
+/// How long a registration is kept. Then there is another, and users connect again.
 pub(super) const REGISTRATION: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// What a user connected.
@@ -128,6 +128,11 @@ impl Registration {
     pub(super) fn key(server: &str, redirect_uri: &str) -> Key {
         Key::new("oauth-client", &[server, redirect_uri])
     }
+}
+
+/// Which server a client is one at that was registered by hand.
+pub(super) fn server_of(client: &str, upstream: &str, place: &str) -> Key {
+    Key::new("oauth-client-server", &[client, upstream, place])
 }
 
 // === reading and writing ===

@@ -203,8 +203,9 @@ impl Consented {
         }
     }
 
-    /// Somebody ended the connection, or made another, while new tokens were asked for: theirs stands, and
-    /// what was got is given back.
+    /// Somebody ended the connection, or made another, while new tokens were asked for: theirs stands. If there is
+    /// none any more, what was got is given back; else that is left to end, since servers that revoke a token
+    /// revoke all that its user granted us.
     async fn overtaken(
         &self,
         needed: &Needed<'_>,
@@ -284,6 +285,8 @@ impl Consented {
         let is_refused =
             rejected.is_some_and(|rejected| rejected.token() == Some(held.access_token.as_str()));
         let end = match held.lifetime() {
+            // There will be no other.
+            Some((issued, lifetime)) if held.refresh_token.is_none() => issued + lifetime,
             Some((issued, lifetime)) => lifetime::usable_until(issued, Some(lifetime), None),
             None => now + NOTICED,
         };

@@ -1,6 +1,6 @@
 //! What a token endpoint answered to a code or a refresh token (RFC 6749 §5).
 
-use crate::answer::{MAX_TOKEN, error_code, is_b64token, is_json};
+use crate::answer::{MAX_TOKEN, error_code, is_b64token, is_json, is_same_token};
 use crate::discovery::challenge;
 use crate::error::{CredentialError, Reason};
 use crate::secret::wipe;
@@ -65,7 +65,7 @@ fn parse(body: &[u8], sent: &str) -> Result<Tokens, CredentialError> {
     if !is_b64token(&answer.access_token) {
         return Err(bad("access_token is empty, too long, or not a Bearer token"));
     }
-    if *answer.access_token == *sent {
+    if is_same_token(&answer.access_token, sent) {
         return Err(bad("access_token is what was sent"));
     }
     let refresh_token = answer.refresh_token.filter(|token| !token.is_empty());

@@ -33,8 +33,15 @@ pub(super) enum Got<T> {
 }
 
 impl Fetcher {
-    pub(crate) fn new(reach: Reach, allow_link_local: bool, insecure: bool) -> Result<Self, EgressError> {
-        Ok(Self { egress: Egress::within(CALL_TIMEOUT, reach, allow_link_local)?, reach, insecure })
+    /// On behalf of `host`, which is at `reach`.
+    pub(crate) fn new(
+        host: &str,
+        reach: Reach,
+        allow_link_local: bool,
+        insecure: bool,
+    ) -> Result<Self, EgressError> {
+        let egress = Egress::on_behalf_of(host, CALL_TIMEOUT, reach, allow_link_local)?;
+        Ok(Self { egress, reach, insecure })
     }
 
     /// `text` as a URL that may be called or shown to a user's browser.
@@ -128,7 +135,7 @@ mod tests {
     use super::*;
 
     fn at(reach: Reach, insecure: bool) -> Fetcher {
-        Fetcher::new(reach, false, insecure).unwrap()
+        Fetcher::new("up.example.com", reach, false, insecure).unwrap()
     }
 
     #[test]

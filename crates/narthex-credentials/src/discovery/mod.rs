@@ -149,15 +149,14 @@ impl Discovery {
         Ok(Found { server, resource, challenged: said.challenged, supported: said.supported, fetcher })
     }
 
-    /// Goes as far inside as the upstream is, or as the issuer that the operator named.
+    /// Goes as far inside as the one whose documents are read: the issuer that the operator named, or else the
+    /// upstream.
     async fn fetcher(&self, fetchers: &mut [Option<Fetcher>; 3]) -> Result<Fetcher, CredentialError> {
         let Wanted { upstream, issuer, allow_link_local, insecure, .. } = &self.wanted;
-        let mut reach =
-            Reach::of_host(upstream).await.ok_or_else(|| passing("the server's host has no address"))?;
-        if let Some(issuer) = issuer.as_ref().and_then(|issuer| Url::parse(issuer).ok()) {
-            let its = Reach::of_host(&issuer).await;
-            reach = reach.max(its.ok_or_else(|| passing("the issuer's host has no address"))?);
-        }
+        let issuer = issuer.as_deref().map(Url::parse).transpose();
+        let issuer = issuer.map_err(|_| failed("the issuer is not a URL"))?;
+        let asked = issuer.as_ref().unwrap_or(upstream);
+        let reach = Reach::of_host(asked).await.ok_or_else(|| passing("the host has no address"))?;
         let slot = match reach {
             Reach::Public => &mut fetchers[0],
             Reach::Private => &mut fetchers[1],
@@ -166,7 +165,8 @@ impl Discovery {
         if let Some(fetcher) = slot {
             return Ok(fetcher.clone());
         }
-        let made = Fetcher::new(reach, *allow_link_local, *insecure);
+        let host = asked.host_str().unwrap_or_default();
+        let made = Fetcher::new(host, reach, *allow_link_local, *insecure);
         let made = made.map_err(|e| failed(&BuildProblem::from(e).to_string()))?;
         Ok(slot.insert(made).clone())
     }

@@ -359,7 +359,7 @@ const NOT_PUBLIC: [&str; 22] = [
 async fn a_public_server_cannot_send_us_to_our_own_network() {
     let fake = Fake::answering(|_, _| json(200, "{}")).await;
     let port = fake.origin().rsplit(':').next().unwrap().to_owned();
-    let public = Fetcher::new(Reach::Public, false, false).unwrap();
+    let public = Fetcher::new("mcp.example.com", Reach::Public, false, false).unwrap();
     for inside in NOT_PUBLIC {
         let url = public.url(&inside.replace("PORT", &port), "token_endpoint").unwrap();
         // Names are refused when they are resolved.

@@ -76,7 +76,27 @@ impl Egress {
     /// # Errors
     /// See [`new`](Self::new).
     pub fn within(timeout: Duration, reach: Reach, allow_link_local: bool) -> Result<Self, EgressError> {
-        Self::built(builder(timeout, reach, allow_link_local), reach, allow_link_local)
+        Self::built(
+            builder(timeout, GuardedResolver::within(reach, allow_link_local)),
+            reach,
+            allow_link_local,
+        )
+    }
+
+    /// The same, on behalf of `host`, which was found to be at `reach`: it is called there and nowhere further
+    /// outside. A name that has an address inside while it is looked how far its owner may send us, and its own
+    /// when the owner is listened to, gets no answer.
+    ///
+    /// # Errors
+    /// See [`new`](Self::new).
+    pub fn on_behalf_of(
+        host: &str,
+        timeout: Duration,
+        reach: Reach,
+        allow_link_local: bool,
+    ) -> Result<Self, EgressError> {
+        let resolver = GuardedResolver { allow_link_local, reach, anchor: Some(host.into()) };
+        Self::built(builder(timeout, resolver), reach, allow_link_local)
     }
 
     /// The same as [`new`](Self::new), for a server whose certificate must chain to one of `roots` (PEM; `None`:
@@ -86,7 +106,8 @@ impl Egress {
     /// There is no certificate in `roots`.
     pub fn trusting(timeout: Duration, roots: Option<&[u8]>) -> Result<Self, EgressError> {
         let setup = |e: reqwest::Error| EgressError::Setup(describe(&e));
-        let mut builder = builder(timeout, Reach::Loopback, false).pool_max_idle_per_host(0);
+        let resolver = GuardedResolver::within(Reach::Loopback, false);
+        let mut builder = builder(timeout, resolver).pool_max_idle_per_host(0);
         if let Some(pem) = roots {
             let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
             if roots.is_empty() {
@@ -107,8 +128,8 @@ impl Egress {
         identity: &ClientIdentity,
     ) -> Result<Self, EgressError> {
         let identity = identity.for_client().map_err(|e| EgressError::Setup(describe(&e)))?;
-        let builder = builder(timeout, Reach::Loopback, allow_link_local).identity(identity);
-        Self::built(builder, Reach::Loopback, allow_link_local)
+        let resolver = GuardedResolver::within(Reach::Loopback, allow_link_local);
+        Self::built(builder(timeout, resolver).identity(identity), Reach::Loopback, allow_link_local)
     }
 
     fn built(
@@ -243,7 +264,7 @@ impl Egress {
     }
 }
 
-fn builder(timeout: Duration, reach: Reach, allow_link_local: bool) -> reqwest::ClientBuilder {
+fn builder(timeout: Duration, resolver: GuardedResolver) -> reqwest::ClientBuilder {
     // pingora's TLS uses the same provider; whoever comes first installs it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
@@ -251,7 +272,7 @@ fn builder(timeout: Duration, reach: Reach, allow_link_local: bool) -> reqwest::
         .no_proxy()
         .timeout(timeout)
         .connect_timeout(timeout)
-        .dns_resolver(Arc::new(GuardedResolver { allow_link_local, reach }))
+        .dns_resolver(Arc::new(resolver))
         .user_agent(concat!("narthex/", env!("CARGO_PKG_VERSION")))
 }
 
@@ -268,23 +289,87 @@ fn describe(error: &reqwest::Error) -> String {
 }
 
 /// Resolves by the system's resolver and drops every address that is never to be called.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct GuardedResolver {
     allow_link_local: bool,
     reach: Reach,
+    /// The name on whose behalf calls are made.
+    anchor: Option<Arc<str>>,
+}
+
+impl GuardedResolver {
+    fn within(reach: Reach, allow_link_local: bool) -> Self {
+        Self { allow_link_local, reach, anchor: None }
+    }
+
+    /// Whether `name` may be called at `ip`.
+    fn may(&self, name: &str, ip: IpAddr) -> bool {
+        let is_anchor = self.anchor.as_deref() == Some(name);
+        reach::is_allowed(ip, self.reach, self.allow_link_local)
+            && (!is_anchor || Reach::of(ip) == self.reach)
+    }
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (reach, allow_link_local) = (self.reach, self.allow_link_local);
+        let guard = self.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> =
-                found.filter(|a| reach::is_allowed(a.ip(), reach, allow_link_local)).collect();
+            let allowed: Vec<SocketAddr> = found.filter(|a| guard.may(name.as_str(), a.ip())).collect();
             if allowed.is_empty() {
                 return Err(format!("{} has no allowed address", name.as_str()).into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_moves_outside_gets_no_answer_of_what_is_inside() {
+        let may = |reach, name: &str, ip: &str| {
+            let guard = GuardedResolver {
+                anchor: Some("up.example".into()),
+                ..GuardedResolver::within(reach, false)
+            };
+            guard.may(name, ip.parse().unwrap())
+        };
+        for (reach, ip) in
+            [(Reach::Public, "8.8.8.8"), (Reach::Private, "10.0.0.1"), (Reach::Loopback, "127.0.0.1")]
+        {
+            assert!(may(reach, "up.example", ip), "{ip}");
+        }
+        for (reach, ip) in [
+            (Reach::Loopback, "8.8.8.8"),
+            (Reach::Loopback, "10.0.0.1"),
+            (Reach::Private, "8.8.8.8"),
+            (Reach::Private, "127.0.0.1"),
+            (Reach::Public, "127.0.0.1"),
+        ] {
+            assert!(!may(reach, "up.example", ip), "{ip}");
+        }
+        // What it names may be outside as well.
+        assert!(may(Reach::Private, "as.example", "8.8.8.8"));
+        assert!(!may(Reach::Private, "as.example", "127.0.0.1"));
+    }
+
+    #[tokio::test]
+    async fn the_one_on_whose_behalf_is_called_is_called_where_it_was_found() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url =
+            Url::parse(&format!("http://localhost:{}/", listener.local_addr().unwrap().port())).unwrap();
+        let answering = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 1024]).await.unwrap();
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await.unwrap();
+        });
+        let at = |reach| Egress::on_behalf_of("localhost", Duration::from_secs(5), reach, false).unwrap();
+        assert!(at(Reach::Private).get(&url, "*/*").await.is_err());
+        assert_eq!(at(Reach::Loopback).get(&url, "*/*").await.unwrap().status, 204);
+        answering.await.unwrap();
     }
 }

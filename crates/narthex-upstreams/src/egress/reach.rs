@@ -26,16 +26,21 @@ impl Reach {
         }
     }
 
-    /// Where the host of `url` is: the furthest inside of its addresses. `None`: it has none now.
+    /// Where the host of `url` is: the furthest outside of its addresses, since whoever owns a name can give it
+    /// an address inside beside its own. `None`: it has none now.
     pub async fn of_host(url: &Url) -> Option<Self> {
         match url.host()? {
             Host::Ipv4(ip) => Some(Self::of(ip.into())),
             Host::Ipv6(ip) => Some(Self::of(ip.into())),
             Host::Domain(name) => {
                 let found = tokio::net::lookup_host((name, 0)).await.ok()?;
-                found.map(|address| Self::of(address.ip())).max()
+                Self::outermost(found.map(|address| address.ip()))
             }
         }
+    }
+
+    fn outermost(addresses: impl Iterator<Item = IpAddr>) -> Option<Self> {
+        addresses.map(Self::of).min()
     }
 }
 
@@ -147,6 +152,15 @@ mod tests {
         for reach in [Reach::Public, Reach::Private, Reach::Loopback] {
             assert!(!may("169.254.169.254", reach) && !may("0.0.0.0", reach));
         }
+    }
+
+    #[test]
+    fn an_address_inside_beside_ones_own_lets_nobody_in() {
+        let outermost = |all: &[&str]| Reach::outermost(all.iter().map(|text| text.parse().unwrap()));
+        assert_eq!(outermost(&["127.0.0.1", "8.8.8.8", "10.0.0.1"]), Some(Reach::Public));
+        assert_eq!(outermost(&["::1", "fd00::1"]), Some(Reach::Private));
+        assert_eq!(outermost(&["::1", "127.0.0.1"]), Some(Reach::Loopback));
+        assert_eq!(outermost(&[]), None);
     }
 
     #[tokio::test]

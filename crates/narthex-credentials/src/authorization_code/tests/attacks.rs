@@ -1,7 +1,9 @@
 //! What users, browsers and servers try that they should not.
 
 use super::*;
+use crate::tests::env;
 use crate::tests::server::{answer, json as said};
+use narthex_config::model::{OAuthClient, OAuthClientAuth};
 use serde_json::json;
 
 fn with(answer: &[(String, String)], name: &str, value: &str) -> Vec<(String, String)> {
@@ -202,6 +204,37 @@ async fn attack_another_authorization_server_gets_no_token_of_the_first() {
 }
 
 #[tokio::test]
+async fn attack_another_authorization_server_gets_no_secret_of_a_client_made_by_hand() {
+    let by_hand = |code: &mut AuthorizationCode| {
+        let auth = OAuthClientAuth::Basic(env("KEY"));
+        code.client = Some(OAuthClient { id: "by-hand".into(), auth });
+    };
+    let (site, gateway) = (Site::new().await, Gateway::new());
+    site.change(|state| state.know("by-hand", Some("api-key-canary")));
+    let replica = gateway.with(&site, by_hand);
+    replica.connect(ALICE, &site, 0).await;
+    let held = replica.source.obtain(&ALICE.caller(), None, at(1)).await.unwrap();
+    // The upstream is somebody else's now, and names their authorization server.
+    site.change(|state| state.issuer = "/evil".into());
+    assert!(replica.source.renew(&held, &ALICE.caller(), None, at(10)).await.is_err());
+    // Neither this replica nor one that has just started is taken in.
+    for replica in [&replica, &gateway.with(&site, by_hand)] {
+        let consent = replica.wanted(BOB, 20).await;
+        let error = replica.begin(BOB, link(&consent), 20).await.unwrap_err();
+        assert!(error.to_string().contains("no_registration"), "{error}");
+    }
+    assert!(site.asked_at("POST /evil/token").is_empty());
+    // It is where the operator says it is.
+    let issuer = site.issuer();
+    let replica = gateway.with(&site, |code| {
+        by_hand(code);
+        code.issuer = Some(issuer.clone());
+    });
+    replica.connect(BOB, &site, 30).await;
+    assert_eq!(site.asked_at("POST /evil/token").len(), 1);
+}
+
+#[tokio::test]
 async fn attack_vault_file_stolen() {
     let (site, gateway) = (Site::new().await, Gateway::new());
     let seen = Arc::new(Spy::default());
@@ -381,11 +414,15 @@ async fn a_server_that_hands_back_what_it_was_sent_is_not_believed() {
     assert_eq!(sent.len(), 1);
     let mut held = None;
     site.change(|state| held = state.alive.keys().next().cloned());
-    let echo = format!(r#"{{"access_token":"{}","token_type":"Bearer"}}"#, held.unwrap());
-    site.change(|state| state.instead = Some(said(200, &echo)));
-    assert_eq!(replica.reason(ALICE, 4000).await, "bad_token_response");
+    let held = held.unwrap();
+    // A lenient upstream would take the padded one for the same.
+    for (echo, now) in [(held.clone(), 4000), (format!("{held}=="), 4010)] {
+        let echo = format!(r#"{{"access_token":"{echo}","token_type":"Bearer"}}"#);
+        site.change(|state| state.instead = Some(said(200, &echo)));
+        assert_eq!(replica.reason(ALICE, now).await, "bad_token_response");
+    }
     site.change(|state| state.instead = None);
-    assert!(replica.obtain(ALICE, 4002).await.is_ok(), "and nothing is lost");
+    assert!(replica.obtain(ALICE, 4022).await.is_ok(), "and nothing is lost");
 }
 
 #[tokio::test]

@@ -170,6 +170,19 @@ async fn without_a_refresh_token_the_user_connects_again() {
 }
 
 #[tokio::test]
+async fn a_token_that_nobody_can_refresh_is_used_to_its_end() {
+    let (site, gateway) = (Site::new().await, Gateway::new());
+    site.change(|state| (state.refresh, state.lifetime) = (false, Some(8 * 3600)));
+    let replica = gateway.replica(&site);
+    replica.connect(ALICE, &site, 0).await;
+    for seconds in [3569, 3571, 8 * 3600 - 1] {
+        replica.obtain(ALICE, seconds).await.unwrap();
+    }
+    assert_eq!(replica.reason(ALICE, 8 * 3600).await, "consent_required");
+    assert_eq!(site.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_refresh_token_that_is_good_no_more_is_forgotten() {
     let (site, gateway) = (Site::new().await, Gateway::new());
     let replica = gateway.replica(&site);

@@ -1,7 +1,7 @@
 //! Credentials that are made for the caller: exchanged, asserted or signed.
 
 use super::Check;
-use crate::grammar::{self, AssertionPer, ScopesIn, Subject, Texts};
+use crate::grammar::{self, AssertionPer, Gateway, ScopesIn, Subject, Texts};
 use crate::model::{
     Actor, ActorToken, AssertedSubject, Assertion, AssertionAlgorithm, AwsKeys, AwsSigV4, ClientCredentials,
     ClientTls, IdJag, IdentityProvider, JwtBearer, OAuthClient, OAuthClientAuth, OnBehalfOf, SubjectToken,
@@ -20,6 +20,28 @@ const MAX_BEARER: Duration = Duration::from_secs(3600);
 const MAX_TARGETS: usize = 16;
 
 impl Check<'_> {
+    /// Reports upstreams whose callers need an ID token where nobody gets one.
+    pub(super) fn logins_for_id_tokens(&self, gateway: &Gateway) {
+        let login = gateway.auth.get().and_then(|auth| auth.authority.get()?.login.get());
+        if login.is_some_and(|login| !login.providers.is_absent()) {
+            return;
+        }
+        let upstreams = gateway.upstreams.get().into_iter().flat_map(|named| &named.0);
+        for credential in upstreams.filter_map(|entry| Some(&entry.value.get()?.credential)) {
+            let (Some(at), Some(grammar::Credential::IdJag(grant))) = (credential.span(), credential.get())
+            else {
+                continue;
+            };
+            if grant.subject.is_absent() || matches!(grant.subject.get(), Some(Subject::IdToken)) {
+                let message =
+                    "the caller's ID token is wanted, and nobody logs in at the gateway to have one";
+                let help = "add `auth: { authority: { login: { providers: … } } }`; or `subject: access_token`, if \
+                            the identity provider takes the token that the caller came with";
+                self.report.error_with_help(grant.subject.span().unwrap_or(at), message, help);
+            }
+        }
+    }
+
     pub(super) fn client_credentials(
         &self,
         grant: grammar::ClientCredentials,

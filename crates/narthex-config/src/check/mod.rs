@@ -71,6 +71,7 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
     };
     let unused = unused(&gateway);
     cx.users_for_consent(&gateway);
+    cx.logins_for_id_tokens(&gateway);
     let vault = cx.secret_stores(gateway.secrets);
     let server = cx.server(gateway.server);
     let admin = cx.admin(&gateway.admin);

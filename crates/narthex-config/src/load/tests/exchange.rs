@@ -1,7 +1,7 @@
 //! Credentials that are made for the caller, and certificates that the gateway shows.
 
 use super::mistakes::{each_is_refused, upstream, with};
-use super::{GOOD, parsed};
+use super::{GOOD, parsed, refused};
 use crate::model::{
     Actor, ActorToken, AssertedSubject, Assertion, AssertionAlgorithm, AwsKeys, ClientTls, Credential,
     IdentityProvider, OAuthClientAuth, SecretRef, SubjectToken, Transport,
@@ -36,8 +36,19 @@ fn sigv4(keys: &str) -> String {
 
 fn id_jag(provider: &str, server: &str) -> String {
     let keys = format!("identity_provider: {{ {provider} }}, authorization_server: {{ {server} }}");
-    upstream(&format!("credential: {{ id_jag: {{ {keys} }} }}"))
+    upstream(&format!("credential: {{ id_jag: {{ subject: access_token, {keys} }} }}"))
 }
+
+/// With the caller's ID token, where users log in as `login` says.
+fn id_jag_of_id_token(subject: &str, login: &str) -> String {
+    let provider = format!("issuer: https://i, {CLIENT}");
+    let auth = format!("auth: {{ {login} }}");
+    id_jag(&provider, CLIENT)
+        .replace("subject: access_token, ", subject)
+        .replace("auth: { embedded: development }", &auth)
+}
+
+const PROVIDER: &str = "corp: { issuer: https://idp.example.com, client: { id: n, secret: { file: s } }, claims: { tenant: { value: acme } } }";
 
 #[test]
 fn an_exchange_may_have_an_actor_and_several_audiences() {
@@ -69,14 +80,36 @@ fn what_an_actor_token_is_follows_from_where_it_comes_from() {
 #[test]
 fn an_id_jag_names_an_identity_provider_and_may_leave_the_rest_to_discovery() {
     let Credential::IdJag(found) = credential(&format!(
-        "{{ id_jag: {{ identity_provider: {{ issuer: https://idp.example.com, {CLIENT} }}, \
+        "{{ id_jag: {{ subject: access_token, identity_provider: {{ issuer: https://idp.example.com, {CLIENT} }}, \
          authorization_server: {{ {CLIENT} }} }} }}"
     )) else {
         panic!("an ID-JAG")
     };
     assert_eq!(found.identity_provider, IdentityProvider::Issuer("https://idp.example.com".into()));
     assert_eq!((found.issuer, found.token_url, found.resource), (None, None, None));
-    assert_eq!(found.subject, SubjectToken::IdToken);
+    assert_eq!(found.subject, SubjectToken::AccessToken);
+}
+
+#[test]
+fn an_id_jag_is_made_of_the_id_token_where_users_log_in_and_nowhere_else() {
+    let login = format!("authority: {{ login: {{ providers: {{ {PROVIDER} }} }} }}");
+    let (config, _) = parsed(&id_jag_of_id_token("", &login)).unwrap_or_else(|found| panic!("{found}"));
+    assert!(config.wants_id_tokens());
+    let users = "authority: { login: { users: [{ name: alice, tenant: acme }] } }";
+    for auth in ["embedded: development", "authority: { access_token_lifetime: 5m }", users] {
+        for subject in ["", "subject: id_token, "] {
+            let found = refused(&id_jag_of_id_token(subject, auth));
+            let shown = found.to_string();
+            assert!(shown.contains("nobody logs in at the gateway to have one"), "{auth}: {shown}");
+            assert!(
+                shown.contains("login: { providers") && shown.contains("`subject: access_token`"),
+                "{shown}"
+            );
+            assert_eq!(found.errors(), 1, "{shown}");
+            let place = if subject.is_empty() { ":7:17" } else { ":7:38" };
+            assert!(shown.contains(place), "at the key: {shown}");
+        }
+    }
 }
 
 #[test]
@@ -199,11 +232,7 @@ fn a_mistake_in_an_exchange_is_refused() {
 fn a_mistake_in_an_id_jag_is_refused() {
     let issuer = "issuer: https://as.example.com";
     each_is_refused(&[
-        (
-            upstream("credential: { id_jag: {} }")
-                .replace("{}", &format!("{{ authorization_server: {{ {CLIENT} }} }}")),
-            "`identity_provider` is missing",
-        ),
+        (id_jag("", CLIENT).replace("identity_provider: {  }, ", ""), "`identity_provider` is missing"),
         (id_jag(CLIENT, CLIENT), "exactly one of `token_url` and `issuer`"),
         (
             id_jag(&format!("token_url: https://i/t, issuer: https://i, {CLIENT}"), CLIENT),
@@ -220,7 +249,7 @@ fn a_mistake_in_an_id_jag_is_refused() {
         (id_jag(&format!("issuer: https://i, {CLIENT}"), &format!("issuer: as, {CLIENT}")), "not an `http`"),
         (
             id_jag(&format!("issuer: https://i, {CLIENT}"), CLIENT)
-                .replace("id_jag: {", "id_jag: { subject: refresh_token,"),
+                .replace("subject: access_token", "subject: refresh_token"),
             "expected `id_token` or `access_token`",
         ),
     ]);

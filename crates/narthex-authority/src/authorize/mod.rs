@@ -98,7 +98,7 @@ impl Authority {
             client_id: &ask.client.id,
             kind: ask.client.kind,
             redirect_uri: ask.back.redirect(),
-            is_local: ask.client.is_local(),
+            is_local: is_local(ask),
             resource_name: ask.resource.route.as_str(),
             resource: &ask.resource.id,
             scopes: &scopes,
@@ -111,10 +111,10 @@ impl Authority {
         response
     }
 
-    /// Whether `user` has allowed all of this before. Where the answer goes to the user's own machine nobody
-    /// knows who gets it, so the user is asked every time (RFC 8252 §8.6).
+    /// Whether `user` has allowed all of this before. Where the answer goes to the user's own machine, they are asked
+    /// every time.
     async fn has_consented(&self, ask: &Ask, user: &User) -> Result<bool, Trouble> {
-        if ask.client.is_local() || !ask.back.redirect().scheme().eq("https") {
+        if is_local(ask) {
             return Ok(false);
         }
         let consented = between(ask, user).find(&self.lasting.vault).await?;
@@ -210,6 +210,12 @@ impl Authority {
         };
         pages::problem(&self.site, &view)
     }
+}
+
+/// Whether the answer goes to the user's own machine, where nobody can tell which program gets it (RFC 8252 §8.6).
+/// Its client may have other places to go to.
+fn is_local(ask: &Ask) -> bool {
+    ask.back.redirect().scheme() != "https"
 }
 
 /// What a form is for: this request, and what the page said about it. A client that has changed its name since

@@ -89,6 +89,23 @@ async fn confused_deputy_nobody_is_sent_to_the_identity_provider_before_the_user
 }
 
 #[tokio::test]
+async fn whoever_is_sent_to_their_own_machine_is_warned_wherever_else_the_client_may_be() {
+    let client = "    dynamic_registration: { redirect_hosts: [vscode.dev] }";
+    let authority = local_authority(client).await;
+    let asked = serde_json::json!({
+        "redirect_uris": ["https://vscode.dev/redirect", "http://127.0.0.1/"], "token_endpoint_auth_method": "none"
+    });
+    let registered = authority.answer(fixtures::post_json("/oauth/register", &asked), now()).await;
+    let id = fixtures::json(&registered)["client_id"].as_str().unwrap().to_owned();
+    for (redirect, warned) in [("http://127.0.0.1:33418/", true), ("https://vscode.dev/redirect", false)] {
+        let query = query(&[("client_id", &id), ("redirect_uri", redirect)]);
+        let page = Visitor::default().get(&authority, &format!("/oauth/authorize?{query}")).await;
+        assert_eq!(page.status(), StatusCode::OK, "{}", text(&page));
+        assert_eq!(text(&page).contains("Runs on your device."), warned, "{redirect}");
+    }
+}
+
+#[tokio::test]
 async fn consent_of_one_user_is_not_anothers() {
     let authority = local_authority("").await;
     Visitor::default().approve(&authority, &query(&[]), "ann").await;

@@ -76,11 +76,6 @@ impl Client {
         known.then(|| Url::parse(asked).ok()).flatten()
     }
 
-    /// Whether all its answers stay on the user's machine.
-    pub(crate) fn is_local(&self) -> bool {
-        self.redirect_uris.iter().all(RedirectUri::is_local)
-    }
-
     /// Whether it proves who it is.
     pub(crate) fn is_confidential(&self) -> bool {
         !matches!(self.auth, ClientAuth::None)

@@ -110,11 +110,6 @@ impl RedirectUri {
         }
     }
 
-    /// Whether the answer stays on the user's machine, where any program may have it (RFC 8252 §8.6).
-    pub(crate) fn is_local(&self) -> bool {
-        !matches!(self.kind, Kind::Https { .. })
-    }
-
     /// Whether a request may ask for `asked`: exactly this, but for the port of a loopback address.
     pub(crate) fn matches(&self, asked: &str) -> bool {
         if asked == self.text {

@@ -1,6 +1,6 @@
 //! `/oauth/register`: clients that introduce themselves (RFC 7591).
 
-use super::{Dynamic, RedirectUri, Registration};
+use super::{Dynamic, RedirectUri, Registration, Source};
 use crate::authority::Authority;
 use crate::error::{Code, OAuthError};
 use crate::secret::{random, same, seconds, sha256};
@@ -114,19 +114,28 @@ fn check_token(dynamic: &Dynamic, request: &Request) -> Result<(), OAuthError> {
     }
 }
 
+/// Those of `asked` that a client may have given itself. Programs name whatever any of their versions comes back to,
+/// so what is not allowed here is left out (RFC 7591 §2: a server may replace what a client asks for, and its answer
+/// says what it registered); what could be read in two ways makes all of it suspect.
 fn redirect_uris(asked: Vec<String>, dynamic: &Dynamic) -> Result<Vec<String>, OAuthError> {
     let bad = |description| OAuthError::new(Code::InvalidRedirectUri, description);
     if asked.is_empty() || asked.len() > MOST_REDIRECTS {
         return Err(bad("A client has 1 to 16 redirect URIs."));
     }
-    for text in &asked {
-        let uri = RedirectUri::parse(text, dynamic.source_of(text))
-            .map_err(|_| bad("A redirect URI is https, or a loopback address, or of a scheme with a dot."))?;
-        if !dynamic.allows(&uri) {
-            return Err(bad("Clients of this host cannot register themselves."));
-        }
+    let is_sound = |text: &String| RedirectUri::parse(text, Source::Operator).is_ok();
+    if !asked.iter().all(is_sound) {
+        return Err(bad("A redirect URI is https, or a loopback address, or of a scheme with a dot."));
     }
-    Ok(asked)
+    let mut allowed = asked;
+    allowed.retain(|text| is_allowed(text, dynamic));
+    if allowed.is_empty() {
+        return Err(bad("Clients of this host or scheme cannot register themselves."));
+    }
+    Ok(allowed)
+}
+
+fn is_allowed(text: &str, dynamic: &Dynamic) -> bool {
+    RedirectUri::parse(text, dynamic.source_of(text)).is_ok_and(|uri| dynamic.allows(&uri))
 }
 
 /// Whether refresh tokens are among what is asked for. A client that asks for nothing gets codes and refresh

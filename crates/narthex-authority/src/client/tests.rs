@@ -53,7 +53,7 @@ async fn a_client_registers_and_is_known_from_then_on() {
     assert_eq!(registered["grant_types"], value!(["authorization_code", "refresh_token"]));
     assert_eq!(registered.get("client_secret"), None);
     let found = authority.clients.find(id, None, now()).await.unwrap().unwrap();
-    assert!(found.is_local() && !found.is_confidential() && found.refresh);
+    assert!(!found.is_confidential() && found.refresh);
     for (method, confidential) in
         [("client_secret_basic", true), ("client_secret_post", true), ("none", false)]
     {
@@ -73,7 +73,12 @@ async fn a_registration_that_could_be_misused_is_refused() {
         (value!({"redirect_uris": null}), "invalid_redirect_uri"),
         (value!({"redirect_uris": ["https://evil.test/cb"]}), "invalid_redirect_uri"),
         (value!({"redirect_uris": ["https://example.org/cb"]}), "invalid_redirect_uri"),
-        (value!({"redirect_uris": ["https://app.example/cb", "https://evil.test/"]}), "invalid_redirect_uri"),
+        (
+            value!({"redirect_uris": ["https://app.example/cb", "javascript:alert(1)"]}),
+            "invalid_redirect_uri",
+        ),
+        (value!({"redirect_uris": ["http://127.0.0.1/cb", "http://evil.test/cb"]}), "invalid_redirect_uri"),
+        (value!({"redirect_uris": ["https://evil.test/cb", "cursor://x/cb"]}), "invalid_redirect_uri"),
         (value!({"redirect_uris": ["javascript:alert(1)"]}), "invalid_redirect_uri"),
         (value!({"redirect_uris": ["http://app.example/cb"]}), "invalid_redirect_uri"),
         (value!({"redirect_uris": ["cursor://x/cb"]}), "invalid_redirect_uri"),
@@ -109,10 +114,64 @@ async fn a_scheme_without_a_dot_has_to_be_named_by_the_operator() {
     let answer = register(&authority, &with(value!({"redirect_uris": [uri]})), now()).await;
     assert_eq!(answer.status(), StatusCode::CREATED, "{}", text(&answer));
     let id = json(&answer)["client_id"].as_str().unwrap().to_owned();
-    assert!(authority.clients.find(&id, None, now()).await.unwrap().unwrap().is_local());
+    assert!(authority.clients.find(&id, None, now()).await.unwrap().unwrap().redirect(uri).is_some());
     for other in ["vscode://x/cb", "javascript:alert(1)", "cursor2://x/cb", "cursor://x/../cb"] {
         let answer = register(&authority, &with(value!({"redirect_uris": [other]})), now()).await;
         assert_eq!(result(&answer), "invalid_redirect_uri", "{other}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_may_not_come_back_to_is_left_out_of_its_registration() {
+    let authority = authority(OPEN).await;
+    let asked = value!({"redirect_uris": [
+        "https://evil.test/cb", "http://127.0.0.1/cb", "cursor://x/cb", "https://app.example/cb"
+    ]});
+    let registered = json(&register(&authority, &with(asked), now()).await);
+    assert_eq!(registered["redirect_uris"], value!(["http://127.0.0.1/cb", "https://app.example/cb"]));
+    let found = authority.clients.find(registered["client_id"].as_str().unwrap(), None, now()).await;
+    let found = found.unwrap().unwrap();
+    for (uri, is_known) in [
+        ("http://127.0.0.1:4711/cb", true),
+        ("https://app.example/cb", true),
+        ("https://evil.test/cb", false),
+        ("cursor://x/cb", false),
+    ] {
+        assert_eq!(found.redirect_uris.iter().any(|known| known.matches(uri)), is_known, "{uri}");
+    }
+}
+
+/// What programs register, as their makers publish it: VS Code (`fetchDynamicRegistration` of its source) and Cursor
+/// (its documentation, and the scheme that its older versions have beside it).
+#[tokio::test]
+async fn vs_code_and_cursor_register_as_they_do_and_come_back_to_the_machine_they_are_on() {
+    let authority = authority("    dynamic_registration: {}").await;
+    let programs = [
+        (
+            value!({"client_name": "Visual Studio Code", "client_uri": "https://code.visualstudio.com",
+                "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
+                "redirect_uris": ["https://insiders.vscode.dev/redirect", "https://vscode.dev/redirect",
+                    "http://localhost/", "http://127.0.0.1/", "http://localhost:33418/", "http://127.0.0.1:33418/"],
+                "token_endpoint_auth_method": "none", "application_type": "native"}),
+            "http://127.0.0.1:59656/",
+            "https://vscode.dev/redirect",
+        ),
+        (
+            value!({"client_name": "Cursor", "grant_types": ["authorization_code", "refresh_token"],
+                "response_types": ["code"], "token_endpoint_auth_method": "none",
+                "redirect_uris": ["cursor://anysphere.cursor-mcp/oauth/callback",
+                    "https://www.cursor.com/agents/mcp/oauth/callback", "http://localhost:8787/callback"]}),
+            "http://localhost:8787/callback",
+            "cursor://anysphere.cursor-mcp/oauth/callback",
+        ),
+    ];
+    for (asked, here, elsewhere) in programs {
+        let answer = register(&authority, &asked, now()).await;
+        assert_eq!(answer.status(), StatusCode::CREATED, "{}", text(&answer));
+        let id = json(&answer)["client_id"].as_str().unwrap().to_owned();
+        let found = authority.clients.find(&id, None, now()).await.unwrap().unwrap();
+        assert!(found.redirect_uris.iter().any(|known| known.matches(here)), "{here}");
+        assert!(!found.redirect_uris.iter().any(|known| known.matches(elsewhere)), "{elsewhere}");
     }
 }
 

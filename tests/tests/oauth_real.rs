@@ -8,6 +8,7 @@ mod oauth_real {
     mod conformance;
     mod connections;
     mod human;
+    mod programs;
     mod providers;
     mod stage;
 }

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
+import { act, CHROMIUM, PATIENCE, press } from './acting.mjs';
 
 const { values: options, positionals: [start] } = parseArgs({
   allowPositionals: true,
@@ -29,18 +30,11 @@ const { values: options, positionals: [start] } = parseArgs({
   },
 });
 
-const PATIENCE = 20_000;
-const YES = /^\W*(allow|approve|authorize|accept|connect|grant access|continue|log.?in|sign.?in|confirm)\b/i;
-const NO = /^\W*(deny|decline|cancel|refuse|don.t allow)\b/i;
-
 const directory = options.profile ?? mkdtempSync(join(tmpdir(), 'human-'));
 const context = await chromium.launchPersistentContext(directory, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
+  ...CHROMIUM,
   colorScheme: options.dark ? 'dark' : 'light',
   viewport: options.narrow ? { width: 360, height: 740 } : { width: 1000, height: 800 },
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
 });
 const page = context.pages()[0] ?? (await context.newPage());
 page.setDefaultTimeout(PATIENCE);
@@ -60,10 +54,10 @@ try {
     await remember(step);
     const before = page.url();
     if (options.click) {
-      await press(page.getByRole('button', { name: options.click }).or(page.getByRole('link', { name: options.click })).first());
+      await press(page, page.getByRole('button', { name: options.click }).or(page.getByRole('link', { name: options.click })).first());
       break;
     }
-    if (!(await act())) break;
+    if (!(await act(page, options))) break;
     if (step === 14) throw new Error(`no end in sight at ${before}`);
   }
   if (!arrived()) await remember(15);
@@ -82,40 +76,6 @@ function arrived() {
 async function isOver() {
   await page.waitForLoadState('load');
   return arrived();
-}
-
-/** Does one thing; whether there was anything to do. */
-async function act() {
-  // A page that goes on by itself; where to need not be there, as a client that has its answer may be gone.
-  if (await page.locator('meta[http-equiv=refresh]').count().catch(() => 1)) {
-    const before = page.url();
-    await page.waitForURL((url) => url.href !== before, { waitUntil: 'commit', timeout: 5_000 }).catch(() => undefined);
-    return true;
-  }
-  const name = page.locator('input[name=login], input[name=username], input#username').first();
-  if (await name.isVisible().catch(() => false)) {
-    await name.fill(options.user);
-    const password = page.locator('input[type=password]').first();
-    if (await password.isVisible().catch(() => false)) await password.fill(options.password);
-    return press(page.locator('button[type=submit], button:not([type]), input[type=submit], button#button-login').first());
-  }
-  for (const box of await page.getByRole('checkbox').all()) {
-    if (await box.isVisible()) await box.check();
-  }
-  for (const wanted of [options.decline ? NO : YES, new RegExp(`\\b${options.user}\\b`, 'i')]) {
-    const button = page.getByRole('button', { name: wanted }).first();
-    if ((await button.isVisible().catch(() => false)) && (await button.isEnabled())) return press(button);
-  }
-  return false;
-}
-
-async function press(what) {
-  // Pages made by a script change without being left.
-  const left = page.waitForEvent('framenavigated', { timeout: 1_500 }).catch(() => undefined);
-  await what.click();
-  await left;
-  await page.waitForLoadState('load');
-  return true;
 }
 
 async function remember(step) {

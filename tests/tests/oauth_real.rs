@@ -7,6 +7,7 @@ mod oauth_real {
     mod clients;
     mod conformance;
     mod connections;
+    mod documents;
     mod human;
     mod programs;
     mod providers;

@@ -1,6 +1,6 @@
 """Claude Code at a gateway: adds it by its URL, logs in, calls a tool, and logs out.
 
-    HUMAN='["node", "human.mjs", …]' python claude_code.py --tool NAME [--client-id ID --callback-port PORT] URL
+    HUMAN='["node", "human.mjs", …]' python claude_code.py --tool NAME [--client-id ID --callback-port PORT] [--document URL] URL
 
 It has a home of its own, and a proxy where nobody listens for what is not on this machine. It has no account: what
 would be its model is a stand-in on loopback that has it call the tool and repeat what that says. Prints the output
@@ -148,6 +148,7 @@ def main():
     parser.add_argument("--tool", required=True)
     parser.add_argument("--client-id")
     parser.add_argument("--callback-port")
+    parser.add_argument("--document", help="the URL of its metadata document, instead of its makers'")
     parser.add_argument("url")
     options = parser.parse_args()
     Model.tool = f"mcp__narthex__{options.tool}"
@@ -155,6 +156,8 @@ def main():
     threading.Thread(target=model.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as home:
         claude = ClaudeCode(Path(home), f"http://127.0.0.1:{model.server_port}")
+        if options.document:
+            claude.environment["MCP_OAUTH_CLIENT_METADATA_URL"] = options.document
         seen = visit(claude, options)
         seen["browser"] = claude.browser()
     print(json.dumps(seen))

@@ -1,28 +1,37 @@
 //! Programs that people have, used as their makers say: the MCP Inspector's pages in a real Chromium, and Claude Code.
 
 use super::human::Human;
-use narthex_testkit::{GatewayProcess, Place, free_port};
+use narthex_testkit::{GatewayProcess, Launch, Place, free_port};
 use narthex_tests::{Peer, installed, node, run, servers};
 use serde_json::Value;
 use std::process::Command;
 
 /// The gateway of a developer: a user of its own, the everything server of PyPI's `mcp` at `/mcp`, and one tool that
 /// takes more than the route.
-struct Desk {
-    gateway: GatewayProcess,
+pub(crate) struct Desk {
+    pub(crate) gateway: GatewayProcess,
     _server: Peer,
 }
 
 impl Desk {
     /// `clients` says in `auth.authority` which clients there may be, `origin` which pages may call.
-    async fn with(clients: &str, origin: Option<&str>) -> Self {
+    pub(crate) async fn with(clients: &str, origin: Option<&str>) -> Self {
         let server = servers::python().await;
         let gateway = GatewayProcess::start(|place| yaml(place, clients, origin, &server)).await;
         Self { gateway, _server: server }
     }
 
+    /// The same, whose process has these environment variables.
+    pub(crate) async fn launched(clients: &str, env: &[(&str, &str)]) -> Self {
+        let server = servers::python().await;
+        let launch = Launch::new(|place: &Place| yaml(place, clients, None, &server));
+        let launch = env.iter().fold(launch, |launch, (name, value)| launch.env(name, value));
+        let gateway = launch.start().await.unwrap_or_else(|failure| panic!("{failure}"));
+        Self { gateway, _server: server }
+    }
+
     /// The URL of the route.
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("{}/mcp", self.gateway.place().public_url())
     }
 
@@ -37,7 +46,7 @@ impl Desk {
     }
 
     /// What Claude Code prints, step by step, while a person follows it in a browser.
-    async fn claude_code(&self, options: &[&str]) -> Value {
+    pub(crate) async fn claude_code(&self, options: &[&str]) -> Value {
         let mut python = Command::new(installed(".venv/bin/python"));
         python.env("HUMAN", Value::from(Human::at_chromium().command()).to_string());
         let options = [&["--tool", "test_simple_text"], options].concat();
@@ -59,7 +68,7 @@ fn yaml(place: &Place, clients: &str, origin: Option<&str>, server: &Peer) -> St
 }
 
 /// The texts of the pages that a person was shown.
-fn texts(pages: &Value) -> Vec<&str> {
+pub(crate) fn texts(pages: &Value) -> Vec<&str> {
     pages.as_array().into_iter().flatten().filter_map(|page| page["text"].as_str()).collect()
 }
 
@@ -108,7 +117,7 @@ async fn a_page_of_another_origin_goes_through_the_inspectors_guided_flow_and_ca
 }
 
 /// Claude Code was a stranger, logged in, called, and is a stranger again.
-fn assert_logged_in_and_out(seen: &Value, desk: &Desk) {
+pub(crate) fn assert_logged_in_and_out(seen: &Value, desk: &Desk) {
     for (step, says) in [
         ("before", "Needs authentication"),
         ("login", "Authenticated with"),

@@ -1,12 +1,14 @@
 //! `auth.authority:`.
 
+use super::login::LOCAL;
 use super::url::{http_url, is_loopback};
 use super::{Check, Names};
 use crate::diagnostic::Finding;
 use crate::grammar::{self, Name};
 use crate::model::{
-    Algorithm, AssertionIssuer, Authority, DynamicRegistration, HostPattern, Issuer, MetadataDocuments, Rate,
-    RefreshTokens, RegisteredAuth, RegisteredClient, ScopeGrant, ScopeName, Server, TenantId,
+    Algorithm, AssertionIssuer, Authority, DynamicRegistration, HostPattern, Issuer, Login,
+    MetadataDocuments, Rate, RefreshTokens, RegisteredAuth, RegisteredClient, ScopeGrant, ScopeName, Server,
+    TenantId,
 };
 use crate::yaml::{Field, Named, Span};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +45,7 @@ impl Check<'_> {
             "an access token lives `5m` to `15m`: nothing takes it back earlier for sure",
         );
         self.within(&given.key_rotation, |time| time.0 >= 60 * MINUTE, "a key signs at least for `1h`");
+        let login = self.login(given.login, server, names);
         Some(Authority {
             access_token_lifetime: Self::duration(&given.access_token_lifetime, 10 * MINUTE),
             refresh_token: self.refresh_tokens(&given.refresh_token),
@@ -51,9 +54,9 @@ impl Check<'_> {
             clients: self.registered_clients(given.clients),
             metadata_documents: self.metadata_documents(given.metadata_documents, loopback),
             dynamic_registration: self.dynamic_registration(given.dynamic_registration),
-            assertions: self.assertions(given.assertions, names),
+            assertions: self.assertions(given.assertions, login.as_ref(), names),
             grants: self.scope_grants(given.grants, names),
-            login: self.login(given.login, server, names),
+            login,
             scopes: self.scope_words(given.scopes),
         })
     }
@@ -218,6 +221,7 @@ impl Check<'_> {
     fn assertions(
         &self,
         field: Field<Named<Name, grammar::AssertionIssuer>>,
+        login: Option<&Login>,
         names: &Names,
     ) -> BTreeMap<String, AssertionIssuer> {
         let mut seen: BTreeMap<String, Span> = BTreeMap::new();
@@ -234,10 +238,25 @@ impl Check<'_> {
                 self.report.add(finding.related(first, "it is first given here"));
             }
             if let Some(issuer) = self.assertion_issuer(given, entry.at, names) {
+                self.asserted_users(&entry.key.0, &issuer.issuer, login, entry.at);
                 assertions.insert(entry.key.0, issuer);
             }
         }
         assertions
+    }
+
+    /// `sub` of the authority's tokens begins with the name, so of two who have one, each could speak for the
+    /// other's users.
+    fn asserted_users(&self, name: &str, issuer: &str, login: Option<&Login>, at: Span) {
+        let providers = login.into_iter().flat_map(|login| &login.providers);
+        let mut others = providers.filter(|provider| provider.id == name && provider.issuer != issuer);
+        if name == LOCAL {
+            self.report.error(at, "`local` stands for the users of this file; take another name");
+        } else if others.next().is_some() {
+            let message =
+                "a provider under `login` has this name and another issuer: they would have the same users";
+            self.report.error_with_help(at, message, "take another name; the same is for the same issuer");
+        }
     }
 
     fn assertion_issuer(

@@ -16,7 +16,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Longest login.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The id that stands for the users of this file.
-const LOCAL: &str = "local";
+pub(super) const LOCAL: &str = "local";
 /// Paths that say no organisation: whoever has an account with Microsoft logs in there.
 const ENTRA_ANYONE: [&str; 3] = ["/common", "/organizations", "/consumers"];
 

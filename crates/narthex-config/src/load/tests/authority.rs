@@ -91,3 +91,23 @@ fn a_mistake_under_the_authority_is_refused() {
     ]);
     assert!(parsed(&GOOD.replace("path: /mcp", "path: /login")).is_ok(), "without an authority it is free");
 }
+
+#[test]
+fn an_identity_provider_cannot_assert_the_users_of_another() {
+    let both = |name: &str, issuer: &str| {
+        let corp = "corp: { issuer: https://idp.example.com, client: { id: n, secret: { file: s } }, \
+                    claims: { tenant: { value: acme } } }";
+        authority(&format!(
+            "login: {{ providers: {{ {corp} }} }}, \
+             assertions: {{ {name}: {{ issuer: '{issuer}', tenant: {{ value: acme }} }} }}"
+        ))
+    };
+    each_is_refused(&[
+        (both("corp", "https://other.example.com"), "has this name and another issuer"),
+        (both("corp", "https://idp.example.com/"), "has this name and another issuer"),
+        (both("local", "https://other.example.com"), "`local` stands for the users of this file"),
+    ]);
+    for (name, issuer) in [("corp", "https://idp.example.com"), ("other", "https://other.example.com")] {
+        assert!(parsed(&both(name, issuer)).is_ok(), "{name}");
+    }
+}

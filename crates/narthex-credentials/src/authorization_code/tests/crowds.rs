@@ -1,5 +1,7 @@
 //! Many at once.
 
+use super::super::Person;
+use super::super::record::Connection;
 use super::*;
 use tokio::task::JoinSet;
 
@@ -121,4 +123,26 @@ async fn cached_cost() {
         }
         println!("ready() of {}: {:?} each", caller.issuer, started.elapsed() / rounds);
     }
+}
+
+#[tokio::test]
+async fn a_refresh_that_a_dead_replica_had_begun_is_made_by_another() {
+    let (site, gateway) = (Site::new().await, Gateway::new());
+    let replica = gateway.replica(&site);
+    replica.connect(ALICE, &site, 0).await;
+    let person = Person { tenant: ALICE.tenant, issuer: IDP, subject: ALICE.name };
+    let lease = Connection::lease(person, "github", site.mcp().as_str());
+    assert!(gateway.vault.put_if_absent(&lease, b"", Duration::from_secs(30)).await.unwrap());
+    let source = Arc::clone(&replica.source);
+    let waiting =
+        tokio::spawn(
+            async move { source.obtain(&ALICE.caller(), None, at(4000)).await.map(|got| token(&got)) },
+        );
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    gateway.wait(Duration::from_secs(31));
+    waiting.await.unwrap().unwrap();
+    assert_eq!(site.asked().len(), 2, "the code and one refresh");
+    // And the lease is given back.
+    assert!(gateway.vault.put_if_absent(&lease, b"", Duration::ZERO).await.unwrap());
 }

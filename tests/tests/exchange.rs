@@ -12,6 +12,7 @@ mod exchange {
     mod asserted;
     mod certificates;
     mod exchanged;
+    mod replicas;
     mod signed;
     mod sigv4;
     mod stage;

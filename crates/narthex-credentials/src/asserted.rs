@@ -158,7 +158,7 @@ impl Statement {
         };
         let mut json = Vec::with_capacity(512);
         serde_json::to_writer(&mut json, &claims).map_err(|_| Reason::AssertionFailed)?;
-        let key = template.keys.key(template.assertion.algorithm, now);
+        let key = template.keys.key(template.assertion.algorithm, now)?;
         key.sign(&json).ok_or_else(|| Reason::AssertionFailed.into())
     }
 }

@@ -46,6 +46,6 @@ pub use authorization_code::{ConnectError, Connected, Offered, Visitor, client_d
 pub use consent::{Changed, Consent};
 pub use credential::{Outgoing, Presented, UpstreamCredential};
 pub use error::{BuildError, BuildProblem, CredentialError, Reason};
-pub use signing::{FileHome, KeyHome, SigningError, SigningKeys};
+pub use signing::{FileHome, KeyHome, SigningError, SigningKeys, VaultHome};
 pub use source::{Context, CredentialSource, Credentials};
 pub use subject::SubjectTokens;

@@ -97,14 +97,14 @@ pub struct Document {
 pub enum Content {
     /// The same until the configuration changes.
     Fixed(Bytes),
-    /// What this says whenever somebody asks.
-    Live(Arc<dyn Fn() -> Bytes + Send + Sync>),
+    /// What this says whenever somebody asks; `None`: it cannot say yet.
+    Live(Arc<dyn Fn() -> Option<Bytes> + Send + Sync>),
 }
 
 impl Content {
-    pub(crate) fn bytes(&self) -> Bytes {
+    pub(crate) fn bytes(&self) -> Option<Bytes> {
         match self {
-            Self::Fixed(bytes) => bytes.clone(),
+            Self::Fixed(bytes) => Some(bytes.clone()),
             Self::Live(say) => say(),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::reload::Reloader;
 use crate::signals;
+use crate::signing::Signing;
 use crate::store::Keeper;
 use async_trait::async_trait;
 use narthex_admin::Readiness;
@@ -34,6 +35,7 @@ const LOG_OUT: Duration = Duration::from_secs(1);
 pub(crate) struct Ready {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) store: Arc<Keeper>,
+    pub(crate) signing: Arc<Signing>,
     /// The public listener has its socket.
     pub(crate) listening: AtomicBool,
     pub(crate) draining: AtomicBool,
@@ -53,6 +55,8 @@ impl Readiness for Ready {
         }
         if self.store.is_awaited() {
             reasons.push("store not reached");
+        } else if self.signing.is_awaited() {
+            reasons.push("signing keys not read");
         }
         reasons
     }
@@ -149,6 +153,8 @@ async fn watch_secrets(mut in_use: watch::Receiver<Arc<Secrets>>, changed: Arc<N
 impl Housekeeping {
     fn reloaded(&self, done: bool) {
         if done {
+            // They may be needed only now.
+            self.reloader.prepared.signing.tend();
             let snapshot = self.gateway.snapshot();
             tokio::spawn(async move { snapshot.identity.prime().await });
         }

@@ -79,7 +79,7 @@ pub(crate) enum StartError {
 pub(crate) struct Prepared {
     metrics: Arc<Metrics>,
     /// What the gateway signs with. The same over all reloads.
-    pub(crate) signing: Signing,
+    pub(crate) signing: Arc<Signing>,
     /// Which definitions of tools are approved. The same over all reloads.
     pub(crate) pins: Arc<Pins>,
     /// Which proofs of possession have been used. The same over all reloads.
@@ -102,7 +102,7 @@ impl Prepared {
     fn new(metrics: Arc<Metrics>, pins: Pins, sharing: Sharing) -> Self {
         let (pins, proofs) = (Arc::new(pins), Arc::new(Seen::new(0)));
         let store = Arc::new(Keeper::new(Arc::clone(&metrics), sharing));
-        Self { metrics, signing: Signing::default(), pins, proofs, store, connections: Arc::default() }
+        Self { metrics, signing: Arc::default(), pins, proofs, store, connections: Arc::default() }
     }
 
     /// Builds everything that `config` asks for and throws it away. Writes nothing: whoever checks may
@@ -138,8 +138,8 @@ impl Prepared {
         let issuer = development::open(&config)?;
         let Settings { seal_keys, state_dir, .. } = &config.server;
         let keys = SEAL.load(seal_keys, state_dir, &secrets)?;
-        let signing = self.signing.open(&config)?;
         let vault = self.store.vault(&config, &secrets)?;
+        let signing = self.signing.open(&config, self.store.shared())?;
         let own = Own { issuer: issuer.as_ref(), seal_keys: keys, signing_keys: signing, vault };
         self.build_with(config, secrets, previous, own)
     }
@@ -270,6 +270,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Signals), StartError
     let sharing = if args.upgrade { Sharing::Successor } else { Sharing::Alone };
     let prepared = Prepared::new(Arc::clone(&metrics), pins, sharing);
     let (pins, store) = (Arc::clone(&prepared.pins), Arc::clone(&prepared.store));
+    let signing = Arc::clone(&prepared.signing);
     let (settings, admin, started_with) =
         (config.server.clone(), config.admin.clone(), StartOnly::of(&config));
     let certificates = settings.tls.as_ref().map(Certificates::load).transpose()?.map(Arc::new);
@@ -284,6 +285,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Signals), StartError
     let ready = Arc::new(Ready {
         gateway: Arc::clone(&gateway),
         store,
+        signing,
         listening: AtomicBool::new(false),
         draining: AtomicBool::new(false),
     });

@@ -1,40 +1,64 @@
 //! The keys with which the gateway signs what it asserts to upstreams.
 
 use narthex_config::Config;
-use narthex_credentials::{FileHome, SigningError, SigningKeys};
+use narthex_credentials::{FileHome, SigningError, SigningKeys, VaultHome};
 use narthex_proxy::{Content, Document};
-use std::sync::atomic::{AtomicU64, Ordering};
+use narthex_store::Vault;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::warn;
 
-/// How often keys are looked after, seconds.
+/// How often keys are looked after, seconds: those of this gateway alone, and those that others share.
 const EVERY: u64 = 3600;
+const EVERY_SHARED: u64 = 10;
 
 /// The keys, from when they are first needed on: the same over all reloads.
 #[derive(Default)]
 pub(crate) struct Signing {
-    keys: OnceLock<SigningKeys>,
+    kept: OnceLock<Kept>,
     /// When they were last looked after, seconds since the epoch.
     tended: AtomicU64,
+    /// Whether that went wrong.
+    failing: Arc<AtomicBool>,
+}
+
+struct Kept {
+    keys: SigningKeys,
+    /// They are in the store, which may not answer yet, and whose connections are for the gateway's own runtime.
+    is_shared: bool,
 }
 
 impl Signing {
-    /// The keys, if `config` has anything signed with them. The first are made and kept.
-    pub(crate) fn open(&self, config: &Config) -> Result<Option<SigningKeys>, SigningError> {
+    /// The keys, if `config` has anything signed with them: in `shared`, the vault of all gateways, or else in a
+    /// file. The first are made and kept; those in a vault are read as soon as it answers.
+    pub(crate) fn open(
+        &self,
+        config: &Config,
+        shared: Option<Vault>,
+    ) -> Result<Option<SigningKeys>, SigningError> {
         if !is_needed(config) {
             return Ok(None);
         }
         let now = SystemTime::now();
-        if let Some(keys) = self.keys.get() {
+        if let Some(kept) = self.kept.get() {
             // Somebody may have put others in their place.
-            wait(keys.refresh(now))?;
-            return Ok(Some(keys.clone()));
+            if !kept.is_shared {
+                wait(kept.keys.refresh(now))?;
+            }
+            return Ok(Some(kept.keys.clone()));
         }
-        let home = FileHome::new(&config.server.state_dir);
-        let keys = wait(SigningKeys::open(Box::new(home), now))?;
-        Ok(Some(self.keys.get_or_init(|| keys).clone()))
+        let kept = match shared {
+            Some(vault) => {
+                Kept { keys: SigningKeys::unread(Box::new(VaultHome::new(vault))), is_shared: true }
+            }
+            None => {
+                let home = FileHome::new(&config.server.state_dir);
+                Kept { keys: wait(SigningKeys::open(Box::new(home), now))?, is_shared: false }
+            }
+        };
+        Ok(Some(self.kept.get_or_init(|| kept).keys.clone()))
     }
 
     /// As [`Signing::open`], but writes nothing: keys that are not there yet are kept nowhere.
@@ -42,20 +66,35 @@ impl Signing {
         is_needed(config).then(|| SigningKeys::ephemeral(SystemTime::now())).transpose()
     }
 
-    /// Rotates them, if it is time. What goes wrong is logged, and the keys stay as they were.
+    /// Whether the keys were never read, though they are needed.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.kept.get().is_some_and(|kept| !kept.keys.are_read())
+    }
+
+    /// Reads them if that was not possible yet, and rotates them if it is time. What goes wrong is logged, and the
+    /// keys stay as they were.
     pub(crate) fn tend(&self) {
         let now = SystemTime::now();
         let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let last = self.tended.load(Ordering::Relaxed);
-        if let Some(keys) = self.keys.get().filter(|_| seconds.abs_diff(last) >= EVERY) {
-            self.tended.store(seconds, Ordering::Relaxed);
-            let keys = keys.clone();
-            tokio::spawn(async move {
-                if let Err(error) = keys.refresh(now).await {
-                    warn!(%error, "the signing keys cannot be looked after");
-                }
-            });
+        let Some(kept) = self.kept.get() else { return };
+        let every = if kept.is_shared { EVERY_SHARED } else { EVERY };
+        if seconds.abs_diff(last) < every && kept.keys.are_read() {
+            return;
         }
+        self.tended.store(seconds, Ordering::Relaxed);
+        let (keys, failing) = (kept.keys.clone(), Arc::clone(&self.failing));
+        tokio::spawn(async move {
+            match keys.refresh(now).await {
+                Ok(()) => failing.store(false, Ordering::Relaxed),
+                // Once, and not for as long as it lasts.
+                Err(error) => {
+                    if !failing.swap(true, Ordering::Relaxed) {
+                        warn!(%error, "the signing keys cannot be looked after");
+                    }
+                }
+            }
+        });
     }
 }
 

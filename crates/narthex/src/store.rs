@@ -88,6 +88,11 @@ impl Keeper {
         Ok(Some(self.kept.get_or_init(|| kept).vault.clone()))
     }
 
+    /// The vault, if it is open and others have it as well.
+    pub(crate) fn shared(&self) -> Option<Vault> {
+        self.kept.get().filter(|kept| kept.redis.is_some()).map(|kept| kept.vault.clone())
+    }
+
     /// As [`vault`](Self::vault), but opens and writes nothing: a vault that is not kept.
     pub(crate) fn preview(config: &Config, secrets: &Secrets) -> Result<Option<Vault>, StoreError> {
         if !is_needed(config) {

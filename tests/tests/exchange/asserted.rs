@@ -5,19 +5,20 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use narthex_testkit::{Answer, RecordingUpstream, mcp};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const DAY: u64 = 24 * 3600;
 
-async fn keys(stage: &Stage) -> JwkSet {
-    let answer = mcp::get(stage.gateway.address(), "/.well-known/jwks.json", None).await.unwrap();
+pub(crate) async fn keys(gateway: SocketAddr) -> JwkSet {
+    let answer = mcp::get(gateway, "/.well-known/jwks.json", None).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(!answer.text().contains("\"d\""), "a private key is published");
     serde_json::from_str(&answer.text()).unwrap()
 }
 
 /// What a good upstream makes of a token.
-fn verify(keys: &JwkSet, token: &str, issuer: &str, audience: &str) -> Result<Value, String> {
+pub(crate) fn verify(keys: &JwkSet, token: &str, issuer: &str, audience: &str) -> Result<Value, String> {
     let header = jsonwebtoken::decode_header(token).map_err(|e| e.to_string())?;
     let jwk = keys.find(header.kid.as_deref().unwrap_or_default()).ok_or("an unknown key")?;
     let mut rules = Validation::new(header.alg);
@@ -33,7 +34,7 @@ fn bearer(upstream: &RecordingUpstream) -> String {
     call.header("authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned()
 }
 
-fn kid(token: &str) -> String {
+pub(crate) fn kid(token: &str) -> String {
     jsonwebtoken::decode_header(token).unwrap().kid.unwrap()
 }
 
@@ -50,7 +51,9 @@ async fn an_upstream_verifies_who_calls_by_the_published_keys() {
         assert!(stage.call_as("/up", &token).await.tool_text().is_some());
         let call = call_of(&upstream);
         let issuer = stage.gateway.place().public_url();
-        let claims = verify(&keys(&stage).await, &bearer(&upstream), &issuer, &upstream.url("/mcp")).unwrap();
+        let claims =
+            verify(&keys(stage.gateway.address()).await, &bearer(&upstream), &issuer, &upstream.url("/mcp"))
+                .unwrap();
         assert_eq!((&claims["sub"], &claims["tenant"]), (&json!("alice"), &json!("acme")));
         assert_eq!((&claims["scope"], &claims["idp"]), (&json!("mcp:read"), &json!(stage.idp.issuer())));
         assert_eq!(claims["request_id"], json!(call.header("x-request-id").unwrap()));
@@ -65,7 +68,7 @@ async fn an_assertion_for_one_upstream_is_none_for_another() {
     let (one, other) = (RecordingUpstream::start().await, RecordingUpstream::start().await);
     let stage = Stage::start(&[("one", trusting(&one, "")), ("other", trusting(&other, ""))]).await;
     stage.works("/one").await;
-    let (keys, issuer) = (keys(&stage).await, stage.gateway.place().public_url());
+    let (keys, issuer) = (keys(stage.gateway.address()).await, stage.gateway.place().public_url());
     assert!(verify(&keys, &bearer(&one), &issuer, &one.url("/mcp")).is_ok());
     let replayed = verify(&keys, &bearer(&one), &issuer, &other.url("/mcp")).unwrap_err();
     assert_eq!(replayed, "InvalidAudience");
@@ -82,7 +85,7 @@ async fn each_caller_and_each_request_is_asserted_on_its_own() {
         let token = stage.idp.token_with(&stage.resource("/up"), json!({"sub": name}));
         assert!(stage.call_as("/up", &token).await.tool_text().is_some());
     }
-    let (keys, issuer) = (keys(&stage).await, stage.gateway.place().public_url());
+    let (keys, issuer) = (keys(stage.gateway.address()).await, stage.gateway.place().public_url());
     let said: Vec<Value> = upstream
         .requests_for("tools/call")
         .iter()
@@ -108,7 +111,7 @@ async fn a_merged_routes_upstreams_are_each_told_who_calls() {
         "{}",
         answer.text()
     );
-    let (keys, issuer) = (keys(&stage).await, stage.gateway.place().public_url());
+    let (keys, issuer) = (keys(stage.gateway.address()).await, stage.gateway.place().public_url());
     for upstream in [&one, &other] {
         for request in upstream.requests() {
             let token = request.header("authorization").expect("every request has one");
@@ -135,11 +138,11 @@ async fn new_keys_are_published_before_they_sign_and_old_ones_after() {
     let upstreams = [("up", trusting(&upstream, ""))];
     let stage = Stage::start(&upstreams).await;
     stage.works("/up").await;
-    let (first, first_keys) = (kid(&bearer(&upstream)), keys(&stage).await);
+    let (first, first_keys) = (kid(&bearer(&upstream)), keys(stage.gateway.address()).await);
     // A month later there are new keys, which an upstream can know a day before it meets them.
     age(&stage, 31);
     assert!(stage.gateway.reload(&(stage.yaml(&upstreams) + "# a\n")).await, "{}", stage.gateway.output());
-    let both = keys(&stage).await;
+    let both = keys(stage.gateway.address()).await;
     assert_eq!((first_keys.keys.len(), both.keys.len()), (2, 4));
     stage.works("/up").await;
     assert_eq!(kid(&bearer(&upstream)), first);
@@ -151,11 +154,14 @@ async fn new_keys_are_published_before_they_sign_and_old_ones_after() {
     assert_ne!(kid(&second), first);
     let issuer = stage.gateway.place().public_url();
     assert!(verify(&both, &second, &issuer, &upstream.url("/mcp")).is_ok());
-    assert!(keys(&stage).await.find(&first).is_some(), "what was signed last with the old can be verified");
+    assert!(
+        keys(stage.gateway.address()).await.find(&first).is_some(),
+        "what was signed last with the old can be verified"
+    );
     // Long after, the old ones are gone.
     age(&stage, 1);
     assert!(stage.gateway.reload(&(stage.yaml(&upstreams) + "# c\n")).await);
-    assert!(keys(&stage).await.find(&first).is_none());
+    assert!(keys(stage.gateway.address()).await.find(&first).is_none());
     let file = std::fs::metadata(stage.gateway.place().dir().join("state/signing.keys")).unwrap();
     assert!(
         file.modified().unwrap().duration_since(UNIX_EPOCH).unwrap()

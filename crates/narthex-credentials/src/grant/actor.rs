@@ -78,7 +78,7 @@ impl Actor {
             Source::Asserted { keys, issuer, client_id, audience } => {
                 let claims = Claims::new(issuer, client_id, audience, now, LIFETIME)?;
                 let json = serde_json::to_vec(&claims).map_err(|_| Reason::AssertionFailed)?;
-                let signed = keys.key(AssertionAlgorithm::Es256, now).sign(&json);
+                let signed = keys.key(AssertionAlgorithm::Es256, now)?.sign(&json);
                 Ok(ActorToken::Asserted(signed.ok_or(Reason::AssertionFailed)?))
             }
         }

@@ -5,11 +5,14 @@ mod file;
 mod generation;
 mod key;
 mod ring;
+mod store;
 
 pub use file::FileHome;
 pub(crate) use key::SigningKey;
+pub use store::VaultHome;
 
-use arc_swap::ArcSwap;
+use crate::error::{CredentialError, Reason};
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
 use narthex_config::model::AssertionAlgorithm;
@@ -43,7 +46,8 @@ pub struct SigningKeys(Arc<Inner>);
 
 struct Inner {
     home: Option<Box<dyn KeyHome>>,
-    ring: ArcSwap<Ring>,
+    /// None, until they have been read.
+    ring: ArcSwapOption<Ring>,
 }
 
 /// The signing keys cannot be had.
@@ -73,8 +77,16 @@ impl SigningKeys {
     /// # Errors
     /// See [`SigningError`].
     pub async fn open(home: Box<dyn KeyHome>, now: SystemTime) -> Result<Self, SigningError> {
-        let ring = current(home.as_ref(), now).await?;
-        Ok(Self(Arc::new(Inner { home: Some(home), ring: ArcSwap::from_pointee(ring) })))
+        let keys = Self::unread(home);
+        keys.refresh(now).await?;
+        Ok(keys)
+    }
+
+    /// The keys that `home` keeps, where that may not answer yet: until the first [`refresh`](Self::refresh) that
+    /// succeeds, nothing is signed or published.
+    #[must_use]
+    pub fn unread(home: Box<dyn KeyHome>) -> Self {
+        Self(Arc::new(Inner { home: Some(home), ring: ArcSwapOption::empty() }))
     }
 
     /// Keys that are kept nowhere: what they sign is good for trying out, and for nothing else.
@@ -82,31 +94,45 @@ impl SigningKeys {
     /// # Errors
     /// None can be made.
     pub fn ephemeral(now: SystemTime) -> Result<Self, SigningError> {
-        let ring = ArcSwap::from_pointee(Ring::first(now)?);
+        let ring = ArcSwapOption::from_pointee(Ring::first(now)?);
         Ok(Self(Arc::new(Inner { home: None, ring })))
     }
 
     /// Takes up what others have changed, makes new keys when it is time to, and forgets those that nobody
-    /// can need any longer. To be called about once an hour; more often does no harm.
+    /// can need any longer. To be called about once an hour, and every few seconds where others may have lost them
+    /// and made new ones.
     ///
     /// # Errors
     /// The keys stay as they were.
     pub async fn refresh(&self, now: SystemTime) -> Result<(), SigningError> {
         if let Some(home) = &self.0.home {
-            self.0.ring.store(Arc::new(current(home.as_ref(), now).await?));
+            self.0.ring.store(Some(Arc::new(current(home.as_ref(), now).await?)));
         }
         Ok(())
     }
 
-    /// The public keys (RFC 7517 §5), also those that are not used yet and not any more.
+    /// Whether there are keys to sign with.
     #[must_use]
-    pub fn jwks(&self) -> Bytes {
-        self.0.ring.load().jwks()
+    pub fn are_read(&self) -> bool {
+        self.0.ring.load().is_some()
+    }
+
+    /// The public keys (RFC 7517 §5), also those that are not used yet and not any more. `None`: they have not been
+    /// read yet.
+    #[must_use]
+    pub fn jwks(&self) -> Option<Bytes> {
+        self.0.ring.load().as_ref().map(|ring| ring.jwks())
     }
 
     /// The key to sign with now.
-    pub(crate) fn key(&self, algorithm: AssertionAlgorithm, now: SystemTime) -> Arc<SigningKey> {
-        self.0.ring.load().key(algorithm, now)
+    pub(crate) fn key(
+        &self,
+        algorithm: AssertionAlgorithm,
+        now: SystemTime,
+    ) -> Result<Arc<SigningKey>, CredentialError> {
+        let ring = self.0.ring.load();
+        let key = ring.as_ref().map(|ring| ring.key(algorithm, now));
+        key.ok_or_else(|| CredentialError::with_detail(Reason::AssertionFailed, "no signing keys yet"))
     }
 }
 

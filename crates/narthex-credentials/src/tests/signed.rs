@@ -48,7 +48,7 @@ fn made(
 /// The claims of a JWT that verifies with the published keys.
 fn verified(keys: &SigningKeys, token: &str) -> Value {
     let header = jsonwebtoken::decode_header(token).unwrap();
-    let set: JwkSet = serde_json::from_slice(&keys.jwks()).unwrap();
+    let set: JwkSet = serde_json::from_slice(&keys.jwks().unwrap()).unwrap();
     let jwk = set.find(header.kid.as_deref().unwrap()).expect("a published key");
     let mut rules = Validation::new(header.alg);
     rules.set_audience(&[AUDIENCE]);

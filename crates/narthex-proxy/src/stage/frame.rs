@@ -123,9 +123,14 @@ fn serve(document: &Document, method: &Method) -> Result<Accepted, Refusal> {
     let internal = |_| Refusal::Internal("cannot build an answer");
     let mut reply = match *method {
         Method::GET => {
-            let mut reply = Reply::new(StatusCode::OK, Some(document.content_type), document.body.bytes())
-                .map_err(internal)?;
-            let caching = HeaderValue::from_static("public, max-age=300");
+            let (made, caching) = match document.body.bytes() {
+                Some(body) => {
+                    (Reply::new(StatusCode::OK, Some(document.content_type), body), "public, max-age=300")
+                }
+                None => (Reply::new(StatusCode::SERVICE_UNAVAILABLE, None, Bytes::new()), "no-store"),
+            };
+            let mut reply = made.map_err(internal)?;
+            let caching = HeaderValue::from_static(caching);
             reply.header.insert_header(CACHE_CONTROL, caching).map_err(internal)?;
             reply
         }

@@ -5,6 +5,7 @@
 //! - [`Front`]: an identity provider, the gateway, and a [`Relay`] that shows tokens for clients that
 //!   have none.
 //! - [`Bao`]: a real OpenBao.
+//! - [`logins`]: a login that has been.
 //! - [`conformance`]: the suite of the MCP project, run and read.
 //!
 //! The parts fail by panicking: a test that cannot set its stage has to fail at once.
@@ -14,6 +15,7 @@
 mod bao;
 pub mod conformance;
 mod front;
+pub mod logins;
 mod peer;
 mod relay;
 pub mod servers;

@@ -6,10 +6,12 @@
 //! ```
 //!
 //! `--client` has more keys for `credential.authorization_code` (flow style, with a comma first); a client that the
-//! suite has registered for us is among them in any case. `NARTHEX_BIN` has to name the gateway's binary.
+//! suite has registered for us is among them in any case. Where the suite has logged its user in at an identity
+//! provider, the upstream is one for tokens of what that asserts (`id_jag`), and that login the user's last at the
+//! gateway: the suite's identity provider has no page to log in at and publishes no key. `NARTHEX_BIN` has to name the gateway's binary.
 
 use narthex_testkit::{GatewayProcess, Place};
-use narthex_tests::{installed, node};
+use narthex_tests::{installed, logins, node};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::{Command, ExitCode};
@@ -50,10 +52,13 @@ async fn main() -> ExitCode {
     if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What the suite tells of its scenario.
+fn context() -> Value {
+    serde_json::from_str(&std::env::var("MCP_CONFORMANCE_CONTEXT").unwrap_or_default()).unwrap_or_default()
+}
+
 /// The client that the suite has registered, if it has.
-fn registered(place: &Place) -> String {
-    let context = std::env::var("MCP_CONFORMANCE_CONTEXT").unwrap_or_default();
-    let context: Value = serde_json::from_str(&context).unwrap_or_default();
+fn registered(place: &Place, context: &Value) -> String {
     match (context["client_id"].as_str(), context["client_secret"].as_str()) {
         (Some(id), Some(secret)) => {
             let secret = place.file("suite-secret", secret);
@@ -63,14 +68,37 @@ fn registered(place: &Place) -> String {
     }
 }
 
+/// An identity provider at which the suite has logged its user in, if it has: more of `login:`, and the credential.
+fn asserted(place: &Place, context: &Value, registered: &str) -> Option<(String, String)> {
+    let said = |name: &str| context[name].as_str();
+    let (issuer, token_url) = (said("idp_issuer")?, said("idp_token_endpoint")?);
+    logins::remember(place, "acme", "local|alice", said("idp_id_token")?);
+    let secret = place.file("idp-secret", "a secret that nobody looks at");
+    let client =
+        format!("client: {{ id: {}, secret: {{ file: {} }} }}", said("idp_client_id")?, secret.display());
+    let login = format!(
+        "      providers:\n        corp: {{ issuer: '{issuer}', {client}, claims: {{ tenant: {{ value: acme }} }} }}\n"
+    );
+    let server = registered.trim_start_matches(", ");
+    let credential = format!(
+        "id_jag: {{ identity_provider: {{ token_url: '{token_url}', {client} }}, authorization_server: {{ {server} }} }}"
+    );
+    Some((login, credential))
+}
+
 fn yaml(place: &Place, url: &str, client: &str) -> String {
-    let registered = registered(place);
+    let context = context();
+    let registered = registered(place, &context);
+    let (login, credential) = asserted(place, &context, &registered).unwrap_or_else(|| {
+        let code = format!("authorization_code: {{ title: The Suite{client}{registered} }}");
+        (String::new(), code)
+    });
     // Some scenarios are of servers that nobody can connect: there is nothing to wait for.
     format!(
         "{server}auth:\n  authority:\n    dynamic_registration: {{}}\n    grants:\n      - scopes: [mcp:read]\n    \
-         login:\n      users:\n        - {{ name: alice, tenant: acme }}\n\
+         login:\n      users:\n        - {{ name: alice, tenant: acme }}\n{login}\
          tenants:\n  acme:\n    routes: [mcp]\n\
-         upstreams:\n  mcp:\n    url: {url}\n    credential:\n      authorization_code: {{ title: The Suite{client}{registered} }}\n\
+         upstreams:\n  mcp:\n    url: {url}\n    credential:\n      {credential}\n\
          routes:\n  mcp:\n    path: /mcp\n    upstream: mcp\n    scopes: [mcp:read]\n",
         server = place.server_yaml("  limits: { suspend_timeout: 1s }\n"),
     )

@@ -3,7 +3,7 @@
 
 use super::human::Human;
 use narthex_testkit::{GatewayProcess, free_port};
-use narthex_tests::conformance::{Outcome, STATEFUL, STATELESS, Scenario, client};
+use narthex_tests::conformance::{Check, Outcome, STATEFUL, STATELESS, Scenario, client};
 use narthex_tests::{built, installed, node};
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -109,3 +109,15 @@ const STATELESS_LOGINS: &[&str] = &[
     "auth/iss-normalized",
     "auth/metadata-issuer-mismatch",
 ];
+
+#[tokio::test]
+async fn an_upstream_of_enterprise_managed_authorization_finds_nothing_to_object_to() {
+    for revision in [STATEFUL, STATELESS] {
+        let found = connecting("auth/enterprise-managed-authorization", revision, "").await;
+        assert!(found.passes(), "{revision}: {found:#?}");
+        for leg in ["complete-flow-token-exchange", "complete-flow-jwt-bearer"] {
+            let passed = |check: &&Check| check.id == leg && check.status == "SUCCESS";
+            assert_eq!(found.checks.iter().filter(passed).count(), 1, "{revision}: {leg}: {found:#?}");
+        }
+    }
+}

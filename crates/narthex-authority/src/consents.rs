@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 /// Whom a consent is between, about what, and where the answer goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Between<'a> {
+    pub(crate) tenant: &'a str,
     pub(crate) subject: &'a str,
     pub(crate) client: &'a str,
     pub(crate) redirect_uri: &'a str,
@@ -32,7 +33,7 @@ impl Between<'_> {
     }
 
     fn key(&self) -> Key {
-        let Self { subject, client, redirect_uri, resource } = self;
-        Key::new("authority.consent", &[subject, client, redirect_uri, resource])
+        let Self { tenant, subject, client, redirect_uri, resource } = self;
+        Key::new("authority.consent", &[tenant, subject, client, redirect_uri, resource])
     }
 }

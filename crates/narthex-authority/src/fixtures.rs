@@ -90,7 +90,9 @@ impl Store for Failing {
 
 /// Two tenants, two routes that want tokens and one that does not, and an authority that says `keys`.
 pub(crate) fn config(keys: &str) -> Config {
-    let text = config_text(ISSUER, keys);
+    let login = "    login: { providers: { corp: { issuer: https://idp.example, client: { id: narthex, secret: { env: S } }, \
+                 claims: { tenant: { claim: org } } } } }";
+    let text = config_text(ISSUER, &format!("{login}\n{keys}"));
     narthex_config::parse(Path::new("gateway.yaml"), &text).unwrap_or_else(|found| panic!("{found}"))
 }
 

@@ -27,6 +27,8 @@ const PROOFS: usize = 100_000;
 const FAILURES: Rate = per_minute(60);
 /// Logins that one address may try.
 const LOGINS: Rate = per_minute(30);
+/// Approvals of one address that wait for a login.
+const APPROVALS: Rate = per_minute(120);
 
 /// See the module.
 pub(crate) struct Lasting {
@@ -38,6 +40,7 @@ pub(crate) struct Lasting {
     pub(crate) fetcher: Arc<Fetcher>,
     pub(crate) failures: Tries,
     pub(crate) logins: Tries,
+    pub(crate) approvals: Tries,
     registrations: Mutex<Option<Arc<Tries>>>,
     publisher: OnceLock<Publisher>,
     /// Held while telling, so that what was told last is what is so.
@@ -54,6 +57,7 @@ impl Lasting {
             fetcher: Arc::new(Fetcher::new(events)?),
             failures: Tries::new(FAILURES),
             logins: Tries::new(LOGINS),
+            approvals: Tries::new(APPROVALS),
             registrations: Mutex::default(),
             publisher: OnceLock::new(),
             publishing: Mutex::default(),
@@ -97,6 +101,7 @@ impl Lasting {
         }
         self.failures.sweep();
         self.logins.sweep();
+        self.approvals.sweep();
         self.fetcher.sweep(now);
         let keys = self.keys.refresh(plan, now).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "the authority's keys cannot be read");

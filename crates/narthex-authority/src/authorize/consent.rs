@@ -4,6 +4,7 @@ use super::{ALIAS, Ask, Refused, Trouble, purpose, redirect};
 use crate::authority::Authority;
 use crate::error::{Code, OAuthError};
 use crate::http::FORM;
+use crate::login::Anew;
 use crate::params::Params;
 use crate::secret::{random, seconds};
 use crate::{Request, Response, reply};
@@ -21,8 +22,12 @@ const PENDING: Duration = Duration::from_secs(600);
 struct Pending {
     /// As in the form.
     request: String,
+    /// What was on the page.
+    purpose: String,
     /// In which browser.
     browser: String,
+    /// What the login has to be like.
+    anew: Anew,
     /// When, seconds since 1970.
     made: u64,
 }
@@ -64,17 +69,22 @@ impl Authority {
             return Err(stale().into());
         }
         match (decision, session) {
-            ("approve", Some(session)) if !ask.prompt.login => {
+            ("approve", Some(session)) if ask.takes(&session, now) => {
                 self.keep_consent(&ask, &session.user).await?;
                 let url = self.grant(&ask, &session.user, now).await?;
                 Ok(self.onward(&url))
             }
             ("approve", _) => {
+                // Nobody has shown who they are: what is kept for them is bounded.
+                if !self.lasting.approvals.take(request.peer) {
+                    return Err(OAuthError::new(Code::SlowDown, "Too many requests. Wait a minute.").into());
+                }
+                let (anew, browser) = (ask.anew(), browser.id());
                 let pending =
-                    Pending { request: asked.to_owned(), browser: browser.id(), made: seconds(now) };
+                    Pending { request: asked.to_owned(), purpose, browser, anew, made: seconds(now) };
                 let ticket = self.keep_pending(&pending).await?;
-                let mut response =
-                    login.begin(&format!("/oauth/consent?ticket={ticket}"), &request.headers, now).await?;
+                let back = format!("/oauth/consent?ticket={ticket}");
+                let mut response = login.begin(&back, anew, &request.headers, now).await?;
                 reply::note(&mut response, "approved");
                 Ok(response)
             }
@@ -106,8 +116,12 @@ impl Authority {
             return Err(gone().detail("another browser's consent").into());
         }
         let ask = self.ask_again(&pending.request, request, now).await?;
+        if purpose(&ask, &pending.request) != pending.purpose {
+            return Err(gone().detail("another page than the one that was approved").into());
+        }
         let session = login.user(&request.headers, now).await?.ok_or_else(gone)?;
-        if ask.prompt.login && seconds(session.user.authenticated_at) < pending.made {
+        let is_new = seconds(session.begun) >= pending.made && session.anew >= pending.anew;
+        if pending.anew != Anew::No && !is_new {
             return Err(gone().detail("an old login").into());
         }
         self.keep_consent(&ask, &session.user).await?;

@@ -64,7 +64,7 @@ impl Authority {
         let ask =
             self.ask(query, request.path == ALIAS, request.peer, now).await.map_err(Trouble::Refused)?;
         let login = self.login()?;
-        let session = login.user(&request.headers, now).await?.filter(|_| !ask.prompt.login);
+        let session = login.user(&request.headers, now).await?.filter(|session| ask.takes(session, now));
         let back = |code, description| {
             Trouble::Refused(Refused::Back(ask.back.clone(), OAuthError::new(code, description)))
         };
@@ -89,8 +89,9 @@ impl Authority {
     fn question(&self, ask: &Ask, session: Option<&Session>, browser: &Browser, request: &str) -> Response {
         let purpose = purpose(ask, request);
         let csrf = session.map_or_else(|| browser.csrf(&purpose), |session| session.csrf(&purpose));
-        let words: Vec<_> = ask.scopes.iter().map(|scope| self.words.of(scope.as_str())).collect();
-        let scopes = ask.scopes.iter().zip(&words);
+        let wanted = ask.wanted();
+        let words: Vec<_> = wanted.iter().map(|scope| self.words.of(scope.as_str())).collect();
+        let scopes = wanted.iter().zip(&words);
         let scopes: Vec<_> =
             scopes.map(|(scope, words)| RequestedScope { name: scope.as_str(), words }).collect();
         let view = ConsentView {
@@ -118,12 +119,12 @@ impl Authority {
             return Ok(false);
         }
         let consented = between(ask, user).find(&self.lasting.vault).await?;
-        let granted = self.granted(&ask.scopes, user);
+        let granted = ask.with_refresh(self.granted(&ask.scopes, user));
         Ok(consented.is_some_and(|consented| granted.is_subset(&consented)))
     }
 
     async fn keep_consent(&self, ask: &Ask, user: &User) -> Result<(), Trouble> {
-        Ok(between(ask, user).keep(&self.lasting.vault, &ask.scopes).await?)
+        Ok(between(ask, user).keep(&self.lasting.vault, &ask.wanted()).await?)
     }
 
     /// What of `scopes` the user may be granted.
@@ -175,7 +176,13 @@ impl Authority {
             Trouble::Refused(Refused::Back(back, error)) => {
                 let answer = [("error", error.code.as_str()), ("error_description", error.description)];
                 let url = back.url(&self.issuer, &answer);
-                let response = if posted { self.onward(&url) } else { redirect(&url) };
+                let response = match posted {
+                    true => self.onward(&url),
+                    false if back.is_vouched_for() => redirect(&url),
+                    // Else the gateway's name would lead whoever trusts it to wherever a client says, with a
+                    // request that is bad on purpose (RFC 9700 §4.11.2).
+                    false => pages::back_to_client(&self.site, &url, error.description, &request.request_id),
+                };
                 (error, response)
             }
             Trouble::Refused(Refused::Here(error)) => {
@@ -219,15 +226,17 @@ fn is_local(ask: &Ask) -> bool {
 }
 
 /// What a form is for: this request, and what the page said about it. A client that has changed its name since
-/// is to be looked at again.
+/// is to be looked at again, and so is what it gets access to.
 fn purpose(ask: &Ask, request: &str) -> String {
-    let scopes: Vec<&str> = ask.scopes.iter().map(ScopeName::as_str).collect();
-    let shown = format!("{request}\n{}\n{}", ask.client.name, scopes.join(" "));
+    let wanted = ask.wanted();
+    let scopes: Vec<&str> = wanted.iter().map(ScopeName::as_str).collect();
+    let shown = format!("{request}\n{}\n{}\n{}", ask.client.name, ask.resource.id, scopes.join(" "));
     format!("consent {}", sha256(shown.as_bytes()))
 }
 
 fn between<'a>(ask: &'a Ask, user: &'a User) -> Between<'a> {
     Between {
+        tenant: user.tenant.as_str(),
         subject: &user.subject,
         client: &ask.client.id,
         redirect_uri: &ask.redirect_uri,

@@ -3,6 +3,7 @@
 use crate::authority::Authority;
 use crate::client::Client;
 use crate::error::{Code, OAuthError, invalid_request};
+use crate::login::{Anew, Session};
 use crate::params::Params;
 use crate::resources::{OFFLINE, Resource, parse_scopes};
 use narthex_config::model::ScopeName;
@@ -10,7 +11,7 @@ use narthex_identity::Thumbprint;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use url::Url;
 
 /// Longest query that is read, bytes.
@@ -35,6 +36,8 @@ pub(crate) struct Ask {
     /// Whether a refresh token is wanted.
     pub(crate) refresh: bool,
     pub(crate) prompt: Prompt,
+    /// `max_age`: how long ago the user may have logged in at the longest.
+    pub(crate) max_age: Option<Duration>,
 }
 
 /// Where the answer goes.
@@ -42,6 +45,8 @@ pub(crate) struct Ask {
 pub(crate) struct Back {
     redirect: Url,
     state: Option<String>,
+    /// Whether somebody else than the client says that users may be sent there unasked.
+    is_vouched_for: bool,
 }
 
 /// `prompt` (OpenID Connect Core §3.1.2.1).
@@ -51,6 +56,8 @@ pub(crate) struct Prompt {
     pub(crate) none: bool,
     /// The user has to log in anew.
     pub(crate) login: bool,
+    /// The user has to choose the account anew.
+    pub(crate) account: bool,
     /// The user has to be asked anew.
     pub(crate) consent: bool,
 }
@@ -78,9 +85,47 @@ impl Back {
         url
     }
 
+    /// Whether somebody else than the client says that users may be sent there unasked.
+    pub(crate) fn is_vouched_for(&self) -> bool {
+        self.is_vouched_for
+    }
+
     /// The URL without an answer.
     pub(crate) fn redirect(&self) -> &Url {
         &self.redirect
+    }
+}
+
+impl Ask {
+    /// What the login has to be like for this, if nobody is logged in who will do.
+    pub(crate) fn anew(&self) -> Anew {
+        // How long ago somebody logged in at the identity provider is not known before.
+        if self.prompt.login || self.max_age.is_some() {
+            Anew::Login
+        } else if self.prompt.account {
+            Anew::Account
+        } else {
+            Anew::No
+        }
+    }
+
+    /// Whether the login of `session` will do, without another.
+    pub(crate) fn takes(&self, session: &Session, now: SystemTime) -> bool {
+        let age = now.duration_since(session.user.authenticated_at).unwrap_or_default();
+        !self.prompt.login && !self.prompt.account && self.max_age.is_none_or(|most| age <= most)
+    }
+
+    /// What the user is asked for: the scopes, and whether the client may come back without the user.
+    pub(crate) fn wanted(&self) -> BTreeSet<ScopeName> {
+        self.with_refresh(self.scopes.clone())
+    }
+
+    /// `scopes`, and the one for a refresh token if there will be one.
+    pub(crate) fn with_refresh(&self, mut scopes: BTreeSet<ScopeName>) -> BTreeSet<ScopeName> {
+        if self.refresh {
+            scopes.insert(ScopeName::from(OFFLINE));
+        }
+        scopes
     }
 }
 
@@ -113,12 +158,24 @@ impl Authority {
         })?;
         // Nothing but what the client wrote may come back to it: neither half of a state nor too long a one.
         let state = params.get("state").filter(|state| state.len() <= LONGEST_STATE).map(str::to_owned);
-        let back = Back { redirect, state };
+        let is_vouched_for = self.clients.vouches(&client, &redirect);
+        let back = Back { redirect, state, is_vouched_for };
         let redirect_uri = redirect_uri.to_owned();
         match self.read(&params, client, alias) {
             Ok(read) => {
-                let Read { client, challenge, key, resource, scopes, refresh, prompt } = read;
-                Ok(Ask { client, redirect_uri, back, challenge, key, resource, scopes, refresh, prompt })
+                let Read { client, challenge, key, resource, scopes, refresh, prompt, max_age } = read;
+                Ok(Ask {
+                    client,
+                    redirect_uri,
+                    back,
+                    challenge,
+                    key,
+                    resource,
+                    scopes,
+                    refresh,
+                    prompt,
+                    max_age,
+                })
             }
             Err(error) => Err(Refused::Back(back, error)),
         }
@@ -129,10 +186,11 @@ impl Authority {
         let challenge = challenge(params)?;
         let key = key(params.get("dpop_jkt"))?;
         let prompt = prompt(params.get("prompt"))?;
+        let max_age = max_age(params.get("max_age"))?;
         let resource = self.resource(params.get("resource"), alias)?;
         let (scopes, offline) = self.scopes(params.get("scope").unwrap_or_default(), &resource)?;
         let refresh = client.refresh || offline;
-        Ok(Read { scopes: client.limit(scopes), client, challenge, key, resource, refresh, prompt })
+        Ok(Read { scopes: client.limit(scopes), client, challenge, key, resource, refresh, prompt, max_age })
     }
 
     /// What is asked for (RFC 6749 §3.3), and whether that is a refresh token, too.
@@ -171,6 +229,7 @@ struct Read {
     scopes: BTreeSet<ScopeName>,
     refresh: bool,
     prompt: Prompt,
+    max_age: Option<Duration>,
 }
 
 /// Whether it is a request for a code, each parameter once, and nothing that is not offered.
@@ -233,7 +292,8 @@ fn prompt(text: Option<&str>) -> Result<Prompt, OAuthError> {
     for word in &words {
         match *word {
             "none" => prompt.none = true,
-            "login" | "select_account" => prompt.login = true,
+            "login" => prompt.login = true,
+            "select_account" => prompt.account = true,
             "consent" => prompt.consent = true,
             _ => return Err(invalid_request("The prompt is not known.")),
         }
@@ -242,4 +302,13 @@ fn prompt(text: Option<&str>) -> Result<Prompt, OAuthError> {
         return Err(invalid_request("The prompt none goes with no other."));
     }
     Ok(prompt)
+}
+
+/// OpenID Connect Core §3.1.2.1: whole seconds.
+fn max_age(text: Option<&str>) -> Result<Option<Duration>, OAuthError> {
+    let Some(text) = text else { return Ok(None) };
+    let is_number = text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = text.parse().ok().filter(|_| is_number);
+    let seconds = seconds.ok_or_else(|| invalid_request("The max_age is no number of seconds."))?;
+    Ok(Some(Duration::from_secs(seconds)))
 }

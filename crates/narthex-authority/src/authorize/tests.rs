@@ -1,5 +1,8 @@
 //! The attacks on the way to a code, each by its name, and the way itself.
 
+mod consented;
+mod prompts;
+
 use crate::fixtures::{
     self, Visitor, get, hidden, local_authority, location, now, param, pkce, post, query, result, text,
 };

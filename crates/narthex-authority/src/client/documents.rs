@@ -8,7 +8,7 @@ use crate::rate::Tries;
 use dashmap::DashMap;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use narthex_config::model::{Algorithm, KeySource, MetadataDocuments, Rate};
+use narthex_config::model::{Algorithm, HostPattern, KeySource, MetadataDocuments, Rate};
 use narthex_identity::Signer;
 use narthex_telemetry::Events;
 use narthex_upstreams::egress::{Answer, Egress, EgressError, Reach};
@@ -101,6 +101,11 @@ impl Fetcher {
 impl Documents {
     pub(crate) fn new(allowed: MetadataDocuments, fetcher: Arc<Fetcher>) -> Self {
         Self { allowed, fetcher }
+    }
+
+    /// Whose documents are asked for.
+    pub(super) fn hosts(&self) -> &[HostPattern] {
+        &self.allowed.allow
     }
 
     /// The client whose document is at `id`.

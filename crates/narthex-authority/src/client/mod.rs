@@ -16,7 +16,7 @@ pub(crate) use redirect::{RedirectUri, Source};
 
 use crate::error::OAuthError;
 use crate::pages::ClientKind;
-use narthex_config::model::ScopeName;
+use narthex_config::model::{HostPattern, ScopeName};
 use narthex_identity::Signer;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -91,6 +91,23 @@ impl Client {
 }
 
 impl Clients {
+    /// Whether somebody else than `client` itself says that users may be sent to `url`, one of its redirect URIs:
+    /// the operator, by its name or by that of the host. Where it is the user's own machine, nobody has to.
+    pub(crate) fn vouches(&self, client: &Client, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default();
+        let named = |patterns: &[HostPattern]| {
+            patterns.iter().any(|pattern| *pattern != HostPattern::Any && pattern.matches(host))
+        };
+        match client.kind {
+            _ if url.scheme() != "https" => true,
+            ClientKind::Registered => true,
+            ClientKind::MetadataDocument => self.documents.as_ref().is_some_and(|known| named(known.hosts())),
+            ClientKind::Dynamic => {
+                self.dynamic.as_ref().is_some_and(|known| named(&known.rules.redirect_hosts))
+            }
+        }
+    }
+
     /// The client called `id`. `None`: there is none.
     pub(crate) async fn find(
         &self,

@@ -4,7 +4,7 @@
 //! nothing; what changes anything is a form of this session.
 
 use super::{ConnectProblem, Connections};
-use crate::login::{Form, LOGOUT, Login, Problem, Session, User};
+use crate::login::{Anew, Form, LOGOUT, Login, Problem, Session, User};
 use crate::pages::{
     self, ConnectView, ConnectedView, ConnectionsView, ProblemView, ScopeWords, Site, onward, see_other,
 };
@@ -68,7 +68,7 @@ impl ConnectionPages {
             _ => return Err(Problem::Method("GET, POST").into()),
         };
         let Some(session) = login.user(&request.headers, now).await? else {
-            return Ok(login.begin(&back_to(request), &request.headers, now).await?);
+            return Ok(login.begin(&back_to(request), Anew::No, &request.headers, now).await?);
         };
         let visit = Visit { pages: self, site: login.site(), session: &session, request, now };
         match request.path.as_str() {

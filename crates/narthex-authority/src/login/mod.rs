@@ -4,10 +4,12 @@
 //! state of a login is kept in the vault, for one use, and is good in the browser that it was made for only.
 //! After the login there is a session under a new random id, so that no id from before means anything.
 
+mod anew;
 mod browser;
 mod cookie;
 mod form;
 mod id_tokens;
+mod known;
 mod local;
 mod oidc;
 mod pages;
@@ -20,6 +22,7 @@ pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;
 
+pub use anew::Anew;
 pub use browser::Browser;
 pub(crate) use form::Form;
 pub use id_tokens::IdTokens;
@@ -32,6 +35,7 @@ pub use user::User;
 use crate::pages::Site;
 use cookie::Cookies;
 use http::HeaderMap;
+use known::Known;
 use local::LocalUsers;
 use narthex_config::model::{self, PublicUrl};
 use narthex_identity::client_auth::SecretSource;
@@ -79,7 +83,7 @@ impl Login {
         Self {
             site: Site::new(public_url, &config.title),
             cookies,
-            sessions: Sessions::new(config, cookies.session, parts.vault.clone()),
+            sessions: Sessions::new(config.session, Known::new(config), cookies.session, parts.vault.clone()),
             providers: config.providers.iter().map(provider).collect(),
             users: LocalUsers::new(&config.users, Arc::clone(&parts.secrets)),
             vault: parts.vault.clone(),
@@ -98,6 +102,12 @@ impl Login {
     /// The system's randomness fails.
     pub fn browser(&self, headers: &HeaderMap) -> Result<Browser, Problem> {
         Browser::of(headers, self.cookies)
+    }
+
+    /// `user`, who logged in once, as they are by the configuration of now; `None`: a login would not make this user
+    /// any more.
+    pub(crate) fn still(&self, user: &User) -> Option<User> {
+        self.sessions.known.now(user)
     }
 
     /// Who is logged in, in the browser that sent `headers`.

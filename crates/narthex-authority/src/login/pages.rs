@@ -1,6 +1,6 @@
 //! The pages of the login: which request does what.
 
-use super::{Browser, Form, Login, Problem, User};
+use super::{Anew, Browser, Form, Login, Problem, User};
 use crate::pages::{self, LoginView, ProviderChoice, onward, onward_here, see_other};
 use crate::{Request, Response};
 use http::{HeaderMap, Method};
@@ -13,7 +13,7 @@ const RETURN_CAP: usize = 2048;
 
 impl Login {
     /// Where to send a browser whose user must log in first, to come back to `return_to`, a path of ours with
-    /// its query. It is an answer to a GET as well as to a post. Nobody is sent to an identity provider on
+    /// its query; with a login of now, if `anew` says so. It is an answer to a GET as well as to a post. Nobody is sent to an identity provider on
     /// behalf of a client that its user has not approved: to see to that is the caller's part.
     ///
     /// # Errors
@@ -21,6 +21,7 @@ impl Login {
     pub async fn begin(
         &self,
         return_to: &str,
+        anew: Anew,
         headers: &HeaderMap,
         now: SystemTime,
     ) -> Result<Response, Problem> {
@@ -28,9 +29,9 @@ impl Login {
         let return_to = checked(return_to);
         let mut response = match self.providers.as_slice() {
             [only] if self.users.is_empty() => {
-                onward(&self.site, &only.authorize(&browser, return_to, &self.vault, now).await?)
+                onward(&self.site, &only.authorize(&browser, return_to, anew, &self.vault, now).await?)
             }
-            _ => self.choice(&browser, return_to, None),
+            _ => self.choice(&browser, return_to, anew, None),
         };
         browser.remember(&mut response);
         Ok(response)
@@ -54,7 +55,7 @@ impl Login {
         match request.path.as_str() {
             "/login" if is_get => match self.user(&request.headers, now).await? {
                 Some(_) => Ok(see_other(&self.site, HOME)),
-                None => self.begin(HOME, &request.headers, now).await,
+                None => self.begin(HOME, Anew::No, &request.headers, now).await,
             },
             "/login" if is_post => self.chosen(request, now).await,
             "/logout" if is_get => self.ask_logout(request, now).await,
@@ -68,14 +69,14 @@ impl Login {
         }
     }
 
-    fn choice(&self, browser: &Browser, return_to: &str, error: Option<&str>) -> Response {
+    fn choice(&self, browser: &Browser, return_to: &str, anew: Anew, error: Option<&str>) -> Response {
         let providers: Vec<ProviderChoice<'_>> = self.providers.iter().map(|one| one.choice()).collect();
         let view = LoginView {
             providers: &providers,
             users: &self.users.choices(),
             error,
             return_to,
-            csrf: &browser.csrf(&purpose(return_to)),
+            csrf: &browser.csrf(&purpose(return_to, anew)),
         };
         pages::login(&self.site, &view)
     }
@@ -84,24 +85,26 @@ impl Login {
         let browser = self.browser(&request.headers)?;
         let form = Form::posted(request).ok_or(Problem::Forged)?;
         let return_to = form.get("return_to").ok_or(Problem::Forged)?;
-        if !browser.accepts(&purpose(return_to), form.get("csrf").unwrap_or_default()) {
-            return Err(Problem::Forged);
-        }
+        // The token says as well what login was begun.
+        let csrf = form.get("csrf").unwrap_or_default();
+        let anew = Anew::ALL.into_iter().find(|anew| browser.accepts(&purpose(return_to, *anew), csrf));
+        let anew = anew.ok_or(Problem::Forged)?;
         if let Some(id) = form.get("provider") {
             let provider = self.providers.iter().find(|one| one.id() == id).ok_or(Problem::NotFound)?;
-            let to = provider.authorize(&browser, checked(return_to), &self.vault, now).await?;
+            let to = provider.authorize(&browser, checked(return_to), anew, &self.vault, now).await?;
             return Ok(onward(&self.site, &to));
         }
         let name = form.get("user").ok_or(Problem::NotFound)?;
         match self.users.log_in(name, form.get("password").unwrap_or_default(), now)? {
             Some(user) => {
                 let mut response = onward_here(&self.site, checked(return_to));
-                self.start(user, request, &mut response, now).await?;
+                // Whoever comes here has just shown who they are.
+                self.start(user, Anew::Login, request, &mut response, now).await?;
                 Ok(response)
             }
             None => {
                 tracing::warn!(request_id = request.request_id, "wrong name or password");
-                Ok(self.choice(&browser, return_to, Some("The name or the password is wrong.")))
+                Ok(self.choice(&browser, return_to, anew, Some("The name or the password is wrong.")))
             }
         }
     }
@@ -110,21 +113,22 @@ impl Login {
         let provider = self.providers.iter().find(|one| one.id() == id).ok_or(Problem::NotFound)?;
         let browser = self.browser(&request.headers)?;
         let query = Form::query(request).ok_or(Problem::Malformed("a parameter is there twice"))?;
-        let (user, return_to) = provider.finish(&query, &browser, &self.vault, now).await?;
-        let mut response = see_other(&self.site, checked(&return_to));
-        self.start(user, request, &mut response, now).await?;
+        let (user, pending) = provider.finish(&query, &browser, &self.vault, now).await?;
+        let mut response = see_other(&self.site, checked(&pending.return_to));
+        self.start(user, pending.anew, request, &mut response, now).await?;
         Ok(response)
     }
 
     async fn start(
         &self,
         user: User,
+        anew: Anew,
         request: &Request,
         response: &mut Response,
         now: SystemTime,
     ) -> Result<(), Problem> {
         let (subject, tenant) = (user.subject.clone(), user.tenant.clone());
-        self.sessions.begin(user, &request.headers, response, now).await?;
+        self.sessions.begin(user, anew, &request.headers, response, now).await?;
         tracing::info!(request_id = request.request_id, subject, %tenant, "logged in");
         Ok(())
     }
@@ -153,9 +157,9 @@ impl Login {
 /// The purpose of the token in the form that logs out.
 pub(crate) const LOGOUT: &str = "logout";
 
-/// The form says where to go on, so its token must be for going there.
-fn purpose(return_to: &str) -> String {
-    format!("login\n{return_to}")
+/// The form says where to go on, so its token must be for going there, and for such a login.
+fn purpose(return_to: &str, anew: Anew) -> String {
+    format!("{}\n{return_to}", anew.name())
 }
 
 /// `path`, if it is one of ours; otherwise [`HOME`]. What a browser could take for another host (`//host`,

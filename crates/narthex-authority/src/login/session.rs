@@ -2,14 +2,14 @@
 
 use super::browser::{Browser, random};
 use super::cookie::Cookie;
-use super::{Problem, User};
+use super::known::Known;
+use super::{Anew, Problem, User};
 use crate::Response;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
-use narthex_config::model::{self, SessionLife, TenantId};
+use narthex_config::model::SessionLife;
 use narthex_store::{Key, Sealed, Vault};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
@@ -24,6 +24,10 @@ pub struct Session {
     pub user: User,
     /// In which browser.
     pub browser: Browser,
+    /// Since when.
+    pub begun: SystemTime,
+    /// What the user did for it at least.
+    pub anew: Anew,
     id: Zeroizing<String>,
 }
 
@@ -57,28 +61,21 @@ pub(super) struct Sessions {
     life: SessionLife,
     cookie: Cookie,
     vault: Vault,
-    /// Who may be logged in under this configuration: the tenants, and the ids of the providers.
-    tenants: BTreeSet<TenantId>,
-    providers: BTreeSet<String>,
-    users: BTreeSet<String>,
+    /// Who may be logged in under this configuration.
+    pub(super) known: Known,
 }
 
 #[derive(Deserialize, Serialize)]
 struct Record {
     user: User,
     seen: SystemTime,
+    begun: SystemTime,
+    anew: Anew,
 }
 
 impl Sessions {
-    pub(super) fn new(config: &model::Login, cookie: Cookie, vault: Vault) -> Self {
-        Self {
-            life: config.session,
-            cookie,
-            vault,
-            tenants: config.tenants.clone(),
-            providers: config.providers.iter().map(|provider| provider.id.clone()).collect(),
-            users: config.users.iter().map(|user| user.name.clone()).collect(),
-        }
+    pub(super) fn new(life: SessionLife, known: Known, cookie: Cookie, vault: Vault) -> Self {
+        Self { life, cookie, vault, known }
     }
 
     /// The session of the browser that sent `headers`, if there is one and it is not over.
@@ -91,19 +88,21 @@ impl Sessions {
         let Some(id) = self.cookie.read(headers) else { return Ok(None) };
         let Some(sealed) = self.vault.get(&key(&id)).await? else { return Ok(None) };
         let Ok(record) = serde_json::from_slice::<Record>(&sealed) else { return Ok(None) };
-        let Some(left) = self.left(&record, now) else {
+        let (Some(left), Some(user)) = (self.left(&record, now), self.known.now(&record.user)) else {
             self.vault.remove(&key(&id)).await?;
             return Ok(None);
         };
-        self.touch(&id, &sealed, &record, left, now).await?;
-        Ok(Some(Session { user: record.user, browser, id }))
+        let Record { begun, anew, .. } = record;
+        self.touch(&id, &sealed, record, left, now).await?;
+        Ok(Some(Session { user, browser, begun, anew, id }))
     }
 
-    /// Begins a session for `user` under a new id; the one that the browser had is over. `response` is given
-    /// the cookies.
+    /// Begins a session for `user`, who did `anew` for it, under a new id; the one that the browser had is over.
+    /// `response` is given the cookies.
     pub(super) async fn begin(
         &self,
         user: User,
+        anew: Anew,
         headers: &HeaderMap,
         response: &mut Response,
         now: SystemTime,
@@ -112,7 +111,7 @@ impl Sessions {
             self.vault.remove(&key(&old)).await?;
         }
         let id = random()?;
-        let record = write(&Record { user, seen: now })?;
+        let record = write(&Record { user, seen: now, begun: now, anew })?;
         self.vault.put(&key(&id), &record, self.life.idle.min(self.life.lifetime)).await?;
         if let Some(cookie) = self.cookie.set(&id, self.life.lifetime) {
             response.headers_mut().append(SET_COOKIE, cookie);
@@ -131,19 +130,13 @@ impl Sessions {
         Ok(())
     }
 
-    /// How long the session still may last, if its user may be logged in (still, under this configuration).
+    /// How long the session still may last.
     fn left(&self, record: &Record, now: SystemTime) -> Option<Duration> {
         let age = |then: SystemTime| now.duration_since(then).unwrap_or_default();
-        let user = &record.user;
-        let known = if user.provider == User::LOCAL {
-            self.users.contains(&user.provider_subject)
-        } else {
-            self.providers.contains(&user.provider)
-        };
-        if !known || !self.tenants.contains(&user.tenant) || age(record.seen) >= self.life.idle {
+        if age(record.seen) >= self.life.idle {
             return None;
         }
-        self.life.lifetime.checked_sub(age(user.authenticated_at)).filter(|left| !left.is_zero())
+        self.life.lifetime.checked_sub(age(record.begun)).filter(|left| !left.is_zero())
     }
 
     /// Notes that the session was used, now and then. Where another request does so at the same time, that
@@ -152,7 +145,7 @@ impl Sessions {
         &self,
         id: &str,
         sealed: &Sealed,
-        record: &Record,
+        record: Record,
         left: Duration,
         now: SystemTime,
     ) -> Result<(), Problem> {
@@ -160,7 +153,7 @@ impl Sessions {
         if since < TOUCH.min(self.life.idle / 8) {
             return Ok(());
         }
-        let record = write(&Record { user: record.user.clone(), seen: now })?;
+        let record = write(&Record { seen: now, ..record })?;
         self.vault.replace(&key(id), Some(sealed), &record, self.life.idle.min(left)).await?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::fixtures::{
     Visitor, body, config, get, hidden, local, login, onward, parts, post, public_url, vault,
 };
-use super::{Login, User};
+use super::{Anew, Login, User};
 use crate::Response;
 use ::http::StatusCode;
 use ::http::header::SET_COOKIE;
@@ -133,7 +133,7 @@ async fn the_session_id_is_new_with_every_login_and_the_old_one_is_over() {
 
     let first = visitor.clone();
     // `/login` sends those who are logged in on; the form of another tab still works.
-    let page = login.begin("/connections", &visitor.headers(), now()).await.unwrap();
+    let page = login.begin("/connections", Anew::No, &visitor.headers(), now()).await.unwrap();
     let form = [("csrf", hidden(&page, "csrf")), ("return_to", "/connections"), ("user", "alice")];
     visitor.send(&login, post("/login", &form), now()).await;
     assert_ne!(first.cookie(SESSION), visitor.cookie(SESSION));

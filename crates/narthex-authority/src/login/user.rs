@@ -21,7 +21,7 @@ pub struct User {
     pub name: String,
     /// The groups that the login was mapped to.
     pub groups: Vec<String>,
-    /// When the user showed who they are.
+    /// When the user showed who they are, as far as that is known.
     pub authenticated_at: SystemTime,
 }
 

@@ -28,7 +28,7 @@ pub use connections::{ConnectionsView, connections};
 pub use consent::{ClientKind, ConsentView, RequestedScope, consent};
 pub use login::{LocalChoice, LoginView, ProviderChoice, login, sign_out, signed_out};
 pub use onward::onward;
-pub(crate) use onward::onward_here;
+pub(crate) use onward::{back_to_client, onward_here};
 pub use problem::{ProblemView, problem};
 pub use scopes::ScopeWords;
 pub use shell::{Site, see_other};

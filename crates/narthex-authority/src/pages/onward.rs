@@ -58,3 +58,23 @@ pub(crate) fn onward_here(site: &Site, path: &str) -> Response {
     };
     Page { refresh: Some(&to), ..Page::new(site, "Signed in", content) }.answer()
 }
+
+/// Why a client's request is refused, and the way back to the client, which nobody has vouched for: the user goes
+/// there, or not.
+#[must_use]
+pub(crate) fn back_to_client(site: &Site, to: &Url, why: &str, request_id: &str) -> Response {
+    if RUNS_OR_READS.contains(&to.scheme()) {
+        return nowhere(site);
+    }
+    let place = to.host_str().map_or_else(|| format!("{}:", to.scheme()), str::to_owned);
+    let content = html! {
+        section.card aria-labelledby="title" {
+            h1 #title { "That did not work" }
+            p.lead { (why) }
+            p { "The application that asked is at " (Address(&place)) ". If you have not just used it, close this page." }
+            div.actions { a.button href=(to.as_str()) rel="noreferrer" { "Back to the application" } }
+            p.small.foot { "If you ask for help, tell them this: request " (Address(request_id)) }
+        }
+    };
+    Page { status: StatusCode::BAD_REQUEST, ..Page::new(site, "That did not work", content) }.answer()
+}

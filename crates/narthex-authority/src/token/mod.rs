@@ -105,10 +105,9 @@ impl Authority {
         code.check(&client.id, redirect, verifier, *now)?;
         code.check_key(binding.as_ref())?;
         self.check_resource(params, &code.resource)?;
-        let scopes = self.still(&code.user, client, &code.resource, &code.scopes)?;
+        let (user, scopes) = self.still(&code.user, client, &code.resource, &code.scopes)?;
         let code = *code;
-        let issued =
-            Issue { user: &code.user, client: &client.id, resource: &code.resource, scopes: &scopes };
+        let issued = Issue { user: &user, client: &client.id, resource: &code.resource, scopes: &scopes };
         let token = self.sign(&issued, binding.as_ref(), id, *now)?;
         let mut refresh = None;
         if code.refresh {
@@ -129,24 +128,26 @@ impl Authority {
         Ok(self.tokens(&token, refresh.as_deref(), &scopes, asking))
     }
 
-    /// What of `scopes` a user still may have for `resource`, by the configuration of now.
+    /// Who `user` is, and what of `scopes` they still may have for `resource`, by the configuration of now.
     fn still(
         &self,
         user: &User,
         client: &Client,
         resource: &str,
         scopes: &[String],
-    ) -> Result<Vec<String>, OAuthError> {
+    ) -> Result<(User, Vec<String>), OAuthError> {
+        let user = self.login.as_ref().and_then(|login| login.still(user));
+        let user = user.ok_or_else(|| invalid_grant("nobody logs in like this any more"))?;
         let found = self.resources.find(resource).filter(|found| self.resources.may_use(&user.tenant, found));
         if found.is_none() {
             return Err(invalid_grant("the user may not use the resource any more"));
         }
         let had: BTreeSet<_> = scopes.iter().map(|scope| scope.as_str().into()).collect();
-        let has = client.limit(self.granted(&had, user));
+        let has = client.limit(self.granted(&had, &user));
         if has.is_empty() && !had.is_empty() {
             return Err(invalid_grant("the user may have none of the scopes any more"));
         }
-        Ok(has.iter().map(|scope| scope.as_str().to_owned()).collect())
+        Ok((user, has.iter().map(|scope| scope.as_str().to_owned()).collect()))
     }
 
     /// `resource` of a token request, if there is one, is that of the grant (RFC 8707 §2.2).

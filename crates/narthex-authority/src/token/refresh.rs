@@ -66,7 +66,7 @@ impl Authority {
         self.check_resource(params, &grant.resource)?;
         let mut scopes = narrowed(params.get("scope"), &grant.scopes)?;
         let still = self.still(&grant.user, client, &grant.resource, &grant.scopes);
-        let Ok(still) = still else {
+        let Ok((user, still)) = still else {
             self.end_family(&presented.family, *now).await?;
             return Err(invalid_grant("the user may not have this any more"));
         };
@@ -75,8 +75,7 @@ impl Authority {
         if scopes.is_empty() && wanted > 0 {
             return Err(OAuthError::new(Code::InvalidScope, "The user may have none of these any more."));
         }
-        let issue =
-            Issue { user: &grant.user, client: &client.id, resource: &grant.resource, scopes: &scopes };
+        let issue = Issue { user: &user, client: &client.id, resource: &grant.resource, scopes: &scopes };
         let token = self.sign(&issue, binding.as_ref(), AccessToken::new_id()?, *now)?;
         grant.remember((token.id.clone(), token.expires), *now);
         if !grant.keep(vault, &presented.family, Some(&seen), life, *now).await? {

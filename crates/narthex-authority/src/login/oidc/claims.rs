@@ -1,6 +1,7 @@
 //! What the claims of a login mean: whose it is, for which tenant, in which groups.
 
 use crate::login::User;
+use crate::secret::time;
 use http::StatusCode;
 use narthex_config::model::{LoginTenant, Preset, Provider, TenantId};
 use serde_json::{Map, Value};
@@ -87,8 +88,13 @@ pub fn identify(
         name: name.unwrap_or(&subject).chars().take(TEXT_CAP).collect(),
         provider_subject: subject,
         groups: groups(provider, claims)?,
-        authenticated_at: now,
+        authenticated_at: authenticated_at(claims, now),
     })
+}
+
+/// When the user logged in there, which may have been long before they came here; never in the future.
+fn authenticated_at(claims: &Map<String, Value>, now: SystemTime) -> SystemTime {
+    claims.get("auth_time").and_then(Value::as_u64).map_or(now, |seconds| time(seconds).min(now))
 }
 
 /// One claim as it is; several joined with `|`, which then is in none of them, so that no two lists of values

@@ -57,6 +57,20 @@ impl IdToken {
     }
 }
 
+impl IdToken {
+    /// Whether the user has logged in since `begun` (§3.1.3.7 number 13): where that is not said, the provider is
+    /// believed to have done what it was asked, unless it had to say it.
+    pub(super) fn check_fresh(&self, begun: SystemTime, says_when: bool) -> Result<(), Problem> {
+        let begun = begun.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(LEEWAY);
+        match self.claims.get("auth_time").map(Value::as_u64) {
+            Some(Some(seconds)) if Duration::from_secs(seconds) >= begun => Ok(()),
+            Some(_) => Err(Problem::IdToken("auth_time is of a login of before")),
+            None if says_when => Err(Problem::IdToken("no auth_time, though it was asked for")),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Expected<'_> {
     /// Checks everything but the signature; returns `iss`.
     fn check(&self, claims: &Map<String, Value>, jwt: &str, now: SystemTime) -> Result<String, &'static str> {

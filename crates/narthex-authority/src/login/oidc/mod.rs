@@ -13,7 +13,7 @@ mod token;
 mod tests;
 
 use super::browser::random;
-use super::{Browser, Form, Parts, Problem, User};
+use super::{Anew, Browser, Form, Parts, Problem, User};
 use crate::pages::ProviderChoice;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -46,7 +46,7 @@ pub(super) struct Provider {
 
 /// What a login must come back to.
 #[derive(Deserialize, Serialize)]
-struct Pending {
+pub(super) struct Pending {
     /// The provider that was asked; each has a callback of its own, so that one's answer is not taken for
     /// another's.
     provider: String,
@@ -55,7 +55,10 @@ struct Pending {
     nonce: String,
     /// PKCE (RFC 7636).
     verifier: String,
-    return_to: String,
+    /// When the browser was sent there, and with what it must come back.
+    begun: SystemTime,
+    pub(super) anew: Anew,
+    pub(super) return_to: String,
 }
 
 impl Provider {
@@ -83,11 +86,12 @@ impl Provider {
         ProviderChoice { id: &self.config.id, title: &self.config.title, host }
     }
 
-    /// The URL to send `browser` to, so that it comes back to `return_to` with somebody logged in.
+    /// The URL to send `browser` to, so that it comes back to `return_to` with somebody logged in, who did `anew`.
     pub(super) async fn authorize(
         &self,
         browser: &Browser,
         return_to: &str,
+        anew: Anew,
         vault: &Vault,
         now: SystemTime,
     ) -> Result<Url, Problem> {
@@ -103,27 +107,37 @@ impl Provider {
             .append_pair("nonce", &nonce)
             .append_pair("code_challenge", &challenge(&verifier))
             .append_pair("code_challenge_method", "S256");
+        let preset = self.config.preset;
+        for (name, value) in [("prompt", anew.prompt(preset)), ("max_age", anew.max_age(preset))] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
         let pending = Pending {
             provider: self.config.id.clone(),
             browser: browser.id(),
             nonce: nonce.to_string(),
             verifier: verifier.to_string(),
+            begun: now,
+            anew,
             return_to: return_to.to_owned(),
         };
-        // A struct of strings always serializes.
-        let record = Zeroizing::new(serde_json::to_vec(&pending).unwrap_or_default());
+        // Only a clock before 1970 cannot be written.
+        let record = serde_json::to_vec(&pending);
+        let record = record.map_err(|_| Problem::Malformed("the clock stands before 1970"))?;
+        let record = Zeroizing::new(record);
         vault.put(&key(&state), &record, STATE_LIFE).await?;
         Ok(url)
     }
 
-    /// Takes the provider's answer: who it is, and where to go on.
+    /// Takes the provider's answer: who it is, and what was begun with this.
     pub(super) async fn finish(
         &self,
         answer: &Form,
         browser: &Browser,
         vault: &Vault,
         now: SystemTime,
-    ) -> Result<(User, String), Problem> {
+    ) -> Result<(User, Pending), Problem> {
         let parameter = |name| answer.get(name).filter(|value| value.len() <= PARAMETER_CAP);
         let state = parameter("state").ok_or(Problem::Malformed("there is no state"))?;
         // Taken before anything else: whatever comes of it, it is used.
@@ -149,6 +163,10 @@ impl Provider {
             access_token: tokens.access_token.as_deref().map(String::as_str),
         };
         let id_token = IdToken::verify(&tokens.id_token, &known.signer, &expected, now).await?;
+        if pending.anew == Anew::Login {
+            let says_when = Anew::Login.max_age(self.config.preset).is_some();
+            id_token.check_fresh(pending.begun, says_when)?;
+        }
         let mut claims = id_token.claims;
         if self.config.userinfo {
             token::add_userinfo(self, &known.metadata, &tokens, &mut claims).await?;
@@ -157,7 +175,7 @@ impl Provider {
         if let Some(kept) = &self.parts.id_tokens {
             kept.keep(&user, &tokens.id_token, id_token.expires, now).await?;
         }
-        Ok((user, pending.return_to))
+        Ok((user, pending))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::login::fixtures::{
     Visitor, body, config, get, hidden, local, login, onward, parts, post, provider, tenant, vault,
 };
-use crate::login::{Login, Session};
+use crate::login::{Anew, Login, Session};
 use crate::{Request, Response};
 use ::http::StatusCode;
 use narthex_config::model::{self, LoginTenant, OAuthClientAuth};
@@ -31,7 +31,7 @@ fn callback(url: &str) -> Request {
 
 /// From the first page to the answer of the provider, which is not used yet.
 async fn to_the_callback(login: &Login, visitor: &mut Visitor, now: SystemTime) -> String {
-    let page = login.begin("/oauth/authorize?x=1", &visitor.headers(), now).await.unwrap();
+    let page = login.begin("/oauth/authorize?x=1", Anew::No, &visitor.headers(), now).await.unwrap();
     visitor.take(&page);
     at_the_provider(&onward(&page)).await
 }
@@ -73,8 +73,10 @@ async fn the_provider_is_asked_with_pkce_a_nonce_and_a_state_that_are_new_each_t
     let login = gateway(&idp);
     let mut seen: Vec<BTreeMap<String, String>> = Vec::new();
     for _ in 0..2 {
-        let page =
-            login.begin("/connections", &Visitor::default().headers(), SystemTime::now()).await.unwrap();
+        let page = login
+            .begin("/connections", Anew::No, &Visitor::default().headers(), SystemTime::now())
+            .await
+            .unwrap();
         let url = Url::parse(&onward(&page)).unwrap();
         seen.push(url.query_pairs().into_owned().collect());
     }
@@ -230,7 +232,7 @@ async fn an_id_token_that_is_not_for_this_login_is_refused() {
 /// Whether an ID token for this very login, but signed so, logs somebody in.
 async fn is_taken(idp: &MockIdp, sign: impl Fn(&Jws) -> String) -> bool {
     let (login, now, mut visitor) = (gateway(idp), SystemTime::now(), Visitor::default());
-    let page = login.begin("/", &visitor.headers(), now).await.unwrap();
+    let page = login.begin("/", Anew::No, &visitor.headers(), now).await.unwrap();
     visitor.take(&page);
     let url = onward(&page);
     let nonce =
@@ -289,7 +291,7 @@ async fn an_algorithm_that_is_not_allowed_for_the_provider_is_refused() {
     };
     for (alg, is_allowed) in [(Alg::RS256, true), (Alg::ES256, true), (Alg::EdDSA, false)] {
         let (login, now, mut visitor) = (gateway(&idp), SystemTime::now(), Visitor::default());
-        let page = login.begin("/", &visitor.headers(), now).await.unwrap();
+        let page = login.begin("/", Anew::No, &visitor.headers(), now).await.unwrap();
         visitor.take(&page);
         let url = onward(&page);
         let token = idp.jws(alg, &idp.id_claims("narthex", &nonce_of(&url))).header(json!({"typ": "JWT"}));
@@ -361,7 +363,8 @@ async fn metadata_that_cannot_be_trusted_are_not_used() {
     ] {
         let idp = MockIdp::start().await;
         idp.change_metadata(members.clone());
-        let problem = gateway(&idp).begin("/", &Visitor::default().headers(), SystemTime::now()).await;
+        let problem =
+            gateway(&idp).begin("/", Anew::No, &Visitor::default().headers(), SystemTime::now()).await;
         assert!(problem.is_err(), "{members}");
     }
 }
@@ -382,10 +385,10 @@ async fn a_provider_in_trouble_is_asked_again_only_after_a_while() {
     // What is known serves while nobody answers.
     idp.trouble(Endpoint::OidcMetadata, Trouble::Close);
     let hours = later + Duration::from_secs(5 * 3600);
-    let begun = login.begin("/", &Visitor::default().headers(), hours).await;
+    let begun = login.begin("/", Anew::No, &Visitor::default().headers(), hours).await;
     assert!(begun.is_ok());
     let days = later + Duration::from_secs(48 * 3600);
-    assert!(login.begin("/", &Visitor::default().headers(), days).await.is_err());
+    assert!(login.begin("/", Anew::No, &Visitor::default().headers(), days).await.is_err());
 }
 
 #[tokio::test]
@@ -396,7 +399,7 @@ async fn many_logins_at_once_ask_for_metadata_once() {
     let begin = || {
         let login = std::sync::Arc::clone(&login);
         tokio::spawn(async move {
-            login.begin("/", &Visitor::default().headers(), SystemTime::now()).await.is_ok()
+            login.begin("/", Anew::No, &Visitor::default().headers(), SystemTime::now()).await.is_ok()
         })
     };
     let tasks: Vec<_> = (0..50).map(|_| begin()).collect();
@@ -446,4 +449,64 @@ async fn the_client_authenticates_as_it_is_registered() {
         assert_eq!(session(&login, &visitor, now).await.unwrap().user.tenant.as_str(), "globex");
         assert_eq!(idp.token_calls().last().unwrap().client_auth, method);
     }
+}
+
+#[tokio::test]
+async fn a_login_anew_is_asked_of_the_provider_and_shown_by_its_token() {
+    let idp = MockIdp::start().await;
+    let now = SystemTime::now();
+    let seconds = crate::secret::seconds(now);
+    let asked = async |anew: Anew| {
+        let (login, mut visitor) = (gateway(&idp), Visitor::default());
+        let page = login.begin("/", anew, &visitor.headers(), now).await.unwrap();
+        visitor.take(&page);
+        let to = onward(&page);
+        let query: BTreeMap<String, String> = Url::parse(&to).unwrap().query_pairs().into_owned().collect();
+        let back = at_the_provider(&to).await;
+        let answer = visitor.send(&login, callback(&back), now).await;
+        let session = session(&login, &visitor, now).await;
+        (query, answer.status(), session.map(|session| (session.anew, session.user.authenticated_at)))
+    };
+    let (query, _, session) = asked(Anew::No).await;
+    assert!(!query.contains_key("prompt") && !query.contains_key("max_age"));
+    assert_eq!(session, Some((Anew::No, now)));
+    let said = |seconds: Value| {
+        idp.log_in_as(LoginScript { claims: json!({"auth_time": seconds}), ..Default::default() })
+    };
+    // Who logged in there before is logged in here, but that was then.
+    said(json!(seconds - 3600));
+    let then = crate::secret::time(seconds - 3600);
+    assert_eq!(asked(Anew::No).await.2, Some((Anew::No, then)));
+    let (query, _, session) = asked(Anew::Account).await;
+    assert_eq!((query["prompt"].as_str(), query.get("max_age")), ("login", None));
+    assert_eq!(session, Some((Anew::Account, then)));
+    for (claim, is_good) in [
+        (json!(seconds), true),
+        (json!(seconds - 59), true),
+        (json!(seconds - 62), false),
+        (json!(seconds - 3600), false),
+        (json!(null), false),
+        (json!("now"), false),
+    ] {
+        said(claim.clone());
+        let (query, status, session) = asked(Anew::Login).await;
+        assert_eq!((query["prompt"].as_str(), query["max_age"].as_str()), ("login", "60"));
+        assert_eq!(session.map(|(anew, _)| anew), is_good.then_some(Anew::Login), "{claim}");
+        assert_eq!(status == StatusCode::SEE_OTHER, is_good, "{claim}");
+    }
+}
+
+#[tokio::test]
+async fn attack_a_form_for_one_login_is_none_for_another() {
+    let (one, other) = (MockIdp::start().await, MockIdp::start().await);
+    let providers = vec![provider("one", one.issuer()), provider("other", other.issuer())];
+    let (login, now, mut visitor) =
+        (login(&config(providers, vec![])), SystemTime::now(), Visitor::default());
+    visitor.send(&login, get("/login"), now).await;
+    let page = login.begin("/x", Anew::Login, &visitor.headers(), now).await.unwrap();
+    let form = [("csrf", hidden(&page, "csrf")), ("return_to", "/x"), ("provider", "one")];
+    let to = onward(&visitor.send(&login, post("/login", &form), now).await);
+    assert!(to.contains("prompt=login"), "{to}");
+    let elsewhere = [("csrf", form[0].1), ("return_to", "/y"), ("provider", "one")];
+    assert_eq!(visitor.send(&login, post("/login", &elsewhere), now).await.status(), StatusCode::FORBIDDEN);
 }

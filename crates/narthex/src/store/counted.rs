@@ -14,7 +14,9 @@ use tracing::{info, warn};
 pub(super) struct Counted {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
-    fails: AtomicBool,
+    /// Apart, as one may go on while the other fails: with a full disk, or a server that only reads.
+    reading_fails: AtomicBool,
+    writing_fails: AtomicBool,
     is_full: AtomicBool,
 }
 
@@ -22,7 +24,8 @@ pub(super) struct Counted {
 
 impl Counted {
     pub(super) fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
-        Self { store, metrics, fails: AtomicBool::new(false), is_full: AtomicBool::new(false) }
+        let [reading_fails, writing_fails, is_full] = Default::default();
+        Self { store, metrics, reading_fails, writing_fails, is_full }
     }
 
     fn count<T>(&self, operation: &'static str, answer: Result<T, Error>) -> Result<T, Error> {
@@ -31,12 +34,20 @@ impl Counted {
             Err(Error::Unavailable(cause)) => Some(cause),
             _ => None,
         };
-        match (cause, self.fails.swap(cause.is_some(), Ordering::Relaxed)) {
-            (Some(cause), false) => warn!(%cause, "the store fails"),
-            (None, true) => info!("the store is back"),
+        let is_write = matches!(operation, "write" | "withdraw");
+        let fails = if is_write { &self.writing_fails } else { &self.reading_fails };
+        match (cause, fails.swap(cause.is_some(), Ordering::Relaxed)) {
+            (Some(cause), false) => warn!(%cause, operation, "the store fails"),
+            (None, true) => info!(operation, "the store is back"),
             _ => {}
         }
         answer
+    }
+
+    /// Whether reading fails, and writing.
+    #[cfg(test)]
+    pub(super) fn failing(&self) -> (bool, bool) {
+        (self.reading_fails.load(Ordering::Relaxed), self.writing_fails.load(Ordering::Relaxed))
     }
 
     fn tell_if_full(&self, written: &Result<bool, Error>) {

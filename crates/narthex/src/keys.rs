@@ -4,7 +4,7 @@ use aws_lc_rs::rand;
 use narthex_config::model::SecretRef;
 use narthex_credentials::secret::{SecretError, Secrets};
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use thiserror::Error;
@@ -79,21 +79,32 @@ impl Purpose {
     fn own(self, state_dir: &Path) -> Result<[u8; LEN], KeyError> {
         let path = state_dir.join(self.file_name);
         let fail = |cause: String| KeyError::State { path: path.display().to_string(), cause };
-        match fs::read_to_string(&path) {
-            Ok(text) => self.parse(Zeroizing::new(text).trim_end()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut key = [0; LEN];
-                rand::fill(&mut key).map_err(|_| fail("no randomness".to_owned()))?;
-                fs::DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o700)
-                    .create(state_dir)
-                    .map_err(|e| fail(e.to_string()))?;
-                write_new(&path, &key).map_err(|e| fail(e.to_string()))?;
-                Ok(key)
+        match self.read(&path) {
+            Ok(found) => return found,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(fail(error.to_string())),
+        }
+        let mut key = [0; LEN];
+        rand::fill(&mut key).map_err(|_| fail("no randomness".to_owned()))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(state_dir)
+            .map_err(|e| fail(e.to_string()))?;
+        match write_new(&path, &key) {
+            Ok(()) => Ok(key),
+            // Another process has made one at the same moment; what either seals with it, the next start must open.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                self.read(&path).map_err(|e| fail(e.to_string()))?
             }
             Err(error) => Err(fail(error.to_string())),
         }
+    }
+
+    /// The outer error is the file's.
+    fn read(self, path: &Path) -> std::io::Result<Result<[u8; LEN], KeyError>> {
+        let text = Zeroizing::new(fs::read_to_string(path)?);
+        Ok(self.parse(text.trim_end()))
     }
 
     fn parse(self, text: &str) -> Result<[u8; LEN], KeyError> {
@@ -109,14 +120,35 @@ impl Purpose {
     }
 }
 
-/// Writes the key beside its place and moves it there, so that a crash leaves no half of one.
+/// Writes the key beside its place and links it there, so that a crash leaves no half of one, and one that is there
+/// already is not lost.
 fn write_new(path: &Path, key: &[u8; LEN]) -> std::io::Result<()> {
-    let beside = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut random = [0; 8];
+    rand::fill(&mut random).map_err(|_| std::io::Error::other("no randomness"))?;
+    let beside = path.with_extension(format!("new-{:016x}", u64::from_ne_bytes(random)));
+    let written = write(&beside, key).and_then(|()| put_in_place(&beside, path));
+    // It is gone where it was moved.
+    let _ = fs::remove_file(&beside);
+    written?;
+    // What is sealed with it is on the disk for sure, so it must be as well.
+    path.parent().map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all())
+}
+
+fn write(path: &Path, key: &[u8; LEN]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let text: Zeroizing<String> = Zeroizing::new(key.iter().map(|b| format!("{b:02x}")).collect());
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
+    file.sync_all()
+}
+
+fn put_in_place(beside: &Path, path: &Path) -> std::io::Result<()> {
+    match fs::hard_link(beside, path) {
+        // The file system has no links.
+        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+            fs::rename(beside, path)
+        }
+        linked => linked,
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +166,25 @@ mod tests {
         for file in ["seal.key", "store.key"] {
             let mode = fs::metadata(state.join(file)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn all_who_begin_at_once_have_the_key_that_is_kept() {
+        for _ in 0..50 {
+            let dir = tempfile::tempdir().unwrap();
+            let begin = std::sync::Barrier::new(4);
+            let make = || {
+                begin.wait();
+                STORE.own(dir.path()).unwrap()
+            };
+            let made: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(make)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let kept = STORE.own(dir.path()).unwrap();
+            assert!(made.iter().all(|key| *key == kept));
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
         }
     }
 

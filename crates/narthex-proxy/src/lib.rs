@@ -29,4 +29,4 @@ mod trace;
 pub use gateway::Gateway;
 pub use service::{ServiceError, service};
 pub use snapshot::{BuildError, Content, Document, Parts, Snapshot};
-pub use tls::{CertificateError, Certificates};
+pub use tls::{CertificateError, Certificates, Certified};

@@ -21,6 +21,10 @@ pub struct CertificateError {
     cause: String,
 }
 
+/// A certificate with its key, read and found to go together.
+#[derive(Debug)]
+pub struct Certified(CertifiedKey);
+
 /// The certificate that new connections are shown.
 #[derive(Debug)]
 pub struct Certificates {
@@ -38,14 +42,18 @@ impl Certificates {
         Ok(Self { current: ArcSwap::from_pointee(read(settings)?), client_verifier })
     }
 
-    /// Reads the files again. New connections see the new certificate; open ones go on.
-    /// Which client certificates are accepted stays as it was at the start.
+    /// Reads the files of other settings, and changes nothing yet.
     ///
     /// # Errors
-    /// One of the files cannot be used; the old certificate stays.
-    pub fn reload(&self, settings: &Tls) -> Result<(), CertificateError> {
-        self.current.store(Arc::new(read(settings)?));
-        Ok(())
+    /// One of them cannot be used.
+    pub fn read(settings: &Tls) -> Result<Certified, CertificateError> {
+        read(settings).map(Certified)
+    }
+
+    /// New connections see this certificate from now on; open ones go on. Which client certificates are accepted
+    /// stays as it was at the start.
+    pub fn replace(&self, certified: Certified) {
+        self.current.store(Arc::new(certified.0));
     }
 
     pub(crate) fn client_verifier(&self) -> Option<Arc<dyn ClientCertVerifier>> {

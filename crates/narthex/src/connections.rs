@@ -79,6 +79,11 @@ impl Desk {
         *self.next.lock() = Some(next);
     }
 
+    /// Forgets what was prepared: its configuration is not to be used.
+    pub(crate) fn discard(&self) {
+        *self.next.lock() = None;
+    }
+
     /// Has the pages see what was prepared last.
     pub(crate) fn take_up(&self) {
         if let Some(next) = self.next.lock().take() {

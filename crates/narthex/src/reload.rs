@@ -5,7 +5,7 @@ use crate::run::Prepared;
 use narthex_config::model::{Admin, ClientAuth, Server, Tls, UpstreamId};
 use narthex_config::{Config, Loaded, Watcher};
 use narthex_credentials::secret::Secrets;
-use narthex_proxy::{Certificates, Gateway, Snapshot};
+use narthex_proxy::{Certificates, Certified, Gateway, Snapshot};
 use narthex_telemetry::Metrics;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ impl Reloader {
         let in_use = Arc::clone(&self.secrets.borrow());
         let secrets = Secrets::fetch(&loaded.config, Some(&in_use), self.metrics.events()).await;
         let secrets = Arc::new(secrets.map_err(|e| e.to_string())?);
-        let done = self.put_to_use(loaded, &secrets);
+        let done = self.put_to_use(loaded, &secrets).inspect_err(|_| self.prepared.discard());
         // A login that is used no more, if there is one: the new one where all was for nothing.
         let (dropped, kept) = if done.is_ok() { (in_use, secrets) } else { (secrets, in_use) };
         tokio::spawn(async move { dropped.log_out(Some(&kept)).await });
@@ -105,12 +105,15 @@ impl Reloader {
         let store_change = self.prepared.store.change(&loaded.config, secrets).map_err(|e| e.to_string())?;
         let snapshot = self.prepared.build(loaded.config, Arc::clone(secrets), Some(&current));
         let snapshot = snapshot.map_err(|e| e.to_string())?;
-        self.reload_certificates(tls.as_ref())?;
+        let certificates = self.read_certificates(tls.as_ref())?;
         // Last of what may fail: with it, its change is in use.
         self.prepared.pins.use_file(&pins_file).map_err(|e| format!("pins: {e}"))?;
+        if let (Some(current), Some(read)) = (&self.certificates, certificates) {
+            current.replace(read);
+        }
         self.gateway.swap(snapshot);
         authority::follow(&self.gateway);
-        self.prepared.connections.take_up();
+        self.prepared.take_up();
         self.secrets.send_replace(Arc::clone(secrets));
         self.forget_removed(&current);
         if start_only != self.started_with {
@@ -138,10 +141,10 @@ impl Reloader {
         }
     }
 
-    fn reload_certificates(&self, tls: Option<&Tls>) -> Result<(), String> {
+    fn read_certificates(&self, tls: Option<&Tls>) -> Result<Option<Certified>, String> {
         match (&self.certificates, tls) {
-            (Some(certificates), Some(tls)) => certificates.reload(tls).map_err(|e| e.to_string()),
-            _ => Ok(()),
+            (Some(_), Some(tls)) => Certificates::read(tls).map(Some).map_err(|e| e.to_string()),
+            _ => Ok(None),
         }
     }
 }

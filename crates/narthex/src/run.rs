@@ -144,6 +144,18 @@ impl Prepared {
         self.build_with(config, secrets, previous, own)
     }
 
+    /// What was built last is in use.
+    pub(crate) fn take_up(&self) {
+        self.store.take_up();
+        self.connections.take_up();
+    }
+
+    /// What was built last is not to be used, so nothing of it is kept.
+    pub(crate) fn discard(&self) {
+        self.connections.discard();
+        self.store.discard();
+    }
+
     /// Where proofs of possession are remembered: in this process, and where replicas share a store, there as well.
     fn replay(&self, config: &Config, vault: Option<&Vault>) -> Arc<dyn Replay> {
         self.proofs.set_capacity(config.auth.dpop.replay_cache);
@@ -279,7 +291,7 @@ fn assemble(args: &Args, loaded: Loaded) -> Result<(Server, Signals), StartError
     metrics.config_loaded(true, std::time::SystemTime::now());
     let gateway = Arc::new(Gateway::new(snapshot, Arc::clone(&metrics), Arc::clone(&access_log)));
     authority::follow(&gateway);
-    prepared.connections.take_up();
+    prepared.take_up();
     #[cfg(target_os = "linux")]
     gateway.keep_children_with(narthex_upstreams::stdio::Keeper::this_program());
     let ready = Arc::new(Ready {

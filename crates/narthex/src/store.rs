@@ -2,6 +2,8 @@
 
 mod counted;
 mod home;
+#[cfg(test)]
+mod tests;
 
 use crate::keys::{KeyError, STORE};
 use aws_lc_rs::rand;
@@ -12,6 +14,7 @@ use narthex_config::model::{Credential, StoreHome};
 use narthex_credentials::secret::{SecretError, Secrets};
 use narthex_store::{KeyRing, OpenError, RedisClient, RedisSettingsError, Sharing, Store, Vault};
 use narthex_telemetry::Metrics;
+use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -43,11 +46,14 @@ pub(crate) enum StoreError {
     KeyLost { file: String, state_dir: String },
 }
 
-/// The one store of this process: opened when a configuration first needs it, and the same from then on.
+/// The one store of this process: opened when a configuration first needs it, and the same from when that
+/// configuration is in use on.
 pub(crate) struct Keeper {
     metrics: Arc<Metrics>,
     sharing: Sharing,
     kept: OnceLock<Kept>,
+    /// For a configuration that is not in use yet, and perhaps never will be.
+    opened: Mutex<Option<Kept>>,
 }
 
 struct Kept {
@@ -72,11 +78,11 @@ pub(crate) struct Change {
 
 impl Keeper {
     pub(crate) const fn new(metrics: Arc<Metrics>, sharing: Sharing) -> Self {
-        Self { metrics, sharing, kept: OnceLock::new() }
+        Self { metrics, sharing, kept: OnceLock::new(), opened: Mutex::new(None) }
     }
 
-    /// The vault, if `config` has anything to keep there. Opens the store if it is not open yet; one that is has
-    /// its keys from [`Change`].
+    /// The vault, if `config` has anything to keep there. Opens the store if it is not open yet, until
+    /// [`take_up`](Self::take_up) for this configuration only; one that is has its keys from [`Change`].
     pub(crate) fn vault(&self, config: &Config, secrets: &Secrets) -> Result<Option<Vault>, StoreError> {
         if let Some(kept) = self.kept.get() {
             return Ok(Some(kept.vault.clone()));
@@ -84,8 +90,25 @@ impl Keeper {
         if !is_needed(config) {
             return Ok(None);
         }
-        let kept = self.open(config, secrets)?;
-        Ok(Some(self.kept.get_or_init(|| kept).vault.clone()))
+        self.discard();
+        let opened = self.open(config, secrets)?;
+        let vault = opened.vault.clone();
+        *self.opened.lock() = Some(opened);
+        Ok(Some(vault))
+    }
+
+    /// Keeps what was opened: its configuration is in use.
+    pub(crate) fn take_up(&self) {
+        if let Some(opened) = self.opened.lock().take() {
+            // Nothing is opened where there is one.
+            let _ = self.kept.set(opened);
+        }
+    }
+
+    /// Closes what was opened: its configuration is not to be used, and the next may have it elsewhere.
+    pub(crate) fn discard(&self) {
+        let opened = self.opened.lock().take();
+        drop(opened);
     }
 
     /// The vault, if it is open and others have it as well.

@@ -54,6 +54,7 @@ impl Authority {
             DpopError::Full | DpopError::Unavailable => {
                 (Code::TemporarilyUnavailable, "The server cannot remember anything just now.")
             }
+            DpopError::TooMany => (Code::SlowDown, "Too many proofs of this key are in use."),
             DpopError::NoNonce | DpopError::Nonce => {
                 (Code::UseDpopNonce, "The proof has to have the nonce that is in DPoP-Nonce.")
             }

@@ -74,6 +74,9 @@ pub enum DpopError {
     /// No more proofs can be remembered, so no more are accepted.
     #[error("too many proofs are in use")]
     Full,
+    /// So many proofs of this key are remembered that no more of it are, for the sake of others.
+    #[error("too many proofs of this key are in use")]
+    TooMany,
     /// The place where replicas remember proofs does not answer.
     #[error("it cannot be known whether the proof has been used before")]
     Unavailable,
@@ -106,22 +109,27 @@ impl DpopError {
             Self::OtherKey => "dpop_other_key",
             Self::Replayed => "dpop_replayed",
             Self::Full => "dpop_cache_full",
+            Self::TooMany => "dpop_too_many",
             Self::Unavailable => "dpop_store_unavailable",
         }
     }
 
-    /// The HTTP status at a protected resource: 401, or 503 when it is not the caller's fault. At a token
-    /// endpoint a 400 stands for the 401 (RFC 9449 §5).
+    /// The HTTP status at a protected resource: 401, 429 for a key that asks too much, or 503 when it is not the
+    /// caller's fault. At a token endpoint a 400 stands for the 401 (RFC 9449 §5).
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        if self.is_ours() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNAUTHORIZED }
+        match self {
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            _ if self.is_ours() => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::UNAUTHORIZED,
+        }
     }
 
-    /// The `error` of the answer (RFC 9449 §5, §7.1, §8). `None` where the caller is not to blame.
+    /// The `error` of the answer (RFC 9449 §5, §7.1, §8). `None` where nothing is wrong with the proof.
     #[must_use]
     pub fn error_code(&self) -> Option<&'static str> {
         match self {
-            Self::Full | Self::Unavailable => None,
+            Self::Full | Self::TooMany | Self::Unavailable => None,
             Self::NoNonce | Self::Nonce => Some("use_dpop_nonce"),
             Self::OtherKey => Some("invalid_token"),
             _ => Some("invalid_dpop_proof"),

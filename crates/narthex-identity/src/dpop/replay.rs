@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Thumbprint;
@@ -24,9 +24,12 @@ const KEPT: usize = 12;
 const SWEPT: usize = 8;
 
 /// Which proof it is: the digest of its key, its URL and `jti` (RFC 9449 §11.1), so that nobody can use up the
-/// `jti` of another.
+/// `jti` of another; and its key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ProofId([u8; 32]);
+pub struct ProofId {
+    digest: [u8; 32],
+    key: Thumbprint,
+}
 
 impl ProofId {
     pub(super) fn new(key: &Thumbprint, target: &Target, jti: &str) -> Self {
@@ -36,16 +39,16 @@ impl ProofId {
         context.update(target.as_str().as_bytes());
         context.update(b"\n");
         context.update(jti.as_bytes());
-        let mut id = [0; 32];
-        id.copy_from_slice(context.finish().as_ref());
-        Self(id)
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        Self { digest, key: *key }
     }
 }
 
-/// Base64url without padding.
+/// Base64url without padding, of the digest.
 impl fmt::Display for ProofId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.digest))
     }
 }
 
@@ -56,7 +59,8 @@ pub trait Replay: fmt::Debug + Send + Sync {
     /// proof, exactly one is told `true`.
     ///
     /// # Errors
-    /// [`DpopError::Full`] or [`DpopError::Unavailable`]: it cannot be told, so the proof is not to be accepted.
+    /// [`DpopError::Full`], [`DpopError::TooMany`] or [`DpopError::Unavailable`]: it cannot be told, so the proof is
+    /// not to be accepted.
     async fn first_use(&self, proof: &ProofId, until: SystemTime, now: SystemTime)
     -> Result<bool, DpopError>;
 }
@@ -65,18 +69,35 @@ pub trait Replay: fmt::Debug + Send + Sync {
 
 /// The proofs that this process has seen: bounded, in shards. When there is no room it accepts no more,
 /// rather than to forget one that could come again.
+///
+/// No key has more of the room than it leaves free: of what there is room for, one that floods it has half, two have
+/// two thirds, and there is always some left for a key that has few.
 pub struct Seen {
     hasher: RandomState,
+    /// By key, so that what is one key's is in one.
     shards: Box<[Mutex<Shard>]>,
     capacity: AtomicUsize,
+    held: AtomicUsize,
     next_sweep: AtomicUsize,
+    /// When all shards were swept for want of room, seconds since the epoch.
+    swept: AtomicU32,
 }
 
 #[derive(Default)]
 struct Shard {
-    /// Until when, in seconds since the epoch.
-    until: HashMap<[u8; KEPT], u32, RandomState>,
-    swept: u32,
+    proofs: HashMap<[u8; KEPT], Used, RandomState>,
+    /// How many there are of each key.
+    keys: HashMap<KeyId, usize, RandomState>,
+}
+
+/// The beginning of a thumbprint. Whoever makes keys until one begins as another's harms nobody but who has that.
+type KeyId = [u8; 8];
+
+/// A proof that was used.
+struct Used {
+    /// Until when it is good, in seconds since the epoch.
+    until: u32,
+    by: KeyId,
 }
 
 impl Seen {
@@ -87,7 +108,9 @@ impl Seen {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             capacity: AtomicUsize::new(capacity),
+            held: AtomicUsize::new(0),
             next_sweep: AtomicUsize::new(0),
+            swept: AtomicU32::new(0),
         }
     }
 
@@ -99,7 +122,7 @@ impl Seen {
     /// How many are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().until.len()).sum()
+        self.held.load(Ordering::Relaxed)
     }
 
     /// Whether none is remembered.
@@ -113,7 +136,7 @@ impl Seen {
         let first = self.next_sweep.fetch_add(SWEPT, Ordering::Relaxed);
         for at in first..first.wrapping_add(SWEPT) {
             if let Some(shard) = self.shards.get(at % SHARDS) {
-                shard.lock().sweep(seconds(now));
+                self.sweep_one(shard, seconds(now));
             }
         }
     }
@@ -121,39 +144,74 @@ impl Seen {
     /// As [`Replay::first_use`], at once.
     ///
     /// # Errors
-    /// [`DpopError::Full`].
+    /// [`DpopError::Full`] or [`DpopError::TooMany`].
     pub fn note(&self, proof: &ProofId, until: SystemTime, now: SystemTime) -> Result<bool, DpopError> {
-        let (id, _) = proof.0.split_first_chunk::<KEPT>().ok_or(DpopError::Full)?;
-        let room = self.capacity.load(Ordering::Relaxed).div_ceil(SHARDS);
-        let now = seconds(now);
-        let at = usize::try_from(self.hasher.hash_one(id) >> 48).unwrap_or(0) % SHARDS;
+        let (until, now) = (seconds(until), seconds(now));
+        match self.try_note(proof, until, now) {
+            Err(_) if self.make_room(now) => self.try_note(proof, until, now),
+            noted => noted,
+        }
+    }
+
+    fn try_note(&self, proof: &ProofId, until: u32, now: u32) -> Result<bool, DpopError> {
+        let (id, _) = proof.digest.split_first_chunk::<KEPT>().ok_or(DpopError::Full)?;
+        let (by, _) = proof.key.as_bytes().split_first_chunk().ok_or(DpopError::Full)?;
+        let at = usize::try_from(self.hasher.hash_one(by) >> 48).unwrap_or(0) % SHARDS;
         let mut shard = self.shards.get(at).ok_or(DpopError::Full)?.lock();
-        if shard.until.get(id).is_some_and(|until| now < *until) {
+        let known = shard.proofs.get(id);
+        if known.is_some_and(|used| now < used.until) {
             return Ok(false);
         }
-        if shard.until.len() >= room {
-            // Once a second at most: a full shard must not cost a walk for every proof.
-            if shard.swept < now {
-                shard.sweep(now);
+        let is_new = known.is_none();
+        if is_new {
+            let free = self.capacity.load(Ordering::Relaxed).saturating_sub(self.len());
+            let has = shard.keys.get(by).copied().unwrap_or_default();
+            if has >= free {
+                return Err(if has == 0 { DpopError::Full } else { DpopError::TooMany });
             }
-            if shard.until.len() >= room {
-                return Err(DpopError::Full);
-            }
+            *shard.keys.entry(*by).or_default() += 1;
+            self.held.fetch_add(1, Ordering::Relaxed);
         }
         // To the end of the second: never a moment too short.
-        shard.until.insert(*id, seconds(until).saturating_add(1));
+        shard.proofs.insert(*id, Used { until: until.saturating_add(1), by: *by });
         Ok(true)
+    }
+
+    /// Forgets all outdated proofs, once a second at most: want of room must not cost a walk for every proof. Whether
+    /// it did.
+    fn make_room(&self, now: u32) -> bool {
+        let last = self.swept.load(Ordering::Relaxed);
+        let is_due = last != now
+            && self.swept.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_due {
+            self.shards.iter().for_each(|shard| self.sweep_one(shard, now));
+        }
+        is_due
+    }
+
+    fn sweep_one(&self, shard: &Mutex<Shard>, now: u32) {
+        self.held.fetch_sub(shard.lock().sweep(now), Ordering::Relaxed);
     }
 }
 
 impl Shard {
-    fn sweep(&mut self, now: u32) {
-        let before = self.until.len();
-        self.until.retain(|_, until| now < *until);
-        self.swept = now;
-        if before > 1024 && self.until.len() < before / 8 {
-            self.until.shrink_to_fit();
+    /// Forgets what is outdated; how much that was.
+    fn sweep(&mut self, now: u32) -> usize {
+        let Self { proofs, keys } = self;
+        let before = proofs.len();
+        proofs.retain(|_, used| {
+            let is_good = now < used.until;
+            if !is_good && let Some(has) = keys.get_mut(&used.by) {
+                *has = has.saturating_sub(1);
+            }
+            is_good
+        });
+        keys.retain(|_, has| *has > 0);
+        if before > 1024 && proofs.len() < before / 8 {
+            proofs.shrink_to_fit();
+            keys.shrink_to_fit();
         }
+        before - proofs.len()
     }
 }
 
@@ -218,108 +276,4 @@ fn seconds(at: SystemTime) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::{later, now};
-    use narthex_store::{Capacity, KeyRing, Memory};
-    use proptest::prelude::*;
-
-    fn target(url: &str) -> Target {
-        Target::new(url).unwrap()
-    }
-
-    fn id(number: usize) -> ProofId {
-        ProofId::new(&Thumbprint::of(b"key"), &target("https://gw.example/a"), &number.to_string())
-    }
-
-    #[test]
-    fn a_proof_is_new_once_until_it_is_good_no_more() {
-        let seen = Seen::new(100);
-        assert_eq!(seen.note(&id(1), later(60), now()), Ok(true));
-        assert_eq!(seen.note(&id(1), later(60), now()), Ok(false));
-        assert_eq!(seen.note(&id(1), later(60), later(60)), Ok(false), "to the end of its last second");
-        assert_eq!(seen.note(&id(2), later(60), now()), Ok(true));
-        assert_eq!(seen.len(), 2);
-    }
-
-    #[test]
-    fn the_same_jti_of_another_key_or_for_another_url_is_another_proof() {
-        let seen = Seen::new(100);
-        for (key, url, is_new) in [
-            ("mallory", "https://gw.example/a", true),
-            ("alice", "https://gw.example/a", true),
-            ("alice", "https://gw.example/b", true),
-            ("alice", "https://gw.example/a", false),
-        ] {
-            let id = ProofId::new(&Thumbprint::of(key.as_bytes()), &target(url), "jti");
-            assert_eq!(seen.note(&id, later(60), now()), Ok(is_new), "{key} {url}");
-        }
-    }
-
-    #[test]
-    fn a_full_memory_forgets_none_and_accepts_none_until_some_are_outdated() {
-        let seen = Seen::new(SHARDS * 32);
-        let accepted = (0..10_000).filter(|n| seen.note(&id(*n), later(60), now()) == Ok(true)).count();
-        assert_eq!((accepted, seen.len()), (SHARDS * 32, SHARDS * 32));
-        let known = (0..10_000).filter(|n| seen.note(&id(*n), later(60), later(30)) == Ok(false)).count();
-        assert_eq!(known, accepted, "each of them is still known");
-        assert!((0..100).all(|n| seen.note(&id(20_000 + n), later(200), later(62)).is_ok()));
-    }
-
-    #[test]
-    fn outdated_proofs_are_swept_away_and_their_room_given_back() {
-        let seen = Seen::new(1_000_000);
-        (0..100_000).for_each(|n| assert_eq!(seen.note(&id(n), later(60), now()), Ok(true)));
-        (0..SHARDS / SWEPT).for_each(|_| seen.sweep(later(62)));
-        assert!(seen.is_empty());
-        let room: usize = seen.shards.iter().map(|shard| shard.lock().until.capacity()).sum();
-        assert!(room < 10_000, "{room}");
-    }
-
-    #[test]
-    fn of_many_at_once_one_is_the_first() {
-        let seen = Seen::new(1000);
-        let first = std::thread::scope(|scope| {
-            let ask = || (0..200).filter(|n| seen.note(&id(*n), later(60), now()) == Ok(true)).count();
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
-        });
-        assert_eq!(first, 200);
-    }
-
-    #[tokio::test]
-    async fn what_one_replica_has_seen_the_other_knows() {
-        let capacity = Capacity { entries: 100.try_into().unwrap(), bytes: 1 << 16 };
-        let clock = std::time::Instant::now();
-        let store = Arc::new(Memory::new(capacity, Arc::new(move || clock)));
-        let vault = Vault::new(store, KeyRing::new(vec![[7; 32]]));
-        let replica = || SeenByAll::new(Arc::new(Seen::new(100)), vault.clone());
-        let (one, other) = (replica(), replica());
-        assert_eq!(one.first_use(&id(1), later(60), now()).await, Ok(true));
-        assert_eq!(other.first_use(&id(1), later(60), now()).await, Ok(false));
-        assert_eq!(one.first_use(&id(1), later(60), now()).await, Ok(false));
-        assert_eq!(other.first_use(&id(2), later(60), now()).await, Ok(true));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn no_proof_is_twice_new_within_its_time(uses in prop::collection::vec((0usize..20, 0u64..100), 1..200)) {
-            let seen = Seen::new(100_000);
-            let mut known = HashMap::new();
-            let mut clock = 0;
-            for (proof, wait) in uses {
-                clock += wait;
-                let is_new = seen.note(&id(proof), later(clock + 60), later(clock)).unwrap();
-                if known.get(&proof).is_some_and(|until| clock <= *until) {
-                    prop_assert!(!is_new);
-                } else if known.get(&proof).is_none_or(|until| clock > *until + 1) {
-                    prop_assert!(is_new);
-                }
-                if is_new {
-                    known.insert(proof, clock + 60);
-                }
-            }
-        }
-    }
-}
+mod tests;

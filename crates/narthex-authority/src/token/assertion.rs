@@ -60,6 +60,7 @@ impl Authority {
         if scopes.is_empty() && !wanted.is_empty() {
             return Err(OAuthError::new(Code::InvalidScope, "The user may be granted none of the scopes."));
         }
+        self.check_demands(&resource.id, binding.as_ref(), *now)?;
         // The last of all checks: an assertion that was refused for another reason is not used up.
         let id = claims.get("jti").and_then(Value::as_str).filter(|id| !id.is_empty() && id.len() <= 512);
         let id = id.ok_or_else(|| invalid_grant("an assertion without an id"))?;

@@ -19,7 +19,9 @@ use ::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use ::http::{HeaderValue, StatusCode};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use narthex_config::Config;
 use narthex_config::model::Algorithm;
+use narthex_store::Vault;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
@@ -99,6 +101,10 @@ impl Idp {
     }
 
     async fn authority(&self) -> Authority {
+        self.authority_with(fixtures::vault(), |_| {}).await
+    }
+
+    async fn authority_with(&self, vault: Vault, change: impl FnOnce(&mut Config)) -> Authority {
         let config = fixtures::config(
             "    assertions: { corp: { issuer: https://idp.example, jwks_uri: https://idp.example/keys, \
              tenant: { claim: org }, groups: groups } }",
@@ -107,7 +113,8 @@ impl Idp {
         let settings = config.auth.authority.as_mut().unwrap();
         let jwks = json!({"keys": [self.0.jwk()]}).to_string();
         settings.assertions.get_mut("corp").unwrap().keys = narthex_config::model::KeySource::Inline(jwks);
-        let authority = fixtures::build(&config, fixtures::vault());
+        change(&mut config);
+        let authority = fixtures::build(&config, vault);
         authority.refresh(now()).await;
         authority
     }

@@ -1,6 +1,7 @@
 //! Assertions of identity providers (ID-JAG).
 
 use super::*;
+use narthex_config::model::SenderConstrained;
 
 #[tokio::test]
 async fn an_assertion_of_a_known_provider_is_exchanged_for_a_token() {
@@ -107,4 +108,17 @@ async fn only_clients_that_authenticate_and_may_exchange_assertions() {
     let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
     let answer = authority.answer(basic(post("/oauth/token", &form), "probe", SECRET), now()).await;
     assert_eq!(error(&answer), "unauthorized_client");
+}
+
+#[tokio::test]
+async fn an_assertion_that_came_without_a_proof_that_its_resource_demands_is_not_used_up() {
+    let idp = Idp::new();
+    let demand = |config: &mut Config| {
+        config.routes.get_mut("docs").unwrap().sender_constrained = Some(SenderConstrained::Dpop);
+    };
+    let authority = idp.authority_with(fixtures::vault(), demand).await;
+    let assertion = idp.assertion(ID_JAG, &json!({}));
+    for _ in 0..2 {
+        assert_eq!(error(&exchange(&authority, &assertion, &[]).await), "invalid_dpop_proof");
+    }
 }

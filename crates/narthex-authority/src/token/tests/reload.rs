@@ -9,7 +9,7 @@ async fn what_the_configuration_takes_away_a_refresh_does_not_give_again() {
     let before = fixtures::build(&config, vault.clone());
     before.refresh(now()).await;
     let token = tokens(&before).await["refresh_token"].clone();
-    let after_change = |change: &dyn Fn(&mut narthex_config::Config)| {
+    let after_change = |change: &dyn Fn(&mut Config)| {
         let mut config = fixtures::config("");
         change(&mut config);
         fixtures::build(&config, vault.clone())

@@ -33,6 +33,8 @@ impl Check<'_> {
         {
             self.report.error(at, "a leeway over 5m would accept tokens long expired");
         }
+        let own = auth.authority.span().zip(server.map(|server| server.public_url.url.as_str()));
+        self.not_our_own(&auth.issuers, own);
         let authority = self.authority(auth.authority, auth.embedded.span(), server, names);
         Auth {
             embedded_development: auth.embedded.get().is_some(),
@@ -42,6 +44,20 @@ impl Check<'_> {
             dpop: self.dpop(auth.dpop),
             scope_hierarchy: self.scope_hierarchy(auth.scope_hierarchy),
             issuers: self.issuers(auth.issuers, names),
+        }
+    }
+
+    /// Reports an issuer that is called as the gateway's own: the keys of one would stand for the other's.
+    fn not_our_own(&self, issuers: &Field<Vec<Field<grammar::Issuer>>>, own: Option<(Span, &str)>) {
+        let Some((authority, url)) = own else { return };
+        for issuer in issuers.get().into_iter().flatten().filter_map(Field::get) {
+            if let (Some(at), Some(name)) = (issuer.issuer.span(), issuer.issuer.get())
+                && name.trim_end_matches('/').eq_ignore_ascii_case(url.trim_end_matches('/'))
+            {
+                let finding =
+                    Finding::error(at, "this is the issuer of `authority`, which is trusted anyway");
+                self.report.add(finding.related(authority, "`authority` is here"));
+            }
         }
     }
 

@@ -17,8 +17,20 @@ const HOUR: Duration = Duration::from_secs(3600);
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The id that stands for the users of this file.
 pub(super) const LOCAL: &str = "local";
-/// Paths that say no organisation: whoever has an account with Microsoft logs in there.
-const ENTRA_ANYONE: [&str; 3] = ["/common", "/organizations", "/consumers"];
+/// Paths that say no organisation: whoever has an account with Microsoft logs in there. The last is the directory of
+/// all personal accounts.
+const ENTRA_ANYONE: [&str; 4] =
+    ["/common", "/organizations", "/consumers", "/9188040d-6c67-4c5b-b112-36a304b66dad"];
+/// Hosts of Entra, whatever preset is named.
+const ENTRA_HOSTS: [&str; 5] = [
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+    "login.windows.net",
+    "sts.windows.net",
+];
+/// Claims that name somebody else tomorrow, or whatever a user wants them to.
+const CHANGING: [&str; 6] = ["email", "name", "nickname", "phone_number", "preferred_username", "upn"];
 
 impl Check<'_> {
     pub(super) fn login(
@@ -159,9 +171,7 @@ impl Check<'_> {
         let groups: &[&str] =
             if preset == Preset::Keycloak { &["groups", "realm_access.roles"] } else { &["groups"] };
         let tenant = self.login_tenant(given.tenant, preset, issuer, at, names);
-        if let (Some(at), Some([])) = (given.subject.span(), given.subject.get().map(Vec::as_slice)) {
-            self.report.error(at, "without a claim nobody is told from anybody");
-        }
+        self.subject_stays(&given.subject);
         let name = match self.text(given.name) {
             Some(claim) => vec![claim],
             None => ["name", "preferred_username", "email"].map(str::to_owned).to_vec(),
@@ -172,6 +182,18 @@ impl Check<'_> {
             groups: self.claim_paths(&given.groups, groups),
             name,
         })
+    }
+
+    fn subject_stays(&self, field: &Field<Vec<Field<String>>>) {
+        let (Some(at), Some(listed)) = (field.span(), field.get()) else { return };
+        let names: Vec<&str> = listed.iter().filter_map(|claim| claim.get().map(String::as_str)).collect();
+        if listed.is_empty() {
+            self.report.error(at, "without a claim nobody is told from anybody");
+        } else if !names.is_empty() && names.iter().all(|name| CHANGING.contains(name)) {
+            let message = "whoever gets the name or address of another user becomes that user here";
+            let help = "leave it out: `sub` (with Entra `tid` and `oid`) never changes hands";
+            self.report.warn(at, message, help);
+        }
     }
 
     fn claim_paths(&self, field: &Field<Vec<Field<String>>>, default: &[&str]) -> Vec<String> {
@@ -209,11 +231,7 @@ impl Check<'_> {
         if let Some(other) = given.claim.span().or_else(|| given.values.span()) {
             self.report.error(other, "a login is for a tenant by `value` or by `claim`, not both");
         }
-        let anyone = issuer.is_some_and(|(_, url)| {
-            let path = url.path();
-            preset == Preset::Google
-                || (preset == Preset::Entra && ENTRA_ANYONE.iter().any(|anyone| path.starts_with(anyone)))
-        });
+        let anyone = issuer.is_some_and(|(_, url)| is_for_anyone(preset, url));
         if anyone {
             let message =
                 "whoever has an account with this provider, at any company, would be of this tenant";
@@ -285,4 +303,13 @@ impl Check<'_> {
         let groups = given.groups.get().into_iter().flatten().filter_map(Field::get).cloned().collect();
         Some(LocalUser { name: given.name.get()?.0.clone(), password, tenant: tenant?, groups })
     }
+}
+
+/// Whether anybody can get an account with this provider, by its product or by where it is.
+fn is_for_anyone(preset: Preset, issuer: &Url) -> bool {
+    let (host, path) = (issuer.host_str().unwrap_or_default(), issuer.path().to_ascii_lowercase());
+    let is_entra = preset == Preset::Entra || ENTRA_HOSTS.contains(&host);
+    preset == Preset::Google
+        || host == "accounts.google.com"
+        || (is_entra && ENTRA_ANYONE.iter().any(|anyone| path.starts_with(anyone)))
 }

@@ -79,6 +79,7 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
     let auth = cx.auth(gateway.auth, server.as_ref(), &names);
     let tenants = cx.tenants(&gateway.tenants, &names);
     let pins = cx.pins(gateway.pins);
+    let in_memory = gateway.store.get().and_then(|store| store.memory.span());
     let store = cx.store(gateway.store, server.as_ref());
     let upstreams = cx.upstreams(gateway.upstreams, pins.mode);
     cx.own_paths(&gateway.routes, auth.authority.is_some());
@@ -90,8 +91,9 @@ pub(crate) fn check(gateway: Gateway, cx: &Check<'_>) -> Option<Config> {
     for (name, at) in unused {
         cx.report.warn(at, format!("no route uses upstream `{name}`"), "name it in a route, or remove it");
     }
-    let secrets = cx.found_references(vault);
-    Some(Config { server: server?, admin, secrets, auth, tenants, pins, store: store?, upstreams, routes })
+    let (secrets, server) = (cx.found_references(vault), server?);
+    cx.memory_is_for_development(in_memory, &server, &auth);
+    Some(Config { server, admin, secrets, auth, tenants, pins, store: store?, upstreams, routes })
 }
 
 /// The upstreams that no route names, and where they are.

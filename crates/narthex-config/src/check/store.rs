@@ -1,9 +1,9 @@
 //! `store:`.
 
 use super::Check;
-use super::url::is_loopback;
+use super::url::{http_url, is_loopback};
 use crate::grammar;
-use crate::model::{RedisHome, SecretRef, Server, Store, StoreCapacity, StoreHome};
+use crate::model::{Auth, RedisHome, SecretRef, Server, Store, StoreCapacity, StoreHome};
 use crate::yaml::{Field, Span};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -38,6 +38,16 @@ impl Check<'_> {
             StoreHome::Redis(Box::new(self.redis(redis, at)?))
         };
         Some(Store { is_given, home, keys })
+    }
+
+    /// Reports a memory that forgets what was used once, where others than developers depend on it.
+    pub(super) fn memory_is_for_development(&self, at: Option<Span>, server: &Server, auth: &Auth) {
+        let is_local = http_url(&server.public_url.url).is_ok_and(|url| is_loopback(&url));
+        if let (Some(at), Some(_), false) = (at, &auth.authority, is_local) {
+            let message = "what is kept in memory is forgotten when it is full, and at the end: what was used once could be \
+                           used again, and all logins and consents are gone";
+            self.report.warn(at, message, "leave `store` out, which is a file, or name a `redis`");
+        }
     }
 
     fn one_home(&self, given: &grammar::Store) {

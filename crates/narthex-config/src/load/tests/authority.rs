@@ -86,6 +86,10 @@ fn a_mistake_under_the_authority_is_refused() {
         (authority("access_token_lifetme: 5m"), "did you mean `access_token_lifetime`?"),
         (authority("").replace("http://localhost:8080", "http://gw.example.com"), "over plain `http`"),
         (authority("").replace("auth: {", "auth: { embedded: development,"), "the same issuer"),
+        (
+            authority("").replace("auth: {", "auth: { issuers: [{ issuer: 'http://localhost:8080', jwks: { file: k }, tenant: { claim: t } }],"),
+            "the issuer of `authority`",
+        ),
         (authority("").replace("path: /mcp", "path: /login"), "answers under `/login`"),
         (authority("").replace("path: /mcp", "path: /connect/x"), "answers under `/login`"),
     ]);
@@ -109,5 +113,18 @@ fn an_identity_provider_cannot_assert_the_users_of_another() {
     ]);
     for (name, issuer) in [("corp", "https://idp.example.com"), ("other", "https://other.example.com")] {
         assert!(parsed(&both(name, issuer)).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_kept_in_memory_by_a_gateway_for_others_is_a_warning() {
+    let text = |url: &str, store: &str| authority("").replace("http://localhost:8080", url) + store;
+    for (url, store, expected) in [
+        ("https://gw.example.com", "store: { memory: {} }\n", 1),
+        ("http://localhost:8080", "store: { memory: {} }\n", 0),
+        ("https://gw.example.com", "", 0),
+    ] {
+        let (_, warnings) = parsed(&text(url, store)).unwrap_or_else(|found| panic!("{found}"));
+        assert_eq!(warnings.len(), expected, "{url} {store}: {warnings}");
     }
 }

@@ -91,6 +91,9 @@ fn a_mistake_under_the_login_is_refused() {
     let tenant = |keys: &str| good(&format!("claims: {{ tenant: {{ {keys} }} }}"));
     let acme = "claims: { tenant: { value: acme } }";
     let users = |users: &str| login(&format!("users: [{users}]"));
+    let of_acme = |issuer: &str, keys: &str| {
+        provider(&format!("issuer: '{issuer}', client: {{ id: n, secret: {{ file: s }} }}, {keys} {acme}"))
+    };
     let away = |text: String| text.replace("http://localhost:8080", "https://gw.example.com");
     each_is_refused(&[
         (login(""), "nobody can log in"),
@@ -145,6 +148,13 @@ fn a_mistake_under_the_login_is_refused() {
             )),
             "at any company",
         ),
+        (of_acme("https://accounts.google.com", ""), "at any company"),
+        (of_acme("https://login.microsoftonline.com/common/v2.0", ""), "at any company"),
+        (of_acme("https://login.microsoftonline.com/Consumers/v2.0", "preset: entra,"), "at any company"),
+        (
+            of_acme("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0", ""),
+            "at any company",
+        ),
         (
             login("users: [{ name: a, tenant: acme }], session: { idle: 2h, lifetime: 1h }"),
             "`idle` is longer",
@@ -164,4 +174,13 @@ fn a_mistake_under_the_login_is_refused() {
             "are for development",
         ),
     ]);
+}
+
+#[test]
+fn a_subject_that_may_become_another_users_is_a_warning() {
+    let of = |claims: &str| good(&format!("claims: {{ tenant: {{ value: acme }}, subject: [{claims}] }}"));
+    for (claims, expected) in [("email", 1), ("upn, email", 1), ("sub", 0), ("iss, email", 0), ("oid", 0)] {
+        let (_, warnings) = parsed(&of(claims)).unwrap_or_else(|found| panic!("{found}"));
+        assert_eq!(warnings.len(), expected, "{claims}: {warnings}");
+    }
 }

@@ -9,11 +9,19 @@ use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::listeners::ListenerConfig;
 use pingora::listeners::tls::TlsSettings;
 use pingora::protocols::Stream;
+use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::ShutdownWatch;
 use pingora::services::listening::Service;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use thiserror::Error;
+
+/// What is read of a client's TLS at once, bytes; rustls asks for 4 KiB at a time. Plain reads need no buffer: the header
+/// and the body are read into buffers of their own.
+const TLS_READ: usize = 16 * 1024;
+/// A response up to this size goes out in one write, header and body together, bytes. Also, what each open connection
+/// holds once it has sent as much.
+const WRITE: usize = 16 * 1024;
 
 /// The listener cannot be set up.
 #[derive(Debug, Error)]
@@ -39,7 +47,9 @@ pub fn service(
 ) -> Result<Service<impl ServerApp + Send + Sync + 'static>, ServiceError> {
     let door = Door { gateway, metrics, open: AtomicUsize::new(0), most: settings.limits.connections };
     let mut service = Service::new("narthex".to_owned(), door);
-    let mut listener = ListenerConfig::tcp(settings.listen.to_string());
+    let read = if certificates.is_some() { TLS_READ } else { 0 };
+    let buffers = L4BufferSettings::default().read(read).write(WRITE);
+    let mut listener = ListenerConfig::tcp(settings.listen.to_string()).l4_buffer(buffers);
     if let Some(certificates) = certificates {
         let mut tls = TlsSettings::with_callbacks(Box::new(NoCallbacks))
             .map_err(|e| ServiceError::Tls(e.to_string()))?;

@@ -26,6 +26,9 @@ const DRAIN_TIME: Duration = Duration::from_secs(60);
 const EARLY_CAP: usize = 64 * 1024;
 /// Pieces of a stream that are there together are written together, up to about this many bytes.
 const COALESCE_CAP: usize = 16 * 1024;
+/// The same where the first piece is so large alone: a long answer, which comes as fast as it is read. Each write costs
+/// more than the copy that saves it.
+const BULK_CAP: usize = 256 * 1024;
 /// How long the end of a response may take to be flushed, when the client has no write timeout.
 const LAST_FLUSH: Duration = Duration::from_secs(10);
 
@@ -266,10 +269,17 @@ impl Early {
 
 /// `first` and what else is there already: fewer and larger writes. What is no piece goes to `next`.
 fn coalesce(first: Bytes, session: &mut HttpSession, next: &mut Option<Chunk>) -> Bytes {
-    let mut all = first;
-    while all.len() < COALESCE_CAP {
+    let cap = if first.len() < COALESCE_CAP { COALESCE_CAP } else { BULK_CAP };
+    let mut all = BytesMut::new();
+    while first.len().max(all.len()) < cap {
         match poll_once(next_chunk(session)) {
-            Some(Ok(Some(chunk))) => all = join(all, chunk),
+            Some(Ok(Some(chunk))) => {
+                if all.is_empty() {
+                    all.reserve(cap + chunk.len());
+                    all.extend_from_slice(&first);
+                }
+                all.extend_from_slice(&chunk);
+            }
             Some(other) => {
                 *next = Some(other);
                 break;
@@ -277,7 +287,7 @@ fn coalesce(first: Bytes, session: &mut HttpSession, next: &mut Option<Chunk>) -
             None => break,
         }
     }
-    all
+    if all.is_empty() { first } else { all.freeze() }
 }
 
 fn join(first: Bytes, second: Bytes) -> Bytes {

@@ -6,6 +6,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// How many findings are shown with their line. Whoever has more of them reads the first.
+const SNIPPETS: usize = 100;
+
 /// How bad a [`Diagnostic`] is.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Severity {
@@ -239,22 +242,30 @@ impl Report {
         let mut findings = self.findings.into_inner();
         findings.sort_by_key(|finding| (finding.severity, finding.span.line, finding.span.col));
         findings.dedup_by(|a, b| a.span == b.span && a.message == b.message);
-        let snippet = |span| Snippet::cut(text, span, &masks);
-        let lift = |finding: Finding| Diagnostic {
-            severity: finding.severity,
-            message: printable(&finding.message),
-            help: finding.help,
-            file: file.to_owned(),
-            line: finding.span.line,
-            col: finding.span.col,
-            snippet: snippet(finding.span),
-            related: finding
-                .related
-                .into_iter()
-                .map(|(message, at)| Related { message, line: at.line, col: at.col, snippet: snippet(at) })
-                .collect(),
+        // To find a line is to read the file up to it.
+        let lift = |(index, finding): (usize, Finding)| {
+            let snippet = |span| (index < SNIPPETS).then(|| Snippet::cut(text, span, &masks)).flatten();
+            Diagnostic {
+                severity: finding.severity,
+                message: printable(&finding.message),
+                help: finding.help,
+                file: file.to_owned(),
+                line: finding.span.line,
+                col: finding.span.col,
+                snippet: snippet(finding.span),
+                related: finding
+                    .related
+                    .into_iter()
+                    .map(|(message, at)| Related {
+                        message,
+                        line: at.line,
+                        col: at.col,
+                        snippet: snippet(at),
+                    })
+                    .collect(),
+            }
         };
-        Diagnostics(findings.into_iter().map(lift).collect())
+        Diagnostics(findings.into_iter().enumerate().map(lift).collect())
     }
 }
 

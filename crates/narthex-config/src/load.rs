@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Largest configuration that is read, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 
 /// A configuration as it was read from a file.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Loaded {
 /// Reads and checks the configuration at `path`.
 ///
 /// # Errors
-/// All that is wrong with it. Also if the file cannot be read, is over 1 MiB or is not UTF-8.
+/// All that is wrong with it. Also if the file cannot be read, is over 16 MiB or is not UTF-8.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     let bytes = read(path).map_err(|error| unreadable(path, &error))?;
     let fingerprint = fingerprint::of(&bytes);
@@ -111,7 +111,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Diagnostics {
 }
 
 fn too_large(path: &Path) -> Diagnostics {
-    Diagnostics::of_file(path, "a configuration is at most 1 MiB".to_owned(), None)
+    Diagnostics::of_file(path, "a configuration is at most 16 MiB".to_owned(), None)
 }
 
 fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Diagnostics {

@@ -34,7 +34,7 @@ impl Policy {
     #[must_use]
     pub fn build(config: &Config, previous: Option<&Self>) -> Self {
         let epoch = previous.map_or_else(Instant::now, |policy| policy.epoch);
-        let mut builder = Builder { config, previous, limits: HashMap::new() };
+        let mut builder = Builder { config, previous, granted: granted(config), limits: HashMap::new() };
         let tenants: Arc<HashSet<TenantId>> = Arc::new(config.tenants.keys().cloned().collect());
         let mut routes = HashMap::new();
         for route in config.routes.values() {
@@ -75,17 +75,32 @@ impl Policy {
 struct Builder<'a> {
     config: &'a Config,
     previous: Option<&'a Policy>,
+    /// To whom each route is granted.
+    granted: HashMap<&'a RouteId, Vec<&'a TenantId>>,
     limits: HashMap<Place, Arc<Limit>>,
+}
+
+/// Which tenants have which route, without looking at each tenant for each route.
+fn granted(config: &Config) -> HashMap<&RouteId, Vec<&TenantId>> {
+    let mut granted: HashMap<&RouteId, Vec<&TenantId>> = HashMap::new();
+    for (id, tenant) in &config.tenants {
+        for route in &tenant.routes {
+            granted.entry(route).or_default().push(id);
+        }
+    }
+    granted
 }
 
 impl Builder<'_> {
     fn grants(&mut self, route: &Route) -> HashMap<TenantId, Grant> {
+        let anonymous = match &route.auth {
+            RouteAuth::None { tenant } => Some(tenant),
+            RouteAuth::Required => None,
+        };
+        let named = self.granted.remove(&route.id).unwrap_or_default();
         let config = self.config;
-        let granted = config.tenants.iter().filter(|(id, tenant)| {
-            tenant.routes.contains(&route.id)
-                || matches!(&route.auth, RouteAuth::None { tenant } if tenant == *id)
-        });
-        granted.map(|(id, tenant)| (id.clone(), self.grant(route, id, tenant))).collect()
+        let tenants = named.into_iter().chain(anonymous).filter_map(|id| config.tenants.get_key_value(id));
+        tenants.map(|(id, tenant)| (id.clone(), self.grant(route, id, tenant))).collect()
     }
 
     fn grant(&mut self, route: &Route, id: &TenantId, tenant: &Tenant) -> Grant {

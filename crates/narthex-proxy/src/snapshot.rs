@@ -201,8 +201,10 @@ impl Snapshot {
             upstreams: Arc::new(upstreams),
             pins: Arc::clone(&parts.pins),
         };
+        let hidden = hidden_from_tenants(config);
         for route in config.routes.values() {
-            snapshot.add_route(config, route, parts.metrics, &parts.pins)?;
+            let hides = hidden.contains(&route.id);
+            snapshot.add_route(config, route, hides, parts.metrics, &parts.pins)?;
         }
         Ok(snapshot)
     }
@@ -228,6 +230,7 @@ impl Snapshot {
         &mut self,
         config: &Config,
         route: &Route,
+        hides: bool,
         metrics: &Arc<Metrics>,
         pins: &Arc<Pins>,
     ) -> Result<(), BuildError> {
@@ -277,7 +280,7 @@ impl Snapshot {
         }
         let first = members.first().ok_or_else(|| missing(route, "upstream"))?;
         let mut door = entry(first.group().first(), first.credentials())?;
-        if is_merged(config, route, &members) {
+        if hides || is_merged(route, &members) {
             let merged = Merged::new(route, members, Arc::clone(pins), Arc::clone(metrics));
             let merged = merged.map_err(|e| BuildError::Route(route.id.clone(), e))?;
             door.merged = Some(Arc::new(merged));
@@ -297,16 +300,24 @@ fn missing(route: &Route, what: &str) -> BuildError {
     BuildError::Route(route.id.clone(), format!("no such {what}"))
 }
 
+/// Whether prompts or resources are hidden, which only a merged route does.
+fn hides(shown: &Shown) -> bool {
+    !shown.prompts.is_everything() || !shown.resources.is_everything()
+}
+
+/// The routes of which some tenant is not shown all.
+fn hidden_from_tenants(config: &Config) -> HashSet<&RouteId> {
+    let exposed = config.tenants.values().flat_map(|tenant| &tenant.expose);
+    exposed.filter(|(_, shown)| hides(shown)).map(|(route, _)| route).collect()
+}
+
 /// Whether the route is more than one upstream as it is.
-fn is_merged(config: &Config, route: &Route, members: &[Arc<Member>]) -> bool {
+fn is_merged(route: &Route, members: &[Arc<Member>]) -> bool {
     let Expose { shown, rename, describe } = &route.expose;
-    let hides = |shown: &Shown| !shown.prompts.is_everything() || !shown.resources.is_everything();
-    let mut of_tenants = config.tenants.values().filter_map(|tenant| tenant.expose.get(&route.id));
     matches!(route.target, Target::Merged(_))
         || !rename.is_empty()
         || !describe.is_empty()
         || hides(shown)
-        || of_tenants.any(hides)
         || route.instructions.is_some()
         || route.inspect.given
         || members.iter().any(|member| member.is_pinned())

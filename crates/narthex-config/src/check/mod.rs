@@ -36,7 +36,7 @@ use crate::diagnostic::Report;
 use crate::grammar::{self, Count, FileRef, Gateway, HumanDuration, Name, Scope};
 use crate::model::{Config, ScopeName};
 use crate::yaml::{Field, Named, Span, nearest, one_of};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,9 +57,9 @@ pub(crate) struct Check<'a> {
 
 /// The names that may be referred to, including those whose entries have mistakes.
 struct Names {
-    tenants: Vec<String>,
-    upstreams: Vec<String>,
-    routes: Vec<String>,
+    tenants: BTreeSet<String>,
+    upstreams: BTreeSet<String>,
+    routes: BTreeSet<String>,
 }
 
 /// The model of `gateway`, unless the report has an error afterwards.
@@ -122,7 +122,7 @@ fn trusts_somebody(field: &Field<grammar::Auth>) -> bool {
     }
 }
 
-fn keys<T>(named: &Field<Named<Name, T>>) -> Vec<String> {
+fn keys<T>(named: &Field<Named<Name, T>>) -> BTreeSet<String> {
     named.get().into_iter().flat_map(|named| named.0.iter().map(|entry| entry.key.0.clone())).collect()
 }
 
@@ -219,7 +219,7 @@ impl Check<'_> {
     }
 
     /// Whether `name` is among `known`; else that is reported.
-    fn refers(&self, what: &str, name: &Name, at: Span, known: &[String]) -> bool {
+    fn refers(&self, what: &str, name: &Name, at: Span, known: &BTreeSet<String>) -> bool {
         if known.contains(&name.0) {
             return true;
         }

@@ -8,7 +8,7 @@ use crate::model::{
     ToolRule, Upstream, UpstreamId,
 };
 use crate::yaml::{Field, Named, Span};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Paths that the gateway answers itself.
 const OWN_PATHS: [&str; 2] = ["/.well-known", "/oauth"];
@@ -30,6 +30,7 @@ impl Check<'_> {
         let mut routes = BTreeMap::new();
         let mut paths: HashMap<String, Span> = HashMap::new();
         let mut needs_token = None;
+        let granted: HashSet<&RouteId> = tenants.values().flat_map(|tenant| &tenant.routes).collect();
         for entry in field.into_value().unwrap_or_default().0 {
             let Some(given) = entry.value.into_value() else { continue };
             let id = RouteId::from(entry.key.0.as_str());
@@ -41,7 +42,7 @@ impl Check<'_> {
             let Some(route) = self.route(&id, &given, entry.at, public_url, names) else { continue };
             self.can_be_bound(&route, &given, entry.at, server.and_then(|server| server.tls.as_ref()));
             self.reach(&given, &route);
-            self.usable(&route, entry.at, tenants, upstreams);
+            self.usable(&route, entry.at, granted.contains(&id), tenants, upstreams);
             routes.insert(id, route);
         }
         if let (Some(at), false) = (needs_token, trusts_somebody) {
@@ -178,13 +179,15 @@ impl Check<'_> {
         &self,
         route: &Route,
         at: Span,
+        granted: bool,
         tenants: &BTreeMap<TenantId, Tenant>,
         upstreams: &BTreeMap<UpstreamId, Upstream>,
     ) {
-        let granted = |tenant: &Tenant| tenant.routes.contains(&route.id);
         let open_to = match &route.auth {
-            RouteAuth::Required => tenants.values().any(granted),
-            RouteAuth::None { tenant } => tenants.get(tenant).is_none_or(granted),
+            RouteAuth::Required => granted,
+            RouteAuth::None { tenant } => {
+                tenants.get(tenant).is_none_or(|tenant| tenant.routes.contains(&route.id))
+            }
         };
         if !open_to {
             let message = format!("no caller may use route `{}`", route.id);

@@ -60,10 +60,10 @@ fn chained_aliases_do_not_nest_deeper_than_can_be_read() {
 }
 
 #[test]
-fn a_file_over_one_mebibyte_is_refused() {
-    let big = format!("# {}\n{GOOD}", "x".repeat(2 << 20));
-    assert!(loaded(big.as_bytes()).unwrap_err().to_string().contains("at most 1 MiB"));
-    assert!(refused(&big).to_string().contains("at most 1 MiB"));
+fn a_file_over_sixteen_mebibytes_is_refused() {
+    let big = format!("# {}\n{GOOD}", "x".repeat(17 << 20));
+    assert!(loaded(big.as_bytes()).unwrap_err().to_string().contains("at most 16 MiB"));
+    assert!(refused(&big).to_string().contains("at most 16 MiB"));
 }
 
 #[test]

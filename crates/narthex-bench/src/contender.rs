@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::client::Client;
-use crate::gateway::{self, Addresses, Gateway};
+use crate::gateway::{self, Addresses, Gateway, Size};
 use crate::load::Target;
 use crate::process::{Placement, Process};
 use crate::workload::Workload;
@@ -47,7 +47,7 @@ impl Contender {
 }
 
 /// What is needed to start a contender.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stand {
     /// Where this crate's programs are.
     pub programs: PathBuf,
@@ -63,6 +63,8 @@ pub struct Stand {
     pub callers: usize,
     /// The upstream that was started by [`Stand::start_upstream`].
     pub upstream: SocketAddr,
+    /// How much Narthex has configured.
+    pub size: Size,
 }
 
 /// A contender that answers.
@@ -76,6 +78,8 @@ pub struct Running {
     pub bridged: Vec<(Workload, Target)>,
     /// Its process; there is none for [`Contender::Direct`].
     pub process: Option<Process>,
+    /// Time from its launch to its first answer.
+    pub started: Duration,
 }
 
 impl Running {
@@ -87,6 +91,12 @@ impl Running {
 }
 
 impl Stand {
+    /// The same with a directory of its own and another size.
+    #[must_use]
+    pub fn with(&self, directory: PathBuf, size: Size) -> Self {
+        Self { directory, size, ..self.clone() }
+    }
+
     /// Starts the upstream on the load generator's CPU.
     ///
     /// # Errors
@@ -116,10 +126,16 @@ impl Stand {
     pub async fn start(&self, contender: Contender) -> Result<Running, Error> {
         let (listen, admin) = (free_address()?, free_address()?);
         let addresses = Addresses { listen, admin, upstream: self.upstream };
-        let gateway = Gateway::write(&self.directory, addresses, self.callers)?;
+        let gateway = Gateway::write(&self.directory, addresses, self.callers, self.size)?;
         let Some(program) = self.program(contender) else {
             let target = self.plain(self.upstream, gateway.tokens);
-            return Ok(Running { contender, target, bridged: Vec::new(), process: None });
+            return Ok(Running {
+                contender,
+                target,
+                bridged: Vec::new(),
+                process: None,
+                started: Duration::ZERO,
+            });
         };
         let arguments = self.arguments(contender, listen, &gateway.config);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -134,9 +150,10 @@ impl Stand {
             }));
         }
         let cpu = self.placement.map(|placement| placement.proxy);
+        let launched = Instant::now();
         let mut process = self.launch(cpu, &program, &arguments, output)?;
         self.first_call(&mut process, &target, &program).await?;
-        Ok(Running { contender, target, bridged, process: Some(process) })
+        Ok(Running { contender, target, bridged, process: Some(process), started: launched.elapsed() })
     }
 
     fn program(&self, contender: Contender) -> Option<PathBuf> {

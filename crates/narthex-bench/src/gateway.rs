@@ -14,8 +14,22 @@ pub const PATH: &str = "/bench";
 /// The paths of routes to the same upstream as one of another era than the client's, and what they are for.
 pub const BRIDGED: [(Workload, &str); 2] =
     [(Workload::ToLegacy, "/to-legacy"), (Workload::ToModern, "/to-modern")];
-/// How many tenants the callers are spread over.
-const TENANTS: usize = 8;
+/// How much is configured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Size {
+    /// Further routes, to the same upstream.
+    pub routes: usize,
+    /// Tenants that the callers are spread over.
+    pub tenants: usize,
+    /// Callers, if not as many as the options say.
+    pub callers: Option<usize>,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { routes: 0, tenants: 8, callers: None }
+    }
+}
 
 /// A configuration that was written, and tokens that it accepts.
 #[derive(Debug)]
@@ -33,17 +47,24 @@ impl Gateway {
     ///
     /// # Errors
     /// When a file cannot be written or a token not be signed.
-    pub fn write(directory: &Path, addresses: Addresses, callers: usize) -> Result<Self, Error> {
+    pub fn write(directory: &Path, addresses: Addresses, callers: usize, size: Size) -> Result<Self, Error> {
+        let callers = size.callers.unwrap_or(callers);
         let issuer = Issuer::new()?;
         let now = SystemTime::now();
         let tokens = |path: &str| -> Result<Arc<[String]>, Error> {
             let audience = format!("http://{}{path}", addresses.listen);
-            (0..callers).map(|caller| issuer.token(caller, &tenant(caller), &audience, now)).collect()
+            (0..callers)
+                .map(|caller| issuer.token(caller, &tenant(caller % size.tenants.max(1)), &audience, now))
+                .collect()
         };
         save(directory, "jwks.json", issuer.jwks())?;
         save(directory, "upstream-key", "bench-upstream-key-0123456789")?;
-        let config = save(directory, "gateway.yaml", &yaml(directory, addresses))?;
-        let bridged = [tokens(BRIDGED[0].1)?, tokens(BRIDGED[1].1)?];
+        let config = save(directory, "gateway.yaml", &yaml(directory, addresses, size))?;
+        // A run of many callers has no bridged calls, and signing takes its time.
+        let bridged = match size.callers {
+            Some(_) => [Arc::from([]), Arc::from([])],
+            None => [tokens(BRIDGED[0].1)?, tokens(BRIDGED[1].1)?],
+        };
         Ok(Self { config, tokens: tokens(PATH)?, bridged })
     }
 }
@@ -59,8 +80,8 @@ pub struct Addresses {
     pub upstream: SocketAddr,
 }
 
-fn tenant(caller: usize) -> String {
-    format!("tenant-{}", caller % TENANTS)
+fn tenant(number: usize) -> String {
+    format!("tenant-{number}")
 }
 
 fn save(directory: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
@@ -69,18 +90,25 @@ fn save(directory: &Path, name: &str, text: &str) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-fn yaml(directory: &Path, addresses: Addresses) -> String {
+fn yaml(directory: &Path, addresses: Addresses, size: Size) -> String {
     let Addresses { listen, admin, .. } = addresses;
-    let tenants: String = (0..TENANTS)
+    let tenants: String = (0..size.tenants)
         .map(|number| {
-            format!("  {}: {{ routes: [bench, to-legacy, to-modern], limits: {LIMITS}, concurrent: 100000 }} }}\n", tenant(number))
+            let further = if number == 0 { further(size.routes) } else { String::new() };
+            format!(
+                "  {}: {{ routes: [bench, to-legacy, to-modern{further}], limits: {LIMITS}, concurrent: 100000 }} }}\n",
+                tenant(number)
+            )
         })
         .collect();
     let upstreams = upstream_yaml("bench", "auto", addresses, directory)
         + &upstream_yaml("to-legacy", "2025-06-18", addresses, directory)
         + &upstream_yaml("to-modern", "2026-07-28", addresses, directory);
-    let routes: String =
+    let mut routes: String =
         [PATH, BRIDGED[0].1, BRIDGED[1].1].iter().map(|path| route_yaml(&path[1..], path)).collect();
+    for number in 0..size.routes {
+        routes += &format!("  further-{number}: {{ path: /further/{number}, upstream: bench }}\n");
+    }
     let directory = directory.display();
     format!(
         "server:
@@ -102,6 +130,11 @@ tenants:
 {upstreams}routes:
 {routes}"
     )
+}
+
+/// The names of further routes, as more items of a list.
+fn further(routes: usize) -> String {
+    (0..routes).map(|number| format!(", further-{number}")).collect()
 }
 
 fn upstream_yaml(name: &str, protocol: &str, addresses: Addresses, directory: &Path) -> String {
@@ -146,18 +179,19 @@ mod tests {
     #[test]
     fn the_gateway_accepts_what_is_written() {
         let directory = tempfile::tempdir().unwrap();
-        let gateway = Gateway::write(directory.path(), addresses(), 3).unwrap();
+        let gateway =
+            Gateway::write(directory.path(), addresses(), 3, Size { routes: 2, ..Size::default() }).unwrap();
         assert!([&gateway.tokens, &gateway.bridged[0], &gateway.bridged[1]].iter().all(|t| t.len() == 3));
         let loaded = narthex_config::load(&gateway.config).unwrap();
         let (route, limits) = (&loaded.config.routes, &loaded.config.server.limits);
-        assert_eq!(route.len(), 1 + BRIDGED.len());
+        assert_eq!(route.len(), 1 + BRIDGED.len() + 2);
         assert!(BRIDGED.iter().all(|(_, path)| route.values().any(|route| route.path.as_str() == *path)));
         assert!(limits.connections >= 100_000 && limits.streams_per_caller >= 100_000);
     }
 
     #[test]
     fn every_stage_of_a_call_has_something_to_do() {
-        let text = yaml(Path::new("/d"), addresses());
+        let text = yaml(Path::new("/d"), addresses(), Size::default());
         for part in
             ["jwks:", "tenant: {", "scopes: [mcp:read]", "scopes: [mcp:write]", "per: subject", "credential:"]
         {

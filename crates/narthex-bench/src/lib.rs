@@ -15,6 +15,7 @@ pub mod process;
 pub mod report;
 pub mod run;
 pub mod sample;
+pub mod scale;
 pub mod tokens;
 pub mod upstream;
 pub mod workload;

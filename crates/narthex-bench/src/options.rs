@@ -39,6 +39,10 @@ pub struct Options {
     /// Measure merged routes instead: lists of 1, 10 and 50 upstreams, and what one that is dead costs the others.
     #[arg(long)]
     pub federation: bool,
+    /// Measure instead whether a call costs the same with up to 10,000 routes, 100,000 tenants, 10,000 callers and
+    /// 100,000 sessions, and what starts and reloads cost.
+    #[arg(long, conflicts_with = "federation")]
+    pub scale: bool,
     /// Leave out the part that compares Narthex with itself: bridged calls, and retries with a state.
     #[arg(long)]
     pub no_compared: bool,

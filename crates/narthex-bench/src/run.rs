@@ -3,6 +3,7 @@
 
 use crate::Error;
 use crate::contender::{Contender, Running, Stand, free_address};
+use crate::gateway::Size;
 use crate::load::{Bound, Load, Pace};
 use crate::memory::{Memory, measure};
 use crate::options::Options;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Most calls of one round: bounds the latencies kept.
-const MAX_CALLS: u64 = 20_000_000;
+pub(crate) const MAX_CALLS: u64 = 20_000_000;
 
 /// Figures of one round of one contender.
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +127,7 @@ pub(crate) fn stand(options: &Options, directory: PathBuf) -> Result<Stand, Erro
         placement: Placement::find(),
         callers: options.callers,
         upstream: free_address()?,
+        size: Size::default(),
     })
 }
 
@@ -211,7 +213,7 @@ async fn round(
 }
 
 /// A stream takes two descriptors in a proxy; the programs started inherit the limit.
-fn raise_file_limit() {
+pub(crate) fn raise_file_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // Refused: opening the streams will say so.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);

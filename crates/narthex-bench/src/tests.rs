@@ -99,7 +99,8 @@ fn an_answer_that_is_no_result_ends_the_round() {
 fn an_idle_stream_opens_through_the_bare_proxy() {
     with_servers(|_, proxy| async move {
         let (contender, target) = (Contender::Bare, target(proxy));
-        let running = Running { contender, target, bridged: Vec::new(), process: None };
+        let running =
+            Running { contender, target, bridged: Vec::new(), process: None, started: Duration::ZERO };
         crate::memory::open_stream(&running, 1).await.unwrap();
     });
 }

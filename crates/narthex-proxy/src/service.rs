@@ -21,7 +21,7 @@ use thiserror::Error;
 const TLS_READ: usize = 16 * 1024;
 /// A response up to this size goes out in one write, header and body together, bytes. Also, what each open connection
 /// holds once it has sent as much.
-const WRITE: usize = 16 * 1024;
+const WRITE: usize = 4 * 1024;
 
 /// The listener cannot be set up.
 #[derive(Debug, Error)]

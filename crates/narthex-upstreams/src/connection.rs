@@ -123,7 +123,9 @@ impl Connections {
     pub async fn abandon(&self, connection: Connection) {
         let Connection { session, peer, .. } = connection;
         if session.as_http2().is_some() {
-            self.connector.release_http_session(session, peer.as_ref(), peer.options.idle_timeout).await;
+            // In a box, for the sake of all the futures that hardly ever come here.
+            let idle = peer.options.idle_timeout;
+            Box::pin(self.connector.release_http_session(session, peer.as_ref(), idle)).await;
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use clap::Parser as _;
 use narthex_bench::options::Options;
-use narthex_bench::{Error, federation, report, run};
+use narthex_bench::{Error, federation, report, run, scale};
 use std::io::Write as _;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +36,9 @@ async fn measure(options: &Options) -> Result<String, Error> {
     let progress = |what: &str| say(&format!("… {what}"));
     if options.federation {
         return Ok(federation::run(options, progress).await?.markdown());
+    }
+    if options.scale {
+        return Ok(scale::run(options, progress).await?.markdown());
     }
     Ok(report::markdown(&run::run(options, progress).await?, options))
 }

@@ -74,22 +74,16 @@ fn is_token_char(byte: u8) -> bool {
 fn is_b64token(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|b| **b == b'=').count();
     let body = &token[..token.len() - padding];
-    !body.is_empty() && body.iter().fold(true, |all, b| all & IS_B64[usize::from(*b)])
+    !body.is_empty() && body.iter().fold(true, |all, b| all & is_b64(*b))
 }
 
-/// Looked up for every byte of every token: a table is several times faster than comparisons.
-static IS_B64: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = matches!(
-            byte as u8,
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/'
-        );
-        byte += 1;
-    }
-    table
-};
+/// Asked of every byte of every token: without a branch or a table, so that it is asked of many at once.
+const fn is_b64(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    // "-", ".", "/" and the digits stand in a row.
+    let row = byte.wrapping_sub(b'-') < 13;
+    letter | row | (byte == b'_') | (byte == b'~') | (byte == b'+')
+}
 
 #[cfg(test)]
 mod tests {
@@ -98,6 +92,14 @@ mod tests {
 
     fn one(value: &[u8]) -> Result<&str, TokenError> {
         access_token(std::iter::once(value)).map(|(_, token)| token)
+    }
+
+    #[test]
+    fn a_token_is_made_of_what_rfc_6750_says() {
+        for byte in 0..=u8::MAX {
+            let said = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            assert_eq!(is_b64(byte), said, "{byte}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Cross-origin rules (Fetch standard, "CORS protocol") and the Origin check that MCP asks for.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use std::collections::HashSet;
 
@@ -25,13 +25,13 @@ impl Origins {
 }
 
 /// Lets the page of `origin` read an answer.
-pub(crate) fn allow(header: &mut ResponseHeader, origin: &HeaderValue) -> pingora::Result<()> {
+pub(crate) fn allow(fields: &mut HeaderMap, origin: &HeaderValue) {
     const EXPOSED: HeaderValue = HeaderValue::from_static(
         "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, DPoP-Nonce, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id",
     );
-    header.insert_header(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())?;
-    header.insert_header(http::header::VARY, HeaderValue::from_static("Origin"))?;
-    header.insert_header(http::header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED)
+    fields.insert(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    fields.insert(http::header::VARY, HeaderValue::from_static("Origin"));
+    fields.insert(http::header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
 }
 
 /// Answers a preflight request (the origin is set by [`allow`] or is `*`).

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use narthex_identity::{Scheme, challenge};
 use narthex_mcp::rpc;
 use narthex_policy::Denial;
@@ -22,6 +23,9 @@ const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const SETTLE_CAP: usize = 64 * 1024;
 /// Time that such a body has to arrive.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
+
+/// Room for the fields of an answer.
+pub(crate) const FIELDS: usize = 16;
 
 /// A whole answer.
 pub(crate) struct Reply {
@@ -81,8 +85,9 @@ impl Reply {
     pub(crate) async fn unreadable(session: &mut ServerSession) -> pingora::Result<()> {
         let mut reply = Self::new(StatusCode::BAD_REQUEST, None, Bytes::new())?;
         reply.header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-        harden(&mut reply.header)?;
-        session.write_response_header(Box::new(reply.header)).await?;
+        let mut parts = Parts::from(reply.header);
+        harden(&mut parts.headers);
+        session.write_response_header(Box::new(parts.into())).await?;
         session.finish_body().await
     }
 
@@ -165,16 +170,13 @@ impl Reply {
     ///
     /// # Errors
     /// The client is gone.
-    pub(crate) async fn send(
-        mut self,
-        session: &mut ServerSession,
-        visit: &mut Visit,
-    ) -> pingora::Result<()> {
+    pub(crate) async fn send(self, session: &mut ServerSession, visit: &mut Visit) -> pingora::Result<()> {
         settle(session).await;
-        decorate(&mut self.header, visit)?;
-        visit.status = self.header.status;
+        let mut parts = Parts::from(self.header);
+        decorate(&mut parts.headers, visit);
+        visit.status = parts.status;
         visit.bytes_out = self.body.len();
-        session.write_response_header(Box::new(self.header)).await?;
+        session.write_response_header(Box::new(parts.into())).await?;
         session.write_response_body(self.body, true).await
     }
 }
@@ -184,31 +186,37 @@ pub(crate) fn text_value(text: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(text).ok()
 }
 
+/// A header of these fields. pingora's own way to set one parses its name, and again for each.
+pub(crate) fn header_of(status: StatusCode, fields: HeaderMap) -> ResponseHeader {
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    (parts.status, parts.headers) = (status, fields);
+    ResponseHeader::from(parts)
+}
+
 /// What every answer carries: the request id, CORS where the origin is allowed, security fields.
-pub(crate) fn decorate(header: &mut ResponseHeader, visit: &Visit) -> pingora::Result<()> {
-    header.insert_header(HeaderName::from_static("x-request-id"), visit.request_id.value().clone())?;
-    harden(header)?;
+pub(crate) fn decorate(fields: &mut HeaderMap, visit: &Visit) {
+    fields.insert(HeaderName::from_static("x-request-id"), visit.request_id.value().clone());
+    harden(fields);
     if visit.snapshot.https {
         const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
-        header.insert_header(http::header::STRICT_TRANSPORT_SECURITY, HSTS)?;
+        fields.insert(http::header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
     if let Some(nonce) = &visit.dpop_nonce {
-        header.insert_header(DPOP_NONCE, nonce.clone())?;
+        fields.insert(DPOP_NONCE, nonce.clone());
     }
     if let Some(origin) = &visit.origin {
-        cors::allow(header, origin)?;
+        cors::allow(fields, origin);
     }
-    Ok(())
 }
 
 /// Security fields: an answer is data, never a page.
-fn harden(header: &mut ResponseHeader) -> pingora::Result<()> {
+fn harden(fields: &mut HeaderMap) {
     const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
     const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
     const REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
-    header.insert_header(http::header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)?;
-    header.insert_header(http::header::CONTENT_SECURITY_POLICY, CSP)?;
-    header.insert_header(http::header::REFERRER_POLICY, REFERRER)
+    fields.insert(http::header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    fields.insert(http::header::CONTENT_SECURITY_POLICY, CSP);
+    fields.insert(http::header::REFERRER_POLICY, REFERRER);
 }
 
 async fn settle(session: &mut ServerSession) {

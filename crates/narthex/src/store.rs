@@ -111,9 +111,13 @@ impl Keeper {
         drop(opened);
     }
 
-    /// The vault, if it is open and others have it as well.
+    /// The vault, if it is open, be it not taken up yet, and others have it as well.
     pub(crate) fn shared(&self) -> Option<Vault> {
-        self.kept.get().filter(|kept| kept.redis.is_some()).map(|kept| kept.vault.clone())
+        let shared = |kept: &Kept| kept.redis.is_some().then(|| kept.vault.clone());
+        match self.kept.get() {
+            Some(kept) => shared(kept),
+            None => self.opened.lock().as_ref().and_then(shared),
+        }
     }
 
     /// As [`vault`](Self::vault), but opens and writes nothing: a vault that is not kept.

@@ -8,13 +8,14 @@ use crate::stage::credential::Credentialed;
 use crate::stage::frame::Verb;
 use crate::stage::permit::Permitted;
 use bytes::Bytes;
+use http::header::InvalidHeaderValue;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use narthex_credentials::UpstreamCredential;
 use narthex_mcp::headers::encode_value;
 use narthex_mcp::request_state;
 use narthex_upstreams::Slot;
-use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use std::time::{Instant, SystemTime};
@@ -108,67 +109,68 @@ fn outbound(
         (Some(body), None) => body.bytes.clone(),
         (Some(body), Some(ours)) => request_state::splice(&body.bytes, ours.span.clone(), &ours.state).into(),
     };
-    let mut header = routed.inbound().route.post.clone();
+    let mut parts = Parts::from(routed.inbound().route.post.clone());
     match routed.inbound().verb {
-        Verb::Post => header.insert_header(CONTENT_LENGTH, body.len()).map_err(internal)?,
-        Verb::Get => without_body(&mut header, Method::GET).map_err(internal)?,
-        Verb::Delete => without_body(&mut header, Method::DELETE).map_err(internal)?,
+        Verb::Post => drop(parts.headers.insert(CONTENT_LENGTH, body.len().into())),
+        Verb::Get => without_body(&mut parts, Method::GET),
+        Verb::Delete => without_body(&mut parts, Method::DELETE),
     }
-    protocol_fields(&mut header, permitted).map_err(internal)?;
-    trace_fields(&mut header, permitted, visit).map_err(internal)?;
+    protocol_fields(&mut parts.headers, permitted).map_err(internal)?;
+    trace_fields(&mut parts.headers, permitted, visit);
     // Not `visit.now`: a body may have been long in coming.
     let (upstream, now) = (&routed.inbound().route.upstream, SystemTime::now());
+    let mut header = RequestHeader::from(parts);
     forward::authorize(&mut header, &body, upstream, credential, now)?;
     Ok(Outbound { header, body, replayable: routed.is_replayable() })
 }
 
-fn without_body(header: &mut RequestHeader, method: Method) -> Result<()> {
-    header.remove_header(&CONTENT_TYPE);
+fn without_body(parts: &mut Parts, method: Method) {
+    parts.headers.remove(CONTENT_TYPE);
     if method == Method::GET {
-        header.insert_header(ACCEPT, HeaderValue::from_static("text/event-stream"))?;
+        parts.headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     }
-    header.set_method(method);
-    Ok(())
+    parts.method = method;
 }
 
 /// The MCP fields, written anew from what was decided on.
-fn protocol_fields(header: &mut RequestHeader, permitted: &Permitted<'_>) -> Result<()> {
+fn protocol_fields(fields: &mut HeaderMap, permitted: &Permitted<'_>) -> Result<(), InvalidHeaderValue> {
     const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
     let (routed, facts) = (&permitted.routed, &permitted.routed.inbound().facts);
     if facts.protocol_version.is_some() {
-        header.insert_header(VERSION, HeaderValue::from_static(routed.revision.as_str()))?;
+        fields.insert(VERSION, HeaderValue::from_static(routed.revision.as_str()));
     }
     if let Some(session) = &routed.session {
-        header.insert_header(HeaderName::from_static("mcp-session-id"), session.upstream_id())?;
+        fields
+            .insert(HeaderName::from_static("mcp-session-id"), HeaderValue::try_from(session.upstream_id())?);
     }
     // What is replayed is not looked into, and a list of tools may be among it.
     let hides = routed.inbound().route.policy.hides_tools(&routed.caller().tenant);
     let may_replay = !routed.revision.is_modern() && !hides;
     if let Some(last) = facts.last_event_id.as_ref().filter(|_| may_replay) {
-        header.insert_header(HeaderName::from_static("last-event-id"), last.clone())?;
+        fields.insert(HeaderName::from_static("last-event-id"), last.clone());
     }
     let Some(message) = routed.scanned.message().filter(|_| routed.revision.is_modern()) else {
         return Ok(());
     };
     if !message.method.is_empty() {
-        header.insert_header(HeaderName::from_static("mcp-method"), message.method.as_ref())?;
+        fields.insert(HeaderName::from_static("mcp-method"), HeaderValue::try_from(message.method.as_ref())?);
     }
     if let Some(name) = &message.name {
-        header.insert_header(HeaderName::from_static("mcp-name"), encode_value(name).as_ref())?;
+        fields
+            .insert(HeaderName::from_static("mcp-name"), HeaderValue::try_from(encode_value(name).as_ref())?);
     }
     for (name, value) in &facts.params {
-        header.insert_header(name.clone(), value.clone())?;
+        fields.insert(name.clone(), value.clone());
     }
     Ok(())
 }
 
-fn trace_fields(header: &mut RequestHeader, permitted: &Permitted<'_>, visit: &Visit) -> Result<()> {
-    header.insert_header(HeaderName::from_static("x-request-id"), visit.request_id.value().clone())?;
+fn trace_fields(fields: &mut HeaderMap, permitted: &Permitted<'_>, visit: &Visit) {
+    fields.insert(HeaderName::from_static("x-request-id"), visit.request_id.value().clone());
     if let Some(parent) = &visit.traceparent {
-        header.insert_header(HeaderName::from_static("traceparent"), parent.clone())?;
+        fields.insert(HeaderName::from_static("traceparent"), parent.clone());
         if let Some(state) = permitted.routed.inbound().facts.tracestate_of(parent) {
-            header.insert_header(HeaderName::from_static("tracestate"), state.clone())?;
+            fields.insert(HeaderName::from_static("tracestate"), state.clone());
         }
     }
-    Ok(())
 }

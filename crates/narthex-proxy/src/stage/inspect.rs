@@ -7,17 +7,18 @@ use crate::judge::{Content, Judged, judge};
 use crate::listing;
 use crate::record::Visit;
 use crate::refusal::Refusal;
-use crate::reply::{Reply, decorate};
+use crate::reply::{FIELDS, Reply, decorate, header_of};
 use crate::snapshot::RouteEntry;
 use crate::stage::forward::Answered;
 use crate::stage::frame::Verb;
 use crate::stage::route::{Routed, binding};
 use crate::streams::StreamGuard;
 use bytes::Bytes;
+use http::header::InvalidHeaderValue;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use narthex_identity::Caller;
 use narthex_mcp::session::SessionHandle;
 use narthex_mcp::{Kind, Revision, rpc};
@@ -155,36 +156,33 @@ fn build_header(
     status: StatusCode,
     content: Content,
     visit: &mut Visit,
-) -> pingora::Result<ResponseHeader> {
-    let mut header = ResponseHeader::build_no_case(status, Some(16))?;
+) -> Result<ResponseHeader, InvalidHeaderValue> {
+    let mut fields = HeaderMap::with_capacity(FIELDS);
     match content {
         Content::Json => {
-            header.insert_header(CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
-            header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+            fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         Content::EventStream => {
-            header.insert_header(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))?;
-            header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"))?;
-            header.insert_header(
-                HeaderName::from_static("x-accel-buffering"),
-                HeaderValue::from_static("no"),
-            )?;
+            fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+            fields.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
         }
     }
     let length = upstream.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     match length {
-        Some(length) => header.insert_header(CONTENT_LENGTH, HeaderValue::from(length))?,
-        None => header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?,
-    }
+        Some(length) => fields.insert(CONTENT_LENGTH, HeaderValue::from(length)),
+        None => fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+    };
     if let Some(after) = retry_after(status, upstream) {
-        header.insert_header(RETRY_AFTER, after.clone())?;
+        fields.insert(RETRY_AFTER, after.clone());
     }
     if let Some(handle) = session_handle(routed, upstream, visit) {
-        header.insert_header(HeaderName::from_static("mcp-session-id"), handle)?;
+        fields.insert(HeaderName::from_static("mcp-session-id"), HeaderValue::try_from(handle)?);
     }
-    decorate(&mut header, visit)?;
+    decorate(&mut fields, visit);
     visit.status = status;
-    Ok(header)
+    Ok(header_of(status, fields))
 }
 
 /// When the upstream wants to be asked again, if it says that it was asked too often.

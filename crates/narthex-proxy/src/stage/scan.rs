@@ -113,6 +113,11 @@ fn is_json(value: Option<&HeaderValue>) -> bool {
 
 /// Both kinds of answer are accepted (MCP 2025-03-26 to 2026-07-28, transports: "Sending Messages").
 fn accepts_both(value: Option<&HeaderValue>) -> bool {
+    // What most clients say, word for word.
+    const USUAL: &[u8] = b"application/json, text/event-stream";
+    if value.is_some_and(|value| value.as_bytes() == USUAL) {
+        return true;
+    }
     let Some(text) = value.and_then(|v| v.to_str().ok()) else { return value.is_none() };
     let names = |wanted: &[&str]| {
         text.split(',').any(|range| {

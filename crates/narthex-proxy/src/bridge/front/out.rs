@@ -5,11 +5,11 @@ use crate::forward::ForwardError;
 use crate::gateway::Shared;
 use crate::record::Visit;
 use crate::refusal::Refusal;
-use crate::reply::{Reply, decorate};
+use crate::reply::{FIELDS, Reply, decorate, header_of};
 use crate::streams::StreamGuard;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use narthex_identity::Caller;
 use narthex_mcp::sse::{self, Fields};
 use narthex_telemetry::Tally;
@@ -160,7 +160,7 @@ impl<'a> Out<'a> {
         if self.is_stream() || self.gone {
             return Ok(());
         }
-        let header = self.header().map_err(|_| Refusal::Internal("cannot build the answer"))?;
+        let header = self.header();
         let tally = self.visit.route.as_ref().map(|route| route.metrics.stream());
         // That there was room was asked before: what has been done is not refused.
         let guard =
@@ -174,14 +174,14 @@ impl<'a> Out<'a> {
         Ok(())
     }
 
-    fn header(&self) -> pingora::Result<ResponseHeader> {
-        let mut header = ResponseHeader::build_no_case(StatusCode::OK, Some(16))?;
-        header.insert_header(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))?;
-        header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"))?;
-        header.insert_header(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))?;
-        header.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
-        decorate(&mut header, self.visit)?;
-        Ok(header)
+    fn header(&self) -> ResponseHeader {
+        let mut fields = HeaderMap::with_capacity(FIELDS);
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+        fields.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+        fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        decorate(&mut fields, self.visit);
+        header_of(StatusCode::OK, fields)
     }
 
     /// Sends the last message: as an event on a stream, otherwise by itself under `status`.

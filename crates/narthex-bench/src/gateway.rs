@@ -14,6 +14,7 @@ pub const PATH: &str = "/bench";
 /// The paths of routes to the same upstream as one of another era than the client's, and what they are for.
 pub const BRIDGED: [(Workload, &str); 2] =
     [(Workload::ToLegacy, "/to-legacy"), (Workload::ToModern, "/to-modern")];
+
 /// How much is configured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Size {

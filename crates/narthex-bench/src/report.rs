@@ -198,22 +198,22 @@ fn median(values: &[f64], digits: usize) -> String {
         .map_or_else(|| "–".to_owned(), |Spread { median, .. }| format!("{median:.digits$}"))
 }
 
-fn spread(values: &[f64], digits: usize) -> String {
+pub(crate) fn spread(values: &[f64], digits: usize) -> String {
     Spread::of(values.iter().copied()).map_or_else(
         || "–".to_owned(),
         |Spread { median, min, max }| format!("{median:.digits$} ({min:.digits$}–{max:.digits$})"),
     )
 }
 
-fn micros(duration: Duration) -> f64 {
+pub(crate) fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-fn mib(bytes: u64) -> f64 {
+pub(crate) fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Most calls of one round: bounds the latencies kept.
-pub(crate) const MAX_CALLS: u64 = 20_000_000;
+const MAX_CALLS: u64 = 20_000_000;
 
 /// Figures of one round of one contender.
 #[derive(Clone, Copy, Debug)]
@@ -177,7 +177,8 @@ fn is_ceiling(contender: Contender, pace: Pace) -> bool {
     contender == Contender::Direct && matches!(pace, Pace::Closed)
 }
 
-async fn round(
+/// One round on new connections, after a warm-up.
+pub(crate) async fn round(
     running: &mut Running,
     workload: Workload,
     pace: Pace,

@@ -5,10 +5,11 @@ use crate::Error;
 use crate::client::Client;
 use crate::contender::{Contender, Running, Stand};
 use crate::gateway::Size;
-use crate::load::{Bound, Load, Pace, open_session};
+use crate::load::{Pace, open_session};
 use crate::options::Options;
 use crate::process::pin;
-use crate::run::{MAX_CALLS, raise_file_limit, stand};
+use crate::report::{mib, micros, millis, spread};
+use crate::run::{raise_file_limit, round, stand};
 use crate::sample::Spread;
 use crate::workload::Workload;
 use std::fmt::Write as _;
@@ -125,20 +126,11 @@ async fn rounds(cases: &mut [Case], options: &Options) -> Result<(), Error> {
         for turn in 0..cases.len() {
             let at = (number + turn) % cases.len();
             let Some(case) = cases.get_mut(at) else { continue };
-            let micros = round(case, options).await?;
-            case.calls.push(micros);
+            let round = round(&mut case.running, Workload::Session, Pace::Closed, options).await?;
+            case.calls.extend(round.cpu.map(micros));
         }
     }
     Ok(())
-}
-
-async fn round(case: &mut Case, options: &Options) -> Result<f64, Error> {
-    let mut load = Load::connect(&case.running.target, Workload::Session, options.connections).await?;
-    load.run(Pace::Closed, Bound { time: options.warm_up(), calls: MAX_CALLS }).await?;
-    let before = cpu_time(case)?;
-    let tally = load.run(Pace::Closed, Bound { time: options.round(), calls: MAX_CALLS }).await?;
-    let used = cpu_time(case)?.saturating_sub(before);
-    Ok(used.as_secs_f64() * 1e6 / tally.latencies.count().max(1) as f64)
 }
 
 fn cpu_time(case: &Case) -> Result<Duration, Error> {
@@ -159,7 +151,7 @@ async fn reload(case: &Case) -> Result<f64, Error> {
         sleep(QUIET).await;
         let now = cpu_time(case)?;
         if now.saturating_sub(seen) < IDLE {
-            return Ok(now.saturating_sub(before).as_secs_f64() * 1e3);
+            return Ok(millis(now.saturating_sub(before)));
         }
         if Instant::now() > end {
             return Err(Error::Overdue(PATIENCE.as_secs()));
@@ -204,23 +196,16 @@ impl Results {
                     text,
                     "| {name} | {} | {} | {ratio:.2} | {:.0} ({:.0}) | {} | {:.1} |",
                     case.count,
-                    spread(&case.calls),
-                    wall.as_secs_f64() * 1e3,
-                    cpu.as_secs_f64() * 1e3,
-                    spread(&case.reloads),
-                    case.resident as f64 / f64::from(1 << 20),
+                    spread(&case.calls, 1),
+                    millis(wall),
+                    millis(cpu),
+                    spread(&case.reloads, 1),
+                    mib(case.resident),
                 )?;
             }
         }
         Ok(())
     }
-}
-
-fn spread(values: &[f64]) -> String {
-    Spread::of(values.iter().copied()).map_or_else(
-        || "–".to_owned(),
-        |Spread { median, min, max }| format!("{median:.1} ({min:.1}–{max:.1})"),
-    )
 }
 
 #[cfg(test)]

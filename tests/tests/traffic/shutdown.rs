@@ -1,7 +1,7 @@
 //! How it ends: what is under way is finished, and then it is quick.
 
 use super::stage::{Stage, setup, tool_call};
-use narthex_testkit::{Answer, RawClient, Signal, mcp};
+use narthex_testkit::{Answer, RawClient, Signal, SseFeed, mcp};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -21,15 +21,30 @@ async fn get_stream(stage: &Stage) -> RawClient {
     client
 }
 
-#[tokio::test]
-async fn sigterm_finishes_the_call_in_flight_and_ends_endless_streams_in_good_order() {
-    let mut stage = setup().server("  grace_period: 20s\n").start().await;
-    let mut stream = get_stream(&stage).await;
+/// A call whose answer has begun, and what more there is of it.
+async fn call_under_way(stage: &Stage) -> (RawClient, SseFeed) {
     let (answer, feed) = Answer::sse();
     stage.upstream.next(answer);
     let mut call = stage.connect().await;
     call.send(tool_call(mcp::STATEFUL, "/main", &stage.token, "echo")).await.unwrap();
     call.response_head().await.unwrap();
+    (call, feed)
+}
+
+/// The ids of twenty calls that were answered.
+async fn twenty_calls(stage: &Stage) -> Vec<String> {
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(stage.call(mcp::STATEFUL).await.header("x-request-id").unwrap().to_owned());
+    }
+    ids
+}
+
+#[tokio::test]
+async fn sigterm_finishes_the_call_in_flight_and_ends_endless_streams_in_good_order() {
+    let mut stage = setup().server("  grace_period: 20s\n").start().await;
+    let mut stream = get_stream(&stage).await;
+    let (mut call, feed) = call_under_way(&stage).await;
 
     stage.gateway.signal(Signal::SIGTERM);
     assert_eq!(stream.sse_event().await.unwrap(), None, "the GET stream ends as it should");
@@ -65,10 +80,7 @@ async fn a_stream_of_subscriptions_ends_with_the_process_too() {
 #[tokio::test]
 async fn an_idle_process_ends_at_once_and_loses_no_line_of_its_log() {
     let mut stage = setup().start().await;
-    let mut ids = Vec::new();
-    for _ in 0..20 {
-        ids.push(stage.call(mcp::STATEFUL).await.header("x-request-id").unwrap().to_owned());
-    }
+    let ids = twenty_calls(&stage).await;
     let idle = stage.connect().await;
     let started = Instant::now();
     stage.gateway.signal(Signal::SIGTERM);
@@ -84,11 +96,7 @@ async fn an_idle_process_ends_at_once_and_loses_no_line_of_its_log() {
 #[tokio::test]
 async fn it_is_not_ready_while_it_drains() {
     let mut stage = setup().server("  grace_period: 20s\n").start().await;
-    let (answer, feed) = Answer::sse();
-    stage.upstream.next(answer);
-    let mut call = stage.connect().await;
-    call.send(tool_call(mcp::STATEFUL, "/main", &stage.token, "echo")).await.unwrap();
-    call.response_head().await.unwrap();
+    let (_call, feed) = call_under_way(&stage).await;
     assert_eq!(stage.gateway.admin("/readyz").await.unwrap().status, 200);
     stage.gateway.signal(Signal::SIGTERM);
     stage.gateway.wait_for_output("draining", 1).await;
@@ -103,11 +111,7 @@ async fn it_is_not_ready_while_it_drains() {
 #[tokio::test]
 async fn what_does_not_finish_is_cut_at_the_end_of_the_grace_period() {
     let mut stage = setup().server("  grace_period: 2s\n").start().await;
-    let (answer, feed) = Answer::sse();
-    stage.upstream.next(answer);
-    let mut call = stage.connect().await;
-    call.send(tool_call(mcp::STATEFUL, "/main", &stage.token, "echo")).await.unwrap();
-    call.response_head().await.unwrap();
+    let (mut call, feed) = call_under_way(&stage).await;
     let started = Instant::now();
     stage.gateway.signal(Signal::SIGTERM);
     let status = stage.gateway.wait_for_exit(Duration::from_secs(15)).await.expect("an end");
@@ -133,10 +137,7 @@ async fn sigint_ends_it_now_and_every_time() {
 #[tokio::test]
 async fn sigint_loses_no_line_of_the_log() {
     let mut stage = setup().start().await;
-    let mut ids = Vec::new();
-    for _ in 0..20 {
-        ids.push(stage.call(mcp::STATEFUL).await.header("x-request-id").unwrap().to_owned());
-    }
+    let mut ids = twenty_calls(&stage).await;
     // The last call may be answered and not yet done with.
     ids.pop();
     stage.gateway.signal(Signal::SIGINT);
@@ -150,11 +151,7 @@ async fn sigint_loses_no_line_of_the_log() {
 #[tokio::test]
 async fn sigint_ends_what_still_drains() {
     let mut stage = setup().server("  grace_period: 60s\n").start().await;
-    let (answer, feed) = Answer::sse();
-    stage.upstream.next(answer);
-    let mut call = stage.connect().await;
-    call.send(tool_call(mcp::STATEFUL, "/main", &stage.token, "echo")).await.unwrap();
-    call.response_head().await.unwrap();
+    let (_call, feed) = call_under_way(&stage).await;
     stage.gateway.signal(Signal::SIGTERM);
     stage.gateway.wait_for_output("draining", 1).await;
     stage.gateway.signal(Signal::SIGINT);
@@ -192,11 +189,7 @@ impl Drop for Successor {
 #[tokio::test]
 async fn sigquit_hands_the_sockets_over_and_no_call_is_lost() {
     let mut stage = setup().server("  grace_period: 20s\n").start().await;
-    let (answer, feed) = Answer::sse();
-    stage.upstream.next(answer);
-    let mut call = stage.connect().await;
-    call.send(tool_call(mcp::STATEFUL, "/main", &stage.token, "echo")).await.unwrap();
-    call.response_head().await.unwrap();
+    let (mut call, feed) = call_under_way(&stage).await;
     let session = mcp::open_session(stage.gateway.address(), "/main", Some(&stage.token), mcp::STATEFUL);
     let session = session.await.unwrap();
 

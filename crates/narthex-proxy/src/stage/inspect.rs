@@ -14,9 +14,9 @@ use crate::stage::frame::Verb;
 use crate::stage::route::{Routed, binding};
 use crate::streams::StreamGuard;
 use bytes::Bytes;
-use http::header::InvalidHeaderValue;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, InvalidHeaderValue, RETRY_AFTER,
+    TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use narthex_identity::Caller;

@@ -20,7 +20,7 @@ async fn what_cannot_be_written_down_is_not_trusted() {
     }
     let all = stage.admin().await;
     assert!(all["trouble"].is_string(), "{all}");
-    assert!(stage.gateway.output().contains("pins cannot be written down"));
+    stage.gateway.wait_for_output("pins cannot be written down", 1).await;
     for (path, _) in stage.servers() {
         for (tool, why, sha256) in stage.waiting(&path[1..]).await {
             assert_eq!(why, "new");

@@ -28,7 +28,7 @@ async fn the_first_catalogue_is_trusted_and_written_down() {
     let (code, listed) = stage.pins(&["list"]);
     assert_eq!((code, listed.matches("approved").count()), (Some(0), 4), "{listed}");
     assert_eq!(stage.pins(&["check"]), (Some(0), "nothing is quarantined\n".to_owned()));
-    assert!(stage.gateway.output().contains("trusted_on_first_use"));
+    stage.gateway.wait_for_output("trusted_on_first_use", 1).await;
     stage.waits("modern", 0).await;
 }
 

@@ -152,8 +152,13 @@ impl Client {
 
     /// Calls a tool whose stream the test feeds; gives the stream and the answer to come.
     pub(crate) async fn feed(&self, stage: &Stage, params: Value) -> (Opened, Coming) {
-        let coming = self.send("tools/call", params).await;
-        (stage.server.opened().await, coming)
+        let mut coming = self.send("tools/call", params).await;
+        let opened = tokio::select! {
+            biased;
+            opened = stage.server.opened() => opened,
+            early = coming.0.response() => panic!("the server was not called: {early:?}"),
+        };
+        (opened, coming)
     }
 
     /// Has a call suspended by an elicitation of the server's; gives its stream and the client's state.

@@ -28,7 +28,7 @@ async fn a_child_that_exits_at_start_is_started_less_and_less_often_and_callers_
     // At 0 s, 1 s and 3 s.
     assert!((2..=3).contains(&starts()), "{} starts", starts());
     assert!(waited > 10, "{waited}");
-    assert!(stage.gateway.output().contains("child_waits"));
+    stage.gateway.wait_for_output("child_waits", 1).await;
 
     let never = Stage::start(Setup { arguments: ", exit", ..Setup::default() }).await;
     let begun = Instant::now();

@@ -40,20 +40,24 @@ async fn a_redis_that_is_down_at_the_start_is_waited_for() {
         *admin.lock().unwrap() = Some(place.admin_address());
         yaml(place, &upstream, &store(place, port, "", 'a'))
     });
-    let said = async || {
+    let said = async |path| {
         let address = (*admin.lock().unwrap())?;
-        mcp::get(address, "/readyz", None).await.ok()
+        mcp::get(address, path, None).await.ok()
     };
-    let waits = async || said().await.is_some_and(|ready| ready.text().contains("store not reached"));
+    let waits =
+        async || said("/readyz").await.is_some_and(|ready| ready.text().contains("store not reached"));
+    // Not only that nobody has asked it yet.
+    let failed = "result=\"store_unavailable\"";
+    let has_failed = async || said("/metrics").await.is_some_and(|metrics| metrics.text().contains(failed));
     let operator = async {
-        assert!(eventually(waits).await);
-        assert_eq!(said().await.unwrap().status, 503);
+        assert!(eventually(waits).await && eventually(has_failed).await);
+        assert_eq!(said("/readyz").await.unwrap().status, 503);
         again.start_again();
     };
     let (gateway, ()) = tokio::join!(launch.start(), operator);
     let gateway = gateway.unwrap_or_else(|failure| panic!("{failure}"));
     has_written(&gateway).await;
-    assert!(gateway.output().contains("the store is back"), "{}", gateway.output());
+    gateway.wait_for_output("the store is back", 1).await;
 }
 
 #[tokio::test]

@@ -207,7 +207,7 @@ impl Shard {
             is_good
         });
         keys.retain(|_, has| *has > 0);
-        if before > 1024 && proofs.len() < before / 8 {
+        if proofs.capacity() > 1024 && proofs.len() < proofs.capacity() / 8 {
             proofs.shrink_to_fit();
             keys.shrink_to_fit();
         }

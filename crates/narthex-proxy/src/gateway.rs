@@ -123,6 +123,11 @@ impl Gateway {
         }
     }
 
+    /// Closes idle connections to upstreams that are of no more use; see [`Connections::sweep`].
+    pub fn sweep_connections(&self) {
+        self.shared.connections.sweep(Instant::now());
+    }
+
     /// Bytes of request bodies held now.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {

@@ -1,10 +1,12 @@
 //! Pooled connections to upstreams.
 
-use crate::peers::{Peers, ResolveError};
+use crate::peers::{Peer, Peers, ResolveError};
+use crate::pool::Pool;
 use bytes::Bytes;
-use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
+use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::http::RequestHeader;
+use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession;
 use pingora::protocols::http::v1::client::{HttpSession as Http1Session, http_req_header_to_wire};
 use pingora::upstreams::peer::HttpPeer;
@@ -13,25 +15,31 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
-/// Idle connections kept over all upstreams.
-const POOL_SIZE: usize = 4096;
-
 /// Body up to which header and body are copied together, bytes.
 const ONE_WRITE: usize = 32 * 1024;
 
-/// The pool that all upstreams share. Lives as long as the process.
+/// HTTP/2 connections that pingora keeps over all upstreams.
+const POOL_SIZE: usize = 4096;
+
+/// The connections to all upstreams, in use and idle. Lives as long as the process.
 pub struct Connections {
+    /// HTTP/1.1 where nothing else is spoken.
+    idle: Pool,
+    transport: TransportConnector,
+    /// All else.
     connector: Connector,
 }
 
 /// An open connection (HTTP/1.1) or stream (HTTP/2) to an upstream, for one exchange.
 pub struct Connection {
-    /// pingora's session.
+    /// pingora's session. Of no use before [`Connection::write_request`].
     pub session: HttpSession,
-    /// Whether it comes from the pool, and so may turn out to be stale.
+    /// Whether it was idle before, and so may turn out to be stale.
     pub reused: bool,
+    /// An HTTP/1.1 connection before its session begins.
+    stream: Option<Stream>,
     spoiled: bool,
-    peer: Arc<HttpPeer>,
+    peer: Arc<Peer>,
 }
 
 /// Why there is no connection.
@@ -51,23 +59,33 @@ pub enum ConnectError {
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { connector: Connector::new(Some(ConnectorOptions::new(POOL_SIZE))) }
+        let options = || Some(ConnectorOptions::new(POOL_SIZE));
+        let transport = TransportConnector::new(options());
+        Self { idle: Pool::default(), transport, connector: Connector::new(options()) }
     }
 }
 
 impl Connections {
-    /// A connection to one of `peers`: pooled if there is one, else new; other addresses of the same
+    /// A connection to one of `peers`: an idle one if there is one, else new; other addresses of the same
     /// host are tried when one cannot be connected to. Nothing has been sent on it.
     pub(crate) async fn open(&self, peers: &Arc<Peers>, now: Instant) -> Result<Connection, ConnectError> {
-        let mut peer = match peers.current(now) {
+        let peer = match peers.current(now) {
             Some(peer) => peer,
             None => peers.resolve(now).await?,
         };
+        match peer.place(&self.idle).and_then(|place| place.take(now)) {
+            Some(stream) => Ok(Connection::http1(stream, true, peer)),
+            // In a box: its future is large, and hardly any call needs it.
+            None => Box::pin(self.open_any(peers, peer)).await,
+        }
+    }
+
+    async fn open_any(&self, peers: &Peers, mut peer: Arc<Peer>) -> Result<Connection, ConnectError> {
         let mut attempts = peers.count().max(1);
         let mut pooled_failed = false;
         loop {
-            match self.connector.get_http_session(peer.as_ref()).await {
-                Ok((session, reused)) => return Ok(Connection { session, reused, spoiled: false, peer }),
+            match self.open_one(&peer).await {
+                Ok(connection) => return Ok(connection),
                 // A pooled HTTP/2 connection that has just failed is an error here, and out of the pool.
                 Err(error) if *error.etype() == ErrorType::H2Error && !pooled_failed => pooled_failed = true,
                 Err(error) => {
@@ -79,6 +97,17 @@ impl Connections {
                 }
             }
         }
+    }
+
+    /// A connection to this address: new, unless pingora has one.
+    async fn open_one(&self, peer: &Arc<Peer>) -> Result<Connection, Box<Error>> {
+        if peer.place(&self.idle).is_some() {
+            let stream = self.transport.new_stream(&peer.settings).await?;
+            return Ok(Connection::http1(stream, false, Arc::clone(peer)));
+        }
+        let (session, reused) = self.connector.get_http_session(&peer.settings).await?;
+        let peer = Arc::clone(peer);
+        Ok(Connection { session, reused, stream: None, spoiled: false, peer })
     }
 
     /// A new connection to one of `peers`, that shares nothing with those of [`Connections::open`] and is never
@@ -96,9 +125,9 @@ impl Connections {
         let mut attempts = u32::try_from(peers.count()).unwrap_or(u32::MAX).max(1);
         let each = within / attempts;
         loop {
-            let own = Arc::new(apart(&peer, each));
-            let error = match self.connector.get_http_session(own.as_ref()).await {
-                Ok((session, reused)) => return Ok(Connection { session, reused, spoiled: true, peer: own }),
+            let own = Arc::new(Peer::new(apart(&peer.settings, each)));
+            let error = match self.open_one(&own).await {
+                Ok(connection) => return Ok(Connection { spoiled: true, ..connection }),
                 Err(error) => error,
             };
             attempts -= 1;
@@ -109,13 +138,21 @@ impl Connections {
         }
     }
 
-    /// Gives back a connection whose answer was read to its end; it is pooled if it may be.
+    /// Gives back a connection whose answer was read to its end; it is kept if it may be.
     pub async fn release(&self, connection: Connection, keep: Duration) {
         if connection.spoiled {
             return self.abandon(connection).await;
         }
         let Connection { session, peer, .. } = connection;
-        self.connector.release_http_session(session, peer.as_ref(), Some(keep)).await;
+        match (session, peer.place(&self.idle)) {
+            (HttpSession::H1(mut session), Some(place)) => {
+                session.respect_keepalive();
+                if let Some(stream) = session.reuse().await {
+                    place.give(stream, keep, Instant::now());
+                }
+            }
+            (session, _) => Box::pin(self.give_to_pingora(session, &peer, Some(keep))).await,
+        }
     }
 
     /// Gives up an exchange that did not come to its end: closes an HTTP/1.1 connection, resets an
@@ -123,22 +160,41 @@ impl Connections {
     pub async fn abandon(&self, connection: Connection) {
         let Connection { session, peer, .. } = connection;
         if session.as_http2().is_some() {
+            let idle = peer.settings.options.idle_timeout;
             // In a box, for the sake of all the futures that hardly ever come here.
-            let idle = peer.options.idle_timeout;
-            Box::pin(self.connector.release_http_session(session, peer.as_ref(), idle)).await;
+            Box::pin(self.give_to_pingora(session, &peer, idle)).await;
         }
+    }
+
+    async fn give_to_pingora(&self, session: HttpSession, peer: &Peer, idle: Option<Duration>) {
+        self.connector.release_http_session(session, &peer.settings, idle).await;
+    }
+
+    /// Closes idle HTTP/1.1 connections whose time is over or whose server has closed them. To be called often: until
+    /// then, what a server has closed keeps its socket.
+    pub fn sweep(&self, now: Instant) {
+        self.idle.sweep(now);
     }
 }
 
 impl Connection {
+    fn http1(stream: Stream, reused: bool, peer: Arc<Peer>) -> Self {
+        Self { session: HttpSession::Custom(()), reused, stream: Some(stream), spoiled: false, peer }
+    }
+
     /// Sends a request: header and body in one write where that can be, because on HTTP/1.1 two writes
     /// are two segments and wake the server twice. If this future is dropped, the connection is too.
     ///
     /// # Errors
     /// It could not be written, or not as a whole.
     pub async fn write_request(&mut self, header: &RequestHeader, body: &Bytes) -> Result<(), Box<Error>> {
-        if matches!(self.session, HttpSession::H1(_)) && body.len() <= ONE_WRITE {
-            return self.write_at_once(header, body).await;
+        if body.len() <= ONE_WRITE
+            && let Some(stream) = self.take_stream()
+        {
+            return self.write_at_once(stream, header, body).await;
+        }
+        if let Some(stream) = self.stream.take() {
+            self.begin(stream);
         }
         self.session.write_request_header(Box::new(header.clone())).await?;
         if !body.is_empty() {
@@ -147,20 +203,37 @@ impl Connection {
         self.session.finish_request_body().await
     }
 
-    async fn write_at_once(&mut self, header: &RequestHeader, body: &Bytes) -> Result<(), Box<Error>> {
-        let malformed = || Error::explain(ErrorType::InvalidHTTPHeader, "request line");
-        let mut wire = http_req_header_to_wire(header).ok_or_else(malformed)?;
-        wire.extend_from_slice(body);
-        let HttpSession::H1(session) = std::mem::replace(&mut self.session, HttpSession::Custom(())) else {
-            return Err(Error::explain(ErrorType::InternalError, "not HTTP/1.1"));
+    /// The HTTP/1.1 connection, whether its session has begun or not.
+    fn take_stream(&mut self) -> Option<Stream> {
+        if let HttpSession::H1(_) = self.session
+            && let HttpSession::H1(session) = std::mem::replace(&mut self.session, HttpSession::Custom(()))
+        {
+            return Some(session.into_inner());
+        }
+        self.stream.take()
+    }
+
+    fn begin(&mut self, stream: Stream) {
+        self.session = HttpSession::H1(Http1Session::new_with_options(stream, &self.peer.settings));
+    }
+
+    async fn write_at_once(
+        &mut self,
+        mut stream: Stream,
+        header: &RequestHeader,
+        body: &Bytes,
+    ) -> Result<(), Box<Error>> {
+        let Some(mut wire) = http_req_header_to_wire(header) else {
+            self.begin(stream);
+            return Error::e_explain(ErrorType::InvalidHTTPHeader, "request line");
         };
-        let mut stream = session.into_inner();
+        wire.extend_from_slice(body);
         let written = async {
             stream.write_all(&wire).await?;
             stream.flush().await
         };
         let written = written.await;
-        self.session = HttpSession::H1(Http1Session::new_with_options(stream, self.peer.as_ref()));
+        self.begin(stream);
         written.map_err(|e| Error::because(ErrorType::WriteError, "while writing the request", e))
     }
 

@@ -12,6 +12,7 @@ mod hash;
 mod health;
 mod identity;
 mod peers;
+mod pool;
 pub mod stdio;
 mod upstream;
 

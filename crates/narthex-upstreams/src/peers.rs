@@ -2,18 +2,19 @@
 
 use crate::egress::classify;
 use crate::identity::ClientIdentity;
+use crate::pool::{Place, Pool};
 use arc_swap::ArcSwapOption;
 use narthex_config::model::{HttpVersion, Upstream as Settings};
 use pingora::protocols::ALPN;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, Peer as _};
 use pingora::utils::tls::{WrappedX509, parse_x509};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use url::Host;
@@ -64,8 +65,26 @@ pub(crate) struct Peers {
 }
 
 struct Resolved {
-    peers: Vec<Arc<HttpPeer>>,
+    peers: Vec<Arc<Peer>>,
     at: Instant,
+}
+
+/// One address, and how to connect to it.
+pub(crate) struct Peer {
+    pub(crate) settings: HttpPeer,
+    place: OnceLock<Arc<Place>>,
+}
+
+impl Peer {
+    pub(crate) fn new(settings: HttpPeer) -> Self {
+        Self { settings, place: OnceLock::new() }
+    }
+
+    /// Where its idle connections are, if it is spoken to in HTTP/1.1 only: in other cases pingora knows.
+    pub(crate) fn place(&self, pool: &Pool) -> Option<&Arc<Place>> {
+        let is_http1 = self.settings.options.alpn.get_max_http_version() == 1;
+        is_http1.then(|| self.place.get_or_init(|| pool.place(self.settings.reuse_hash())))
+    }
 }
 
 impl Peers {
@@ -123,7 +142,7 @@ impl Peers {
 
     /// The peer to try first, without waiting: the fast path of a request.
     /// `None`: [`Peers::resolve`] has to be awaited. A look-up that is due is started meanwhile.
-    pub(crate) fn current(self: &Arc<Self>, now: Instant) -> Option<Arc<HttpPeer>> {
+    pub(crate) fn current(self: &Arc<Self>, now: Instant) -> Option<Arc<Peer>> {
         let resolved = self.resolved.load();
         let found = resolved.as_ref()?;
         if now.saturating_duration_since(found.at) > TTL && !self.refreshing.swap(true, Ordering::AcqRel) {
@@ -142,9 +161,9 @@ impl Peers {
     ///
     /// # Errors
     /// See [`ResolveError`].
-    pub(crate) async fn resolve(&self, now: Instant) -> Result<Arc<HttpPeer>, ResolveError> {
+    pub(crate) async fn resolve(&self, now: Instant) -> Result<Arc<Peer>, ResolveError> {
         let addresses = self.lookup().await?;
-        let allowed: Vec<Arc<HttpPeer>> = addresses
+        let allowed: Vec<Arc<Peer>> = addresses
             .into_iter()
             .filter(|ip| classify(*ip).is_allowed(self.allow_link_local))
             .map(|ip| self.peer(ip))
@@ -158,10 +177,10 @@ impl Peers {
     }
 
     /// The next address after `failed` could not be connected to; `None` when there is no other.
-    pub(crate) fn after(&self, failed: &HttpPeer) -> Option<Arc<HttpPeer>> {
+    pub(crate) fn after(&self, failed: &Peer) -> Option<Arc<Peer>> {
         let resolved = self.resolved.load();
         let peers = &resolved.as_ref()?.peers;
-        let at = peers.iter().position(|p| p._address == failed._address)?;
+        let at = peers.iter().position(|p| p.settings._address == failed.settings._address)?;
         let next = (at + 1) % peers.len();
         self.preferred.store(next, Ordering::Relaxed);
         if next == at { None } else { peers.get(next).cloned() }
@@ -186,10 +205,10 @@ impl Peers {
         }
     }
 
-    fn peer(&self, ip: IpAddr) -> Arc<HttpPeer> {
-        let mut peer = self.template.clone();
-        peer._address = SocketAddr::new(ip, self.port).into();
-        Arc::new(peer)
+    fn peer(&self, ip: IpAddr) -> Arc<Peer> {
+        let mut settings = self.template.clone();
+        settings._address = SocketAddr::new(ip, self.port).into();
+        Arc::new(Peer::new(settings))
     }
 }
 
@@ -214,7 +233,7 @@ mod tests {
     use super::*;
     use crate::fixtures::settings;
 
-    fn resolve(url: &str, allow_link_local: bool) -> Result<Arc<HttpPeer>, ResolveError> {
+    fn resolve(url: &str, allow_link_local: bool) -> Result<Arc<Peer>, ResolveError> {
         let settings = Settings { allow_link_local, ..settings(&[url]) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(Peers::new(&settings, 1, None).unwrap().resolve(Instant::now()))
@@ -234,6 +253,6 @@ mod tests {
     #[test]
     fn an_allowed_address_is_pinned() {
         let peer = resolve("http://127.0.0.1:9001/mcp", false).unwrap();
-        assert_eq!(peer._address.to_string(), "127.0.0.1:9001");
+        assert_eq!(peer.settings._address.to_string(), "127.0.0.1:9001");
     }
 }

@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 /// How often gauges are set and what is due is done.
 const TICK: Duration = Duration::from_secs(2);
-/// How often it is looked whether health checks are due.
+/// How often it is looked whether health checks are due, and which idle connections are of no more use.
 const CHECKS: Duration = Duration::from_millis(500);
 /// How long after the signal a drained process still answers, so that balancers see it is going.
 const LINGER: Duration = Duration::from_millis(300);
@@ -109,7 +109,10 @@ impl BackgroundService for Housekeeping {
             };
             tokio::select! {
                 _ = tick.tick() => self.tick(),
-                _ = checks.tick() => self.gateway.check_health(),
+                _ = checks.tick() => {
+                    self.gateway.check_health();
+                    self.gateway.sweep_connections();
+                }
                 // What changes meanwhile is taken up by a reload after this one.
                 () = self.changed.notified(), if reloading.is_none() => {
                     reloading = Some(Box::pin(self.reloader.reload()));

@@ -106,15 +106,15 @@ pub(crate) async fn gather(
         _ = session.read_body_or_idle(true) => Err(ForwardError::ClientGone),
     };
     if let Err(error) = filled {
-        shared.connections.abandon(answer.connection).await;
+        shared.connections.abandon(answer.connection);
         return Err(Refusal::Forward(error));
     }
     if early.ended {
-        shared.connections.release(answer.connection, route.upstream.keepalive).await;
+        shared.connections.release(answer.connection, route.upstream.keepalive);
         return Ok(Begun::Whole(early.bytes));
     }
     if !request_state::is_marked(&early.bytes) {
-        return Ok(Begun::Part(Box::new(answer), early));
+        return Ok(Begun::Part(answer, early));
     }
     let upstream = &route.upstream;
     let rest = forward::collect(answer, CAP, upstream.timeout, upstream, &shared.connections);
@@ -129,7 +129,7 @@ pub(crate) enum Begun {
     /// All of it; its connection is free again.
     Whole(Bytes),
     /// The beginning.
-    Part(Box<Answer>, Early),
+    Part(Answer, Early),
 }
 
 impl Begun {

@@ -18,6 +18,7 @@ mod record;
 mod refusal;
 mod reply;
 mod request_id;
+mod serve;
 mod service;
 mod snapshot;
 mod stage;

@@ -38,7 +38,7 @@ pub(crate) fn is_wanted(routed: &Routed<'_>, visit: &Visit) -> bool {
 pub(crate) async fn deliver(
     shared: &Shared,
     delivery: Delivery,
-    header: ResponseHeader,
+    header: Box<ResponseHeader>,
     content: Content,
     session: &mut ServerSession,
     visit: &mut Visit,

@@ -42,23 +42,26 @@ pub(crate) async fn walk(
     }
     let credentialed = credential::obtain(permitted, visit).await?;
     // A client and a server of different eras need an interpreter.
-    let credentialed = match enter::take(shared, credentialed, visit).await? {
-        Err(same_era) => same_era,
-        Ok(job) => {
-            drop(held);
-            return Box::pin(bridge::answer(shared, job, session, visit, shutdown)).await;
-        }
-    };
+    if enter::is_needed(shared, &credentialed, visit).await? {
+        let job = enter::take(shared, credentialed, visit)?;
+        drop(held);
+        return Box::pin(bridge::answer(shared, job, session, visit, shutdown)).await;
+    }
     let answered = forward::send(shared, credentialed, session, visit).await?;
-    let answered = match enter::reconsider(shared, answered, visit).await? {
-        Err(same_era) => same_era,
-        Ok(job) => {
+    match enter::was_needed(shared, &answered, visit).await {
+        Ok(false) => {}
+        Ok(true) => {
+            let job = enter::take_back(shared, answered, visit)?;
             drop(held);
             return Box::pin(bridge::answer(shared, job, session, visit, shutdown)).await;
         }
-    };
-    let delivery = inspect::prepare(shared, answered, visit).await?;
+        Err(refusal) => {
+            shared.connections.abandon(answered.answer.connection);
+            return Err(refusal);
+        }
+    }
+    let prepared = inspect::prepare(shared, answered, visit)?;
     // It has been sent: its bytes are free for others, however long the answer goes on.
     drop(held);
-    inspect::deliver(shared, delivery, session, visit, shutdown).await
+    inspect::deliver(shared, prepared, session, visit, shutdown).await
 }

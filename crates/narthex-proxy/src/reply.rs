@@ -24,12 +24,12 @@ const SETTLE_CAP: usize = 64 * 1024;
 /// Time that such a body has to arrive.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 
-/// Room for the fields of an answer.
-pub(crate) const FIELDS: usize = 16;
+/// Room for the fields of an answer. Most have no more; and a stream keeps the room for as long as it goes on.
+pub(crate) const FIELDS: usize = 12;
 
 /// A whole answer.
 pub(crate) struct Reply {
-    pub(crate) header: ResponseHeader,
+    pub(crate) header: Box<ResponseHeader>,
     pub(crate) body: Bytes,
 }
 
@@ -41,21 +41,21 @@ impl Reply {
         content_type: Option<&'static str>,
         body: Bytes,
     ) -> pingora::Result<Self> {
-        let mut header = ResponseHeader::build_no_case(status, Some(16))?;
+        let mut header = ResponseHeader::build_no_case(status, Some(FIELDS))?;
         if let Some(content_type) = content_type {
             header.insert_header(CONTENT_TYPE, HeaderValue::from_static(content_type))?;
         }
         if status != StatusCode::NO_CONTENT {
             header.insert_header(CONTENT_LENGTH, HeaderValue::from(body.len()))?;
         }
-        Ok(Self { header, body })
+        Ok(Self { header: Box::new(header), body })
     }
 
     /// An upstream's answer that is there as a whole: it goes out in one piece, with its length.
     ///
     /// # Errors
     /// None in practice: a length is well-formed.
-    pub(crate) fn whole(mut header: ResponseHeader, body: Bytes) -> Result<Self, Refusal> {
+    pub(crate) fn whole(mut header: Box<ResponseHeader>, body: Bytes) -> Result<Self, Refusal> {
         header.remove_header(&TRANSFER_ENCODING);
         let length = header.insert_header(CONTENT_LENGTH, body.len());
         length.map_err(|_| Refusal::Internal("cannot build the answer"))?;
@@ -67,12 +67,9 @@ impl Reply {
     /// # Errors
     /// None: a client that is gone needs no answer.
     pub(crate) async fn pass_on(self, session: &mut ServerSession, visit: &mut Visit) -> Result<(), Refusal> {
-        visit.bytes_out = self.body.len();
-        let sent = async {
-            session.write_response_header(Box::new(self.header)).await?;
-            session.write_response_body(self.body, true).await
-        };
-        if sent.await.is_err() {
+        let Self { header, body } = self;
+        visit.bytes_out = body.len();
+        if write(session, header, body).await.is_err() {
             visit.cut = Some("client_gone");
         }
         Ok(())
@@ -85,7 +82,7 @@ impl Reply {
     pub(crate) async fn unreadable(session: &mut ServerSession) -> pingora::Result<()> {
         let mut reply = Self::new(StatusCode::BAD_REQUEST, None, Bytes::new())?;
         reply.header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
-        let mut parts = Parts::from(reply.header);
+        let mut parts = Parts::from(*reply.header);
         harden(&mut parts.headers);
         session.write_response_header(Box::new(parts.into())).await?;
         session.finish_body().await
@@ -172,13 +169,24 @@ impl Reply {
     /// The client is gone.
     pub(crate) async fn send(self, session: &mut ServerSession, visit: &mut Visit) -> pingora::Result<()> {
         settle(session).await;
-        let mut parts = Parts::from(self.header);
-        decorate(&mut parts.headers, visit);
-        visit.status = parts.status;
-        visit.bytes_out = self.body.len();
-        session.write_response_header(Box::new(parts.into())).await?;
-        session.write_response_body(self.body, true).await
+        let Self { mut header, body } = self;
+        decorated(&mut header, visit);
+        visit.status = header.status;
+        visit.bytes_out = body.len();
+        write(session, header, body).await
     }
+}
+
+async fn write(session: &mut ServerSession, header: Box<ResponseHeader>, body: Bytes) -> pingora::Result<()> {
+    session.write_response_header(header).await?;
+    session.write_response_body(body, true).await
+}
+
+fn decorated(header: &mut ResponseHeader, visit: &Visit) {
+    let (unset, ()) = http::Response::new(()).into_parts();
+    let mut parts = Parts::from(std::mem::replace(header, ResponseHeader::from(unset)));
+    decorate(&mut parts.headers, visit);
+    *header = parts.into();
 }
 
 /// `text` as the value of a field.
@@ -187,10 +195,10 @@ pub(crate) fn text_value(text: &str) -> Option<HeaderValue> {
 }
 
 /// A header of these fields. pingora's own way to set one parses its name, and again for each.
-pub(crate) fn header_of(status: StatusCode, fields: HeaderMap) -> ResponseHeader {
+pub(crate) fn header_of(status: StatusCode, fields: HeaderMap) -> Box<ResponseHeader> {
     let (mut parts, ()) = http::Response::new(()).into_parts();
     (parts.status, parts.headers) = (status, fields);
-    ResponseHeader::from(parts)
+    Box::new(ResponseHeader::from(parts))
 }
 
 /// What every answer carries: the request id, CORS where the origin is allowed, security fields.

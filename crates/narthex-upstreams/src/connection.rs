@@ -1,5 +1,6 @@
 //! Pooled connections to upstreams.
 
+use crate::at_once::at_once;
 use crate::peers::{Peer, Peers, ResolveError};
 use crate::pool::Pool;
 use bytes::Bytes;
@@ -68,7 +69,11 @@ impl Default for Connections {
 impl Connections {
     /// A connection to one of `peers`: an idle one if there is one, else new; other addresses of the same
     /// host are tried when one cannot be connected to. Nothing has been sent on it.
-    pub(crate) async fn open(&self, peers: &Arc<Peers>, now: Instant) -> Result<Connection, ConnectError> {
+    pub(crate) async fn open(
+        &self,
+        peers: &Arc<Peers>,
+        now: Instant,
+    ) -> Result<Box<Connection>, ConnectError> {
         let peer = match peers.current(now) {
             Some(peer) => peer,
             None => peers.resolve(now).await?,
@@ -80,7 +85,7 @@ impl Connections {
         }
     }
 
-    async fn open_any(&self, peers: &Peers, mut peer: Arc<Peer>) -> Result<Connection, ConnectError> {
+    async fn open_any(&self, peers: &Peers, mut peer: Arc<Peer>) -> Result<Box<Connection>, ConnectError> {
         let mut attempts = peers.count().max(1);
         let mut pooled_failed = false;
         loop {
@@ -100,14 +105,14 @@ impl Connections {
     }
 
     /// A connection to this address: new, unless pingora has one.
-    async fn open_one(&self, peer: &Arc<Peer>) -> Result<Connection, Box<Error>> {
+    async fn open_one(&self, peer: &Arc<Peer>) -> Result<Box<Connection>, Box<Error>> {
         if peer.place(&self.idle).is_some() {
             let stream = self.transport.new_stream(&peer.settings).await?;
             return Ok(Connection::http1(stream, false, Arc::clone(peer)));
         }
         let (session, reused) = self.connector.get_http_session(&peer.settings).await?;
         let peer = Arc::clone(peer);
-        Ok(Connection { session, reused, stream: None, spoiled: false, peer })
+        Ok(Box::new(Connection { session, reused, stream: None, spoiled: false, peer }))
     }
 
     /// A new connection to one of `peers`, that shares nothing with those of [`Connections::open`] and is never
@@ -117,7 +122,7 @@ impl Connections {
         peers: &Arc<Peers>,
         now: Instant,
         within: Duration,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<Box<Connection>, ConnectError> {
         let mut peer = match peers.current(now) {
             Some(peer) => peer,
             None => peers.resolve(now).await?,
@@ -127,7 +132,10 @@ impl Connections {
         loop {
             let own = Arc::new(Peer::new(apart(&peer.settings, each)));
             let error = match self.open_one(&own).await {
-                Ok(connection) => return Ok(Connection { spoiled: true, ..connection }),
+                Ok(mut connection) => {
+                    connection.spoil();
+                    return Ok(connection);
+                }
                 Err(error) => error,
             };
             attempts -= 1;
@@ -139,35 +147,34 @@ impl Connections {
     }
 
     /// Gives back a connection whose answer was read to its end; it is kept if it may be.
-    pub async fn release(&self, connection: Connection, keep: Duration) {
+    pub fn release(&self, connection: Box<Connection>, keep: Duration) {
         if connection.spoiled {
-            return self.abandon(connection).await;
+            return self.abandon(connection);
         }
-        let Connection { session, peer, .. } = connection;
+        let Connection { session, peer, .. } = *connection;
         match (session, peer.place(&self.idle)) {
             (HttpSession::H1(mut session), Some(place)) => {
                 session.respect_keepalive();
-                if let Some(stream) = session.reuse().await {
+                // It waits for nothing but the last words of a connection that is closed.
+                if let Some(stream) = at_once(session.reuse()).flatten() {
                     place.give(stream, keep, Instant::now());
                 }
             }
-            (session, _) => Box::pin(self.give_to_pingora(session, &peer, Some(keep))).await,
+            (session, _) => self.give_to_pingora(session, &peer, Some(keep)),
         }
     }
 
     /// Gives up an exchange that did not come to its end: closes an HTTP/1.1 connection, resets an
     /// HTTP/2 stream, whose connection goes back to the pool (dropped, it would idle without end).
-    pub async fn abandon(&self, connection: Connection) {
-        let Connection { session, peer, .. } = connection;
+    pub fn abandon(&self, connection: Box<Connection>) {
+        let Connection { session, peer, .. } = *connection;
         if session.as_http2().is_some() {
-            let idle = peer.settings.options.idle_timeout;
-            // In a box, for the sake of all the futures that hardly ever come here.
-            Box::pin(self.give_to_pingora(session, &peer, idle)).await;
+            self.give_to_pingora(session, &peer, peer.settings.options.idle_timeout);
         }
     }
 
-    async fn give_to_pingora(&self, session: HttpSession, peer: &Peer, idle: Option<Duration>) {
-        self.connector.release_http_session(session, &peer.settings, idle).await;
+    fn give_to_pingora(&self, session: HttpSession, peer: &Peer, idle: Option<Duration>) {
+        at_once(self.connector.release_http_session(session, &peer.settings, idle));
     }
 
     /// Closes idle HTTP/1.1 connections whose time is over or whose server has closed them. To be called often: until
@@ -178,8 +185,9 @@ impl Connections {
 }
 
 impl Connection {
-    fn http1(stream: Stream, reused: bool, peer: Arc<Peer>) -> Self {
-        Self { session: HttpSession::Custom(()), reused, stream: Some(stream), spoiled: false, peer }
+    fn http1(stream: Stream, reused: bool, peer: Arc<Peer>) -> Box<Self> {
+        let session = HttpSession::Custom(());
+        Box::new(Self { session, reused, stream: Some(stream), spoiled: false, peer })
     }
 
     /// Sends a request: header and body in one write where that can be, because on HTTP/1.1 two writes

@@ -1,5 +1,6 @@
 //! The gateway's ways out: connections to MCP servers, and its own calls to authorization servers.
 
+mod at_once;
 mod breaker;
 mod catalogue;
 mod connection;
@@ -16,6 +17,7 @@ mod pool;
 pub mod stdio;
 mod upstream;
 
+pub use at_once::at_once;
 pub use breaker::{Breaker, Passage};
 pub use catalogue::Catalogue;
 pub use connection::{ConnectError, Connection, Connections};

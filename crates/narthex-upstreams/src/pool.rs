@@ -4,14 +4,14 @@
 //! address with a system call for each that is taken. Here an idle connection is an entry in a list; whether its
 //! server still has it is looked at when it is taken, and twice a second.
 
+use crate::at_once::at_once;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use pingora::protocols::Stream;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::unconstrained;
@@ -137,8 +137,7 @@ fn is_quiet(stream: &mut Stream) -> bool {
     let mut byte = [0];
     let mut byte = ReadBuf::new(&mut byte);
     // Without tokio's budget: what is spent must not look like silence.
-    let read = pin!(unconstrained(poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut byte))));
-    read.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    at_once(unconstrained(poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut byte)))).is_none()
 }
 
 /// Which list is this thread's own.

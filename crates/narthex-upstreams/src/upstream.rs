@@ -150,7 +150,11 @@ impl Upstream {
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub async fn connect(&self, connections: &Connections, now: Instant) -> Result<Connection, ConnectError> {
+    pub async fn connect(
+        &self,
+        connections: &Connections,
+        now: Instant,
+    ) -> Result<Box<Connection>, ConnectError> {
         let peers = self.peers.as_ref().ok_or(ConnectError::ChildProcess)?;
         connections.open(peers, now).await
     }
@@ -162,7 +166,7 @@ impl Upstream {
         connections: &Connections,
         now: Instant,
         within: Duration,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<Box<Connection>, ConnectError> {
         let peers = self.peers.as_ref().ok_or(ConnectError::ChildProcess)?;
         connections.open_apart(peers, now, within).await
     }

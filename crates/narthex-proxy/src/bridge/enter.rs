@@ -76,8 +76,8 @@ pub(crate) struct Job<L = Link> {
 }
 
 impl<L> Job<L> {
-    fn new(link: L, permitted: Permitted<'_>, visit: &Visit) -> Result<Box<Self>, Refusal> {
-        let Permitted { routed, permit, stream } = permitted;
+    fn new(link: L, permitted: Box<Permitted<'_>>, visit: &Visit) -> Result<Box<Self>, Refusal> {
+        let Permitted { routed, permit, stream } = *permitted;
         let facts = &routed.inbound().facts;
         let messages = match routed.scanned.body {
             Some(body) => message::parse(&body.bytes),
@@ -111,31 +111,37 @@ impl<L> Job<L> {
 /// It cannot be read.
 pub(crate) fn merge(
     shared: &Arc<Shared>,
-    permitted: Permitted<'_>,
+    permitted: Box<Permitted<'_>>,
     visit: &Visit,
 ) -> Result<Box<Job<Ways>>, Refusal> {
     Job::new(Ways::of(shared, &permitted, visit), permitted, visit)
 }
 
-/// Takes the request out of the pipeline, if client and server do not speak the same era; gives it back
-/// otherwise.
+/// Takes a request out of the pipeline whose client and server do not speak the same era; see [`is_needed`].
 ///
 /// # Errors
-/// It cannot be read, or its session was opened while the server spoke the other era.
-pub(crate) async fn take<'b>(
+/// It cannot be read.
+pub(crate) fn take(
     shared: &Arc<Shared>,
-    credentialed: Credentialed<'b>,
+    credentialed: Credentialed<'_>,
     visit: &Visit,
-) -> Result<Result<Box<Job>, Credentialed<'b>>, Refusal> {
-    if has_outlived(&credentialed.permitted.routed, visit) {
-        return Err(Refusal::Session(HandleError::Expired));
-    }
-    if is_needed(shared, &credentialed, visit).await {
-        let link = Link::of(shared, &credentialed.permitted, &credentialed.credential, visit);
-        Job::new(link, credentialed.permitted, visit).map(Ok)
-    } else {
-        Ok(Err(credentialed))
-    }
+) -> Result<Box<Job>, Refusal> {
+    let link = Link::of(shared, &credentialed.permitted, &credentialed.credential, visit);
+    Job::new(link, credentialed.permitted, visit)
+}
+
+/// [`take`] after the server has answered; see [`was_needed`].
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn take_back(
+    shared: &Arc<Shared>,
+    answered: Answered<'_>,
+    visit: &Visit,
+) -> Result<Box<Job>, Refusal> {
+    let Answered { permitted, answer, credential, .. } = answered;
+    shared.connections.abandon(answer.connection);
+    take(shared, Credentialed { permitted, credential }, visit)
 }
 
 /// Whether a session of ours is for a server that has sessions of its own again.
@@ -145,24 +151,35 @@ fn has_outlived(routed: &Routed<'_>, visit: &Visit) -> bool {
     routed.bridged.is_some() && !upstream.has_wire() && legacy == Some(true) && modern != Some(true)
 }
 
-async fn is_needed(shared: &Arc<Shared>, credentialed: &Credentialed<'_>, visit: &Visit) -> bool {
+/// Whether client and server need an interpreter, as they do not speak the same era.
+///
+/// # Errors
+/// Its session was opened while the server spoke the other era.
+pub(crate) async fn is_needed(
+    shared: &Arc<Shared>,
+    credentialed: &Credentialed<'_>,
+    visit: &Visit,
+) -> Result<bool, Refusal> {
     let routed = &credentialed.permitted.routed;
+    if has_outlived(routed, visit) {
+        return Err(Refusal::Session(HandleError::Expired));
+    }
     let upstream = &routed.inbound().route.upstream;
     if routed.bridged.is_some() {
-        return true;
+        return Ok(true);
     }
     if routed.revision.is_modern() {
-        return match upstream.eras.modern(visit.started) {
+        return Ok(match upstream.eras.modern(visit.started) {
             Some(speaks) => !speaks,
             None => {
                 let link = Link::of(shared, &credentialed.permitted, &credentialed.credential, visit);
                 // What cannot be found out is left to the server.
                 Box::pin(find_out(link)).await == Some(false)
             }
-        };
+        });
     }
     // Sessions of the server's own, and servers without any, are passed through.
-    upstream.has_wire() || is_initialize(routed) && upstream.eras.legacy(visit.started) == Some(false)
+    Ok(upstream.has_wire() || is_initialize(routed) && upstream.eras.legacy(visit.started) == Some(false))
 }
 
 fn is_initialize(routed: &Routed<'_>) -> bool {
@@ -216,19 +233,19 @@ async fn find_out(mut link: Link) -> Option<bool> {
     Some(speaks)
 }
 
-/// Learns from how the server took a request of its own era; takes the request back if it was an
-/// `initialize` that the server refused because it speaks 2026-07-28 only.
+/// Learns from how the server took a request of its own era. Whether it is to be taken back: it is an `initialize` that
+/// the server refused because it speaks 2026-07-28 only.
 ///
 /// # Errors
-/// It cannot be read, or needs a session that the server does not have.
-pub(crate) async fn reconsider<'b>(
+/// It needs a session that the server does not have.
+pub(crate) async fn was_needed(
     shared: &Arc<Shared>,
-    answered: Answered<'b>,
+    answered: &Answered<'_>,
     visit: &Visit,
-) -> Result<Result<Box<Job>, Answered<'b>>, Refusal> {
+) -> Result<bool, Refusal> {
     let routed = &answered.permitted.routed;
     let eras = &routed.inbound().route.upstream.eras;
-    let Ok(header) = answered.answer.header() else { return Ok(Err(answered)) };
+    let Ok(header) = answered.answer.header() else { return Ok(false) };
     let (status, now) = (header.status, Instant::now());
     let refused =
         matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
@@ -236,39 +253,32 @@ pub(crate) async fn reconsider<'b>(
         if refused {
             eras.doubt(now);
         }
-        return Ok(Err(answered));
+        return Ok(false);
     }
     if !is_initialize(routed) {
-        if status == StatusCode::BAD_REQUEST && eras.legacy(now) == Some(false) {
-            let refusal = without_session(routed);
-            shared.connections.abandon(answered.answer.connection).await;
-            return Err(refusal);
-        }
-        return Ok(Err(answered));
+        let has_sessions = status != StatusCode::BAD_REQUEST || eras.legacy(now) != Some(false);
+        return if has_sessions { Ok(false) } else { Err(without_session(routed)) };
     }
     if status == StatusCode::OK {
         eras.learn_legacy(true, now);
     }
     // One that deserves to be refused proves nothing.
     if !refused || !is_sound(routed) {
-        return Ok(Err(answered));
+        return Ok(false);
     }
     if eras.legacy(now) == Some(true) {
         // It may be another server than it was.
         eras.doubt(now);
     }
     if eras.legacy(now) == Some(true) {
-        return Ok(Err(answered));
+        return Ok(false);
     }
     let link = Link::of(shared, &answered.permitted, &answered.credential, visit);
     if Box::pin(find_out(link)).await != Some(true) {
-        return Ok(Err(answered));
+        return Ok(false);
     }
     eras.learn_legacy(false, Instant::now());
-    shared.connections.abandon(answered.answer.connection).await;
-    drop(answered.slot);
-    let link = Link::of(shared, &answered.permitted, &answered.credential, visit);
-    Job::new(link, answered.permitted, visit).map(Ok)
+    Ok(true)
 }
 
 /// What an older request comes to that a server without sessions refused: its session is over, or it has to

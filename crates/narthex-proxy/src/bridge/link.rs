@@ -268,7 +268,7 @@ impl Link {
                 let reader = Reader::new(Arc::clone(&self.shared), upstream, answer, content.as_ref());
                 return Ok(Heard { status, session, reader });
             }
-            self.shared.connections.abandon(answer.connection).await;
+            self.shared.connections.abandon(answer.connection);
             if let Some(challenge) = lacks {
                 let source = &self.route.credentials;
                 let error = source.step_up(&self.caller, &challenge, SystemTime::now()).await;

@@ -122,7 +122,7 @@ impl Reader {
         if chunk.is_none()
             && let Some(answer) = self.answer.take()
         {
-            self.shared.connections.release(answer.connection, self.upstream.keepalive).await;
+            self.shared.connections.release(answer.connection, self.upstream.keepalive);
         }
         Ok(chunk.is_some())
     }
@@ -174,7 +174,7 @@ impl Reader {
         let Some(answer) = self.answer.take() else { return };
         let shared = Arc::clone(&self.shared);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { shared.connections.abandon(answer.connection).await });
+            runtime.spawn(async move { shared.connections.abandon(answer.connection) });
         }
     }
 }

@@ -99,9 +99,9 @@ impl Relay<'_> {
         let end = self.pump(client, &mut answer, upstream, &mut sent).await;
         match end {
             RelayEnd::Complete | RelayEnd::Undelivered => {
-                connections.release(answer.connection, upstream.keepalive).await;
+                connections.release(answer.connection, upstream.keepalive);
             }
-            _ => connections.abandon(answer.connection).await,
+            _ => connections.abandon(answer.connection),
         }
         (conclude(client, end, sent).await, sent)
     }
@@ -345,11 +345,11 @@ pub async fn collect(
     let collected = timeout(within, read_whole(&mut answer, cap)).await;
     match collected.unwrap_or(Err(ForwardError::Timeout)) {
         Ok(body) => {
-            connections.release(answer.connection, upstream.keepalive).await;
+            connections.release(answer.connection, upstream.keepalive);
             Ok(body)
         }
         Err(error) => {
-            connections.abandon(answer.connection).await;
+            connections.abandon(answer.connection);
             Err(error)
         }
     }

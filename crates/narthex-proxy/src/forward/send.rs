@@ -29,8 +29,8 @@ pub struct Outbound {
 
 /// An upstream's answer: the header is read, the body is still on the connection.
 pub struct Answer {
-    /// Where the body is read from.
-    pub connection: Connection,
+    /// Where the body is read from. In a box, as it goes from hand to hand.
+    pub connection: Box<Connection>,
     /// How many times the request was sent in vain before.
     pub retries: usize,
 }
@@ -74,7 +74,7 @@ pub async fn send(
             Ok(Err(_elapsed)) => Err(Failure::Final(ForwardError::Timeout)),
             Err(gone) => Err(Failure::Final(gone)),
         };
-        if let Some(done) = settle(connection, outcome, &mut retries, upstream, connections, request).await {
+        if let Some(done) = settle(connection, outcome, &mut retries, upstream, connections, request) {
             return done;
         }
     }
@@ -97,7 +97,7 @@ pub async fn send_unwatched(
             Ok(outcome) => outcome.map_err(Failure::Exchange),
             Err(_elapsed) => Err(Failure::Final(ForwardError::Timeout)),
         };
-        if let Some(done) = settle(connection, outcome, &mut retries, upstream, connections, request).await {
+        if let Some(done) = settle(connection, outcome, &mut retries, upstream, connections, request) {
             return done;
         }
     }
@@ -112,8 +112,8 @@ enum Failure {
 }
 
 /// What comes of an attempt; `None` if it may be made again.
-async fn settle(
-    mut connection: Connection,
+fn settle(
+    mut connection: Box<Connection>,
     outcome: Result<(), Failure>,
     retries: &mut usize,
     upstream: &Upstream,
@@ -126,7 +126,7 @@ async fn settle(
             return Some(Ok(Answer { connection, retries: *retries }));
         }
         Err(Failure::Final(error)) => {
-            connections.abandon(connection).await;
+            connections.abandon(connection);
             return Some(Err(error));
         }
         Err(Failure::Exchange(error)) => error,
@@ -136,7 +136,7 @@ async fn settle(
         Reached::Unlikely => request.replayable,
         Reached::Maybe => false,
     };
-    connections.abandon(connection).await;
+    connections.abandon(connection);
     *retries += 1;
     if !again || *retries >= ATTEMPTS {
         return Some(Err(error.into()));

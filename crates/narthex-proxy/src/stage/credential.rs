@@ -7,7 +7,7 @@ use narthex_credentials::UpstreamCredential;
 
 /// A request that may be made, with the credential to make it with.
 pub(crate) struct Credentialed<'b> {
-    pub(crate) permitted: Permitted<'b>,
+    pub(crate) permitted: Box<Permitted<'b>>,
     pub(crate) credential: UpstreamCredential,
 }
 
@@ -16,7 +16,10 @@ pub(crate) struct Credentialed<'b> {
 ///
 /// # Errors
 /// None can be had.
-pub(crate) async fn obtain<'b>(permitted: Permitted<'b>, visit: &Visit) -> Result<Credentialed<'b>, Refusal> {
+pub(crate) async fn obtain<'b>(
+    permitted: Box<Permitted<'b>>,
+    visit: &Visit,
+) -> Result<Credentialed<'b>, Refusal> {
     let identified = &permitted.routed.scanned.identified;
     let (source, caller, token) =
         (&identified.inbound.route.credentials, identified.caller.as_ref(), identified.token());

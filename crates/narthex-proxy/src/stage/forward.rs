@@ -21,7 +21,7 @@ use std::time::{Instant, SystemTime};
 
 /// A request that the upstream has answered, as far as the header.
 pub(crate) struct Answered<'b> {
-    pub(crate) permitted: Permitted<'b>,
+    pub(crate) permitted: Box<Permitted<'b>>,
     pub(crate) answer: Answer,
     pub(crate) client_gone: bool,
     pub(crate) slot: Slot,
@@ -67,7 +67,7 @@ pub(crate) async fn send<'b>(
         if status != StatusCode::UNAUTHORIZED || renewed {
             return Ok(Answered { permitted, answer, client_gone, slot, credential });
         }
-        shared.connections.abandon(answer.connection).await;
+        shared.connections.abandon(answer.connection);
         renewed = true;
         shared.metrics.credential_renewed(upstream.id.as_str());
         credential = renew(&permitted, &credential, visit).await?;

@@ -11,6 +11,7 @@ use crate::reply::{FIELDS, Reply, decorate, header_of};
 use crate::snapshot::RouteEntry;
 use crate::stage::forward::Answered;
 use crate::stage::frame::Verb;
+use crate::stage::permit::Permitted;
 use crate::stage::route::{Routed, binding};
 use crate::streams::StreamGuard;
 use bytes::Bytes;
@@ -38,11 +39,11 @@ pub(crate) const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600)
 pub(crate) struct Delivery {
     pub(crate) route: Arc<RouteEntry>,
     pub(crate) answer: Answer,
-    prepared: Prepared,
     verb: Verb,
     revision: Revision,
     pub(crate) caller: Arc<Caller>,
     client_gone: bool,
+    stream: Option<StreamGuard>,
     /// They are free again when it is dropped.
     places: (Slot, Permit),
 }
@@ -51,30 +52,31 @@ pub(crate) struct Delivery {
 ///
 /// # Errors
 /// The upstream failed in a way that is the gateway's to explain.
-pub(crate) async fn prepare(
+pub(crate) fn prepare(
     shared: &Shared,
     mut answered: Answered<'_>,
     visit: &mut Visit,
-) -> Result<Delivery, Refusal> {
+) -> Result<(Prepared, Delivery), Refusal> {
     let prepared = match judged(shared, &mut answered, visit) {
         Ok(prepared) => prepared,
         Err(refusal) => {
-            shared.connections.abandon(answered.answer.connection).await;
+            shared.connections.abandon(answered.answer.connection);
             return Err(refusal);
         }
     };
     let Answered { permitted, answer, client_gone, slot, credential: _ } = answered;
-    let (routed, permit) = (permitted.routed, permitted.permit);
-    Ok(Delivery {
+    let Permitted { routed, permit, stream } = *permitted;
+    let delivery = Delivery {
         verb: routed.inbound().verb,
         revision: routed.revision,
         caller: Arc::clone(&routed.scanned.identified.caller),
         route: Arc::clone(&routed.inbound().route),
         answer,
-        prepared,
         client_gone,
+        stream,
         places: (slot, permit),
-    })
+    };
+    Ok((prepared, delivery))
 }
 
 /// Brings it to the client.
@@ -83,36 +85,34 @@ pub(crate) async fn prepare(
 /// A list that has to be looked into cannot be; nothing has been sent to the client.
 pub(crate) async fn deliver(
     shared: &Shared,
-    delivery: Delivery,
+    (prepared, delivery): (Prepared, Delivery),
     session: &mut ServerSession,
     visit: &mut Visit,
     shutdown: &ShutdownWatch,
 ) -> Result<(), Refusal> {
-    match delivery.prepared {
-        Prepared::Own { status, ref body } => {
-            let body = body.clone();
-            own(shared, delivery, status, body, session, visit).await
+    // In boxes is what few requests need.
+    match prepared {
+        Prepared::Own { status, body } => Box::pin(own(shared, delivery, status, body, session, visit)).await,
+        Prepared::Listing { header, content } => {
+            Box::pin(listing::deliver(shared, delivery, header, content, session, visit)).await
         }
-        Prepared::Listing { ref header, content, .. } => {
-            let header = header.clone();
-            listing::deliver(shared, delivery, header, content, session, visit).await
+        Prepared::Relay { header, content } => {
+            relay(shared, delivery, header, content, session, visit, shutdown).await
         }
-        Prepared::Relay { .. } => relay(shared, delivery, session, visit, shutdown).await,
     }
 }
 
 /// What is to be sent.
-enum Prepared {
+pub(crate) enum Prepared {
     /// The upstream's body, under this header.
-    Relay { header: ResponseHeader, content: Content, stream: Option<StreamGuard> },
+    Relay { header: Box<ResponseHeader>, content: Content },
     /// A list of tools that has to be looked into.
-    Listing { header: ResponseHeader, content: Content, _stream: Option<StreamGuard> },
+    Listing { header: Box<ResponseHeader>, content: Content },
     /// Something of ours.
     Own { status: StatusCode, body: Option<Bytes> },
 }
 
 fn judged(shared: &Shared, answered: &mut Answered<'_>, visit: &mut Visit) -> Result<Prepared, Refusal> {
-    let taken = answered.permitted.stream.take();
     let routed = &answered.permitted.routed;
     let upstream = answered.answer.header().map_err(Refusal::Forward)?;
     let verb = routed.inbound().verb;
@@ -134,15 +134,12 @@ fn judged(shared: &Shared, answered: &mut Answered<'_>, visit: &mut Visit) -> Re
     }
     let header = build_header(routed, upstream, status, content, visit)
         .map_err(|_| Refusal::Internal("cannot build the answer"))?;
-    let stream = match (content, taken) {
+    let is_listing = status == StatusCode::OK && listing::is_wanted(routed, visit);
+    if content == Content::EventStream && answered.permitted.stream.is_none() {
         // That there was room was asked before it was sent: what has been done is not refused.
-        (Content::EventStream, None) => Some(shared.streams.join(routed.caller())),
-        (_, taken) => taken,
-    };
-    if status == StatusCode::OK && listing::is_wanted(routed, visit) {
-        return Ok(Prepared::Listing { header, content, _stream: stream });
+        answered.permitted.stream = Some(shared.streams.join(routed.caller()));
     }
-    Ok(Prepared::Relay { header, content, stream })
+    Ok(if is_listing { Prepared::Listing { header, content } } else { Prepared::Relay { header, content } })
 }
 
 fn expects_result(routed: &Routed<'_>) -> bool {
@@ -156,7 +153,7 @@ fn build_header(
     status: StatusCode,
     content: Content,
     visit: &mut Visit,
-) -> Result<ResponseHeader, InvalidHeaderValue> {
+) -> Result<Box<ResponseHeader>, InvalidHeaderValue> {
     let mut fields = HeaderMap::with_capacity(FIELDS);
     match content {
         Content::Json => {
@@ -242,14 +239,13 @@ async fn own(
 async fn relay(
     shared: &Shared,
     delivery: Delivery,
+    mut header: Box<ResponseHeader>,
+    content: Content,
     session: &mut ServerSession,
     visit: &mut Visit,
     shutdown: &ShutdownWatch,
 ) -> Result<(), Refusal> {
-    let Delivery { route, mut answer, prepared, verb, revision, caller, mut client_gone, places } = delivery;
-    let Prepared::Relay { mut header, content, stream } = prepared else {
-        return Err(Refusal::Internal("not an answer to be relayed"));
-    };
+    let Delivery { route, mut answer, verb, revision, caller, mut client_gone, stream, places } = delivery;
     let mut states = States::of(visit).filter(|_| header.status == StatusCode::OK && !client_gone);
     let early = match begin(shared, &mut states, answer, &route, content, session).await? {
         Begun::Whole(_) if client_gone => {
@@ -258,7 +254,7 @@ async fn relay(
         }
         Begun::Whole(body) => return Reply::whole(header, body)?.pass_on(session, visit).await,
         Begun::Part(rest, early) => {
-            answer = *rest;
+            answer = rest;
             early
         }
     };
@@ -272,7 +268,7 @@ async fn relay(
     // Nothing that is subscribed to ends by itself.
     let endless = verb == Verb::Get || visit.method == "subscriptions/listen";
     if !client_gone {
-        client_gone = session.write_response_header(Box::new(header)).await.is_err();
+        client_gone = session.write_response_header(header).await.is_err();
     }
     let relay = Relay {
         client_gone,
@@ -310,12 +306,12 @@ async fn begin(
     let early = match Early::take(&mut answer) {
         Ok(early) => early,
         Err(error) => {
-            shared.connections.abandon(answer.connection).await;
+            shared.connections.abandon(answer.connection);
             return Err(Refusal::Forward(error));
         }
     };
     if early.ended {
-        shared.connections.release(answer.connection, route.upstream.keepalive).await;
+        shared.connections.release(answer.connection, route.upstream.keepalive);
         return Ok(Begun::Whole(match (states.take(), content) {
             (Some(states), Content::Json) => states.json(early.bytes),
             (Some(states), Content::EventStream) => states.events(early.bytes),
@@ -325,8 +321,8 @@ async fn begin(
     if content == Content::Json
         && let Some(states) = states.take()
     {
-        let begun = asking::gather(shared, answer, early, route, session).await?;
+        let begun = Box::pin(asking::gather(shared, answer, early, route, session)).await?;
         return Ok(begun.map(|body| states.json(body)));
     }
-    Ok(Begun::Part(Box::new(answer), early))
+    Ok(Begun::Part(answer, early))
 }

@@ -26,7 +26,7 @@ pub(crate) fn decide<'b>(
     shared: &Shared,
     routed: Routed<'b>,
     visit: &mut Visit,
-) -> Result<Permitted<'b>, Refusal> {
+) -> Result<Box<Permitted<'b>>, Refusal> {
     let route = &routed.inbound().route;
     // Before anything is refused: a refused call of a tool is counted as that tool's, too.
     if let Some(tool) = &visit.tool {
@@ -55,7 +55,8 @@ pub(crate) fn decide<'b>(
         }
         Verb::Delete => None,
     };
-    Ok(Permitted { routed, permit, stream })
+    // In a box: from here on it goes through many hands, some of which wait.
+    Ok(Box::new(Permitted { routed, permit, stream }))
 }
 
 fn call<'a>(message: &'a Message<'_>) -> Call<'a> {

@@ -336,7 +336,7 @@ impl App {
         let early = match taken {
             Ok(early) => early.map_or_else(Bytes::new, |e| e.bytes),
             Err(error) => {
-                self.connections.abandon(answer.connection).await;
+                self.connections.abandon(answer.connection);
                 let _ = client.respond_error(502).await;
                 return Outcome::Failed(error);
             }

@@ -256,7 +256,7 @@ async fn checks_and_the_endpoints_of_one_host_share_no_connection() {
         connection.session.read_response_header().await.unwrap();
         while connection.session.read_response_body().await.unwrap().is_some() {}
         let reused = connection.reused;
-        connections.release(connection, endpoint.keepalive).await;
+        connections.release(connection, endpoint.keepalive);
         reused
     };
     let [a, b] = &group.iter().collect::<Vec<_>>()[..] else { panic!("two") };

@@ -168,13 +168,13 @@ impl<'a> Out<'a> {
         self.stream = Some((guard, tally));
         self.visit.streaming = true;
         self.visit.status = StatusCode::OK;
-        if self.session.write_response_header(Box::new(header)).await.is_err() {
+        if self.session.write_response_header(header).await.is_err() {
             self.leave();
         }
         Ok(())
     }
 
-    fn header(&self) -> ResponseHeader {
+    fn header(&self) -> Box<ResponseHeader> {
         let mut fields = HeaderMap::with_capacity(FIELDS);
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));

@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::gateway::{self, Addresses, Gateway, Size};
 use crate::load::Target;
 use crate::process::{Placement, Process};
+use crate::tokens::Issuer;
 use crate::workload::Workload;
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener};
@@ -80,6 +81,8 @@ pub struct Running {
     pub process: Option<Process>,
     /// Time from its launch to its first answer.
     pub started: Duration,
+    /// Signs tokens that it takes.
+    pub issuer: Arc<Issuer>,
 }
 
 impl Running {
@@ -135,6 +138,7 @@ impl Stand {
                 bridged: Vec::new(),
                 process: None,
                 started: Duration::ZERO,
+                issuer: gateway.issuer,
             });
         };
         let arguments = self.arguments(contender, listen, &gateway.config);
@@ -153,7 +157,8 @@ impl Stand {
         let launched = Instant::now();
         let mut process = self.launch(cpu, &program, &arguments, output)?;
         self.first_call(&mut process, &target, &program).await?;
-        Ok(Running { contender, target, bridged, process: Some(process), started: launched.elapsed() })
+        let (process, started) = (Some(process), launched.elapsed());
+        Ok(Running { contender, target, bridged, process, started, issuer: gateway.issuer })
     }
 
     fn program(&self, contender: Contender) -> Option<PathBuf> {

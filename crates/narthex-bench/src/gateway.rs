@@ -41,6 +41,8 @@ pub struct Gateway {
     pub tokens: Arc<[String]>,
     /// The same for each of [`BRIDGED`].
     pub bridged: [Arc<[String]>; BRIDGED.len()],
+    /// Signs more of them.
+    pub issuer: Arc<Issuer>,
 }
 
 impl Gateway {
@@ -66,7 +68,7 @@ impl Gateway {
             Some(_) => [Arc::from([]), Arc::from([])],
             None => [tokens(BRIDGED[0].1)?, tokens(BRIDGED[1].1)?],
         };
-        Ok(Self { config, tokens: tokens(PATH)?, bridged })
+        Ok(Self { config, tokens: tokens(PATH)?, bridged, issuer: Arc::new(issuer) })
     }
 }
 
@@ -81,7 +83,8 @@ pub struct Addresses {
     pub upstream: SocketAddr,
 }
 
-fn tenant(number: usize) -> String {
+/// The name of tenant `number`.
+pub(crate) fn tenant(number: usize) -> String {
     format!("tenant-{number}")
 }
 
@@ -124,7 +127,7 @@ auth:
   issuers:
     - issuer: {ISSUER}
       jwks: {{ file: {directory}/jwks.json }}
-      algorithms: [RS256]
+      algorithms: [RS256, ES256]
       tenant: {{ claim: tenant }}
 tenants:
 {tenants}upstreams:
@@ -160,13 +163,15 @@ fn route_yaml(name: &str, path: &str) -> String {
     tools:
       - match: [\"*\"]
         scopes: [mcp:write]
-        limits: {LIMITS}, per: subject }}
+        limits: {KEY_LIMITS}, per: subject }}
 "
     )
 }
 
 /// The open front of a `limits:` mapping: counted on every call, never reached.
 const LIMITS: &str = "{ requests: 100000000/1s, burst: 100000000";
+/// The same for a limit of many keys: one call, and a key is remembered for two minutes.
+const KEY_LIMITS: &str = "{ requests: 30/1h, burst: 100000000";
 
 #[cfg(test)]
 mod tests {

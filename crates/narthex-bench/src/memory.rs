@@ -3,8 +3,13 @@
 use crate::Error;
 use crate::client::Client;
 use crate::contender::Running;
-use crate::load::open_session;
+use crate::load::{Target, open_session};
 use crate::workload::Sender;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Longest time for one stream to open: without descriptors left nobody is told.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a contender holds, bytes.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +41,13 @@ pub async fn measure(running: &Running, streams: usize) -> Result<Memory, Error>
     let idle = process.resident()?;
     let mut open = Vec::with_capacity(streams);
     for caller in 0..streams {
-        open.push(open_stream(running, caller).await?);
+        let opening = timeout(PATIENCE, open_stream(&running.target, caller));
+        open.push(opening.await.map_err(|_| Error::Overdue(PATIENCE.as_secs()))??);
     }
     Ok(Memory { idle, loaded: process.resident()?, streams: open.len() })
 }
 
-pub(crate) async fn open_stream(running: &Running, caller: usize) -> Result<Client, Error> {
-    let target = &running.target;
+pub(crate) async fn open_stream(target: &Target, caller: usize) -> Result<Client, Error> {
     let host = target.address.to_string();
     let mut client = Client::connect(target.address).await.map_err(Error::io("connecting"))?;
     let sender = target.sender(&host, caller);

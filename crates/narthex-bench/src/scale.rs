@@ -4,41 +4,58 @@
 use crate::Error;
 use crate::client::Client;
 use crate::contender::{Contender, Running, Stand};
-use crate::gateway::Size;
+use crate::gateway::{Size, tenant};
 use crate::load::{Pace, open_session};
 use crate::options::Options;
 use crate::process::pin;
 use crate::report::{mib, micros, millis, spread};
 use crate::run::{raise_file_limit, round, stand};
 use crate::sample::Spread;
-use crate::workload::Workload;
+use crate::workload::{Sender, Workload};
 use std::fmt::Write as _;
 use std::fs::{OpenOptions, create_dir};
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// What grows.
-const DIMENSIONS: [(&str, Vary); 4] = [
-    ("routes", |count| (Size { routes: count, ..Size::default() }, 0)),
-    ("tenants", |count| (Size { tenants: count, ..Size::default() }, 0)),
+const DIMENSIONS: [(&str, Vary); 5] = [
+    ("routes", |count| (Size { routes: count, ..Size::default() }, Before::Nothing)),
+    ("tenants", |count| (Size { tenants: count, ..Size::default() }, Before::Nothing)),
     ("callers, each with a token and a limit of its own", |count| {
-        (Size { callers: Some(count), ..Size::default() }, 0)
+        (Size { callers: Some(count), ..Size::default() }, Before::Nothing)
     }),
-    ("sessions opened before", |count| (Size::default(), count)),
+    ("sessions opened before", |count| (Size::default(), Before::Sessions(count))),
+    // A limit has 100,000 keys for each tenant.
+    ("limiter keys in use", |count| (Size { tenants: 16, ..Size::default() }, Before::Callers(count))),
 ];
-/// The size of the configuration, and how many sessions are opened, for a count.
-type Vary = fn(usize) -> (Size, usize);
+/// The size of the configuration, and what happens before the calls, for a count.
+type Vary = fn(usize) -> (Size, Before);
+
+/// What happens before the calls.
+#[derive(Clone, Copy, Debug)]
+enum Before {
+    Nothing,
+    /// So many sessions are opened.
+    Sessions(usize),
+    /// So many others call, once each.
+    Callers(usize),
+}
+
 /// The counts of each of [`DIMENSIONS`]. Ten thousand tokens take half a minute to sign.
 const COUNTS: [[usize; 3]; DIMENSIONS.len()] =
-    [[1, 100, 10_000], [8, 1000, 100_000], [64, 1000, 10_000], [1, 1000, 100_000]];
+    [[1, 100, 10_000], [8, 1000, 100_000], [64, 1000, 10_000], [1, 1000, 100_000], [1, 1000, 1_000_000]];
 /// How long after a change of its file a gateway has certainly begun to read it.
 const NOTICED: Duration = Duration::from_secs(2);
 /// How long its CPU clock stands still when it has done, but for its housekeeping.
 const QUIET: Duration = Duration::from_millis(500);
 /// CPU time within [`QUIET`] that is housekeeping.
 const IDLE: Duration = Duration::from_millis(5);
+/// Number of the first caller that is not measured.
+const OTHERS: usize = 1 << 32;
 /// Longest time for a reload.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -83,10 +100,10 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
         progress(name);
         let mut cases = Vec::new();
         for (number, count) in counts.into_iter().enumerate() {
-            let (size, sessions) = vary(count);
+            let (size, before) = vary(count);
             let directory = stand.directory.join(format!("{}-{number}", results.dimensions.len()));
             create_dir(&directory).map_err(Error::io("making a directory"))?;
-            cases.push(start(&stand.with(directory, size), count, sessions).await?);
+            cases.push(start(&stand.with(directory, size), count, before).await?);
         }
         rounds(&mut cases, options).await?;
         for case in &mut cases {
@@ -101,12 +118,16 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
     Ok(results)
 }
 
-async fn start(stand: &Stand, count: usize, sessions: usize) -> Result<Case, Error> {
+async fn start(stand: &Stand, count: usize, before: Before) -> Result<Case, Error> {
     let running = stand.start(Contender::Narthex).await?;
     let process = running.process.as_ref().ok_or_else(|| Error::Start("no process".to_owned()))?;
     let started = (running.started, process.cpu_time()?);
     let resident = process.resident()?;
-    open_sessions(&running, sessions).await?;
+    match before {
+        Before::Nothing => {}
+        Before::Sessions(count) => open_sessions(&running, count).await?,
+        Before::Callers(count) => call_as_others(&running, stand.size.tenants, count).await?,
+    }
     let config = stand.directory.join("gateway.yaml");
     Ok(Case { count, running, config, started, reloads: Vec::new(), resident, calls: Vec::new() })
 }
@@ -117,6 +138,32 @@ async fn open_sessions(running: &Running, count: usize) -> Result<(), Error> {
     let mut client = Client::connect(target.address).await.map_err(Error::io("connecting"))?;
     for caller in 0..count {
         open_session(&mut client, &target.sender(&host, caller)).await?;
+    }
+    Ok(())
+}
+
+/// Has `count` callers call once each, none of them one of those that are measured.
+async fn call_as_others(running: &Running, tenants: usize, count: usize) -> Result<(), Error> {
+    const LANES: usize = 8;
+    let mut lanes = JoinSet::new();
+    for lane in 0..LANES {
+        let (target, issuer) = (running.target.clone(), Arc::clone(&running.issuer));
+        lanes.spawn(async move {
+            let (host, now) = (target.address.to_string(), SystemTime::now());
+            let audience = format!("http://{host}{}", target.path);
+            let mut client = Client::connect(target.address).await.map_err(Error::io("connecting"))?;
+            for caller in (lane..count).step_by(LANES) {
+                let token = issuer.quick_token(OTHERS + caller, &tenant(caller % tenants), &audience, now)?;
+                let sender = Sender { token: &token, ..target.sender(&host, 0) };
+                let mut request = Workload::Call.request(&sender);
+                let (bytes, id) = request.stamped();
+                client.call(bytes).await.map_err(Error::io("a call"))?.expect_result(&id)?;
+            }
+            Ok::<_, Error>(())
+        });
+    }
+    while let Some(done) = lanes.join_next().await {
+        done.map_err(|error| Error::Answer(error.to_string()))??;
     }
     Ok(())
 }

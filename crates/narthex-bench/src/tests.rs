@@ -2,7 +2,6 @@
 
 use crate::Error;
 use crate::bare::Bare;
-use crate::contender::{Contender, Running};
 use crate::load::{Bound, Load, Pace, Tally, Target};
 use crate::upstream;
 use crate::workload::Workload;
@@ -98,9 +97,6 @@ fn an_answer_that_is_no_result_ends_the_round() {
 #[test]
 fn an_idle_stream_opens_through_the_bare_proxy() {
     with_servers(|_, proxy| async move {
-        let (contender, target) = (Contender::Bare, target(proxy));
-        let running =
-            Running { contender, target, bridged: Vec::new(), process: None, started: Duration::ZERO };
-        crate::memory::open_stream(&running, 1).await.unwrap();
+        crate::memory::open_stream(&target(proxy), 1).await.unwrap();
     });
 }

@@ -240,7 +240,7 @@ impl Report {
     pub(crate) fn finish(self, file: &Path, text: &str) -> Diagnostics {
         let masks = self.masks.into_inner();
         let mut findings = self.findings.into_inner();
-        findings.sort_by_key(|finding| (finding.severity, finding.span.line, finding.span.col));
+        findings.sort_by_key(|finding| (finding.severity, finding.span.line(), finding.span.col()));
         findings.dedup_by(|a, b| a.span == b.span && a.message == b.message);
         // To find a line is to read the file up to it.
         let lift = |(index, finding): (usize, Finding)| {
@@ -250,16 +250,16 @@ impl Report {
                 message: printable(&finding.message),
                 help: finding.help,
                 file: file.to_owned(),
-                line: finding.span.line,
-                col: finding.span.col,
+                line: finding.span.line(),
+                col: finding.span.col(),
                 snippet: snippet(finding.span),
                 related: finding
                     .related
                     .into_iter()
                     .map(|(message, at)| Related {
                         message,
-                        line: at.line,
-                        col: at.col,
+                        line: at.line(),
+                        col: at.col(),
                         snippet: snippet(at),
                     })
                     .collect(),

@@ -41,7 +41,7 @@ const SECRET_KEYS: [&str; 10] = [
 
 impl Masks {
     pub(crate) fn add(&mut self, span: Span) {
-        self.0.push((span.offset, span.offset + span.len.max(1)));
+        self.0.push((span.offset(), span.offset() + span.len().max(1)));
     }
 
     /// The first byte of `line` (which begins at byte `start`) that must not be shown.
@@ -57,13 +57,13 @@ impl Masks {
 impl Snippet {
     /// The line of `span`, up to the first thing in it that may be a secret.
     pub(crate) fn cut(text: &str, span: Span, masks: &Masks) -> Option<Self> {
-        let (start, line) = line(text, span.line)?;
-        let hidden = [masks.first_in(start, line), secret_in(line), secret_above(text, span.line)];
+        let (start, line) = line(text, span.line())?;
+        let hidden = [masks.first_in(start, line), secret_in(line), secret_above(text, span.line())];
         let hidden = hidden.into_iter().flatten().min();
         let hidden = hidden.map(|at| floor_char_boundary(line, at));
         let shown = hidden.map_or(line, |at| &line[..at]);
         let shown_chars = shown.chars().count();
-        let indent = (span.col - 1).min(shown_chars);
+        let indent = (span.col() - 1).min(shown_chars);
         let marked = match hidden {
             Some(_) if indent == shown_chars => MASK.len(),
             _ => span_chars(text, span).min(shown_chars - indent).max(1),
@@ -110,7 +110,7 @@ fn line(text: &str, number: usize) -> Option<(usize, &str)> {
 
 /// How many characters of its first line a span covers.
 fn span_chars(text: &str, span: Span) -> usize {
-    let covered = text.get(span.offset..span.offset + span.len).unwrap_or_default();
+    let covered = text.get(span.offset()..span.offset() + span.len()).unwrap_or_default();
     covered.lines().next().unwrap_or_default().trim_end().chars().count()
 }
 
@@ -179,8 +179,8 @@ fn blank(c: char) -> char {
 mod tests {
     use super::*;
 
-    fn shown(text: &str, line: usize, col: usize) -> String {
-        let span = Span { line, col, offset: text.len(), len: 0 };
+    fn shown(text: &str, line: u32, col: u32) -> String {
+        let span = Span { line, col, offset: text.len().try_into().unwrap(), len: 0 };
         Snippet::cut(text, span, &Masks::default()).unwrap().text
     }
 

@@ -1,20 +1,20 @@
 //! Everything that one configuration says, ready for use. A request holds one from start to end.
 
+mod routes;
+
 use crate::authority::Door;
 use crate::body::BodyBudget;
-use crate::bridge::merge::{Member, Merged};
+use crate::bridge::merge::Merged;
 use crate::cors::Origins;
+use ahash::RandomState;
 use bytes::Bytes;
-use http::HeaderValue;
 use narthex_authority::Authority;
 use narthex_config::Config;
-use narthex_config::model::{
-    Expose, HttpLimits, Route, RouteAuth, RouteId, ScopeName, SenderConstrained, Shown, Target, TenantId,
-};
+use narthex_config::model::{HttpLimits, RouteId, ScopeName, SenderConstrained, TenantId};
 use narthex_credentials::secret::Secrets;
 use narthex_credentials::{CredentialSource, Credentials};
 use narthex_identity::dpop::{self, Nonces, Replay, Rules, Verifier};
-use narthex_identity::{Caller, Identity, ResourceMetadata, SecretSource};
+use narthex_identity::{Caller, Identity, SecretSource};
 use narthex_mcp::ScanLimits;
 use narthex_mcp::seal::Sealer;
 use narthex_pins::Pins;
@@ -28,10 +28,15 @@ use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
 
+/// The routes by their paths.
+pub(crate) type Routes = HashMap<Box<str>, Arc<RouteEntry>, RandomState>;
+/// The documents by their paths.
+pub(crate) type Documents = HashMap<Box<str>, Document, RandomState>;
+
 /// One configuration, built.
 pub struct Snapshot {
-    pub(crate) routes: HashMap<Box<str>, Arc<RouteEntry>>,
-    pub(crate) documents: HashMap<Box<str>, Document>,
+    pub(crate) routes: Routes,
+    pub(crate) documents: Documents,
     pub(crate) tenants: HashSet<TenantId>,
     pub(crate) origins: Origins,
     pub(crate) limits: HttpLimits,
@@ -67,7 +72,7 @@ pub(crate) struct RouteEntry {
     /// How the caller's token must be bound to its sender.
     pub(crate) sender_constrained: Option<SenderConstrained>,
     /// The route's URL, as proofs of possession must have it.
-    pub(crate) target: dpop::Target,
+    pub(crate) target: Arc<dpop::Target>,
     pub(crate) scopes: Vec<ScopeName>,
     pub(crate) metadata_url: String,
     pub(crate) policy: Arc<RoutePolicy>,
@@ -75,7 +80,7 @@ pub(crate) struct RouteEntry {
     pub(crate) credentials: Arc<CredentialSource>,
     pub(crate) metrics: RouteMetrics,
     /// The header of every POST to the upstream, but for what differs from call to call.
-    pub(crate) post: RequestHeader,
+    pub(crate) post: Arc<RequestHeader>,
     /// What answers on the route, if it is not the one upstream as it is. The upstream above is then but the
     /// first of them.
     pub(crate) merged: Option<Arc<Merged>>,
@@ -178,9 +183,15 @@ impl Snapshot {
         let policy = Policy::build(config, previous.map(|p| p.policy.as_ref()));
         let limits = config.server.limits.clone();
         let dpop = Verifier::new(Rules::new(&config.auth, parts.nonces), parts.proofs);
-        let mut snapshot = Self {
-            routes: HashMap::new(),
-            documents: parts.documents.into_iter().map(|d| (d.path.clone().into(), d)).collect(),
+        let mut documents: Documents =
+            parts.documents.into_iter().map(|document| (document.path.clone().into(), document)).collect();
+        let known = previous.map(|p| &p.routes);
+        let routes =
+            routes::Builder::new(config, &policy, &credentials, &upstreams, &parts.pins, parts.metrics)
+                .build(known, &mut documents)?;
+        Ok(Self {
+            routes,
+            documents,
             tenants: config.tenants.keys().cloned().collect(),
             origins: Origins::new(&config.server.allowed_origins),
             scan: ScanLimits {
@@ -199,14 +210,8 @@ impl Snapshot {
             policy: Arc::new(policy),
             credentials: Arc::new(credentials),
             upstreams: Arc::new(upstreams),
-            pins: Arc::clone(&parts.pins),
-        };
-        let hidden = hidden_from_tenants(config);
-        for route in config.routes.values() {
-            let hides = hidden.contains(&route.id);
-            snapshot.add_route(config, route, hides, parts.metrics, &parts.pins)?;
-        }
-        Ok(snapshot)
+            pins: parts.pins,
+        })
     }
 
     /// The gateway's own authorization server, if it is one.
@@ -225,118 +230,4 @@ impl Snapshot {
         let source = self.credentials.upstream(&child.id);
         is_same && credentials.is_none_or(|known| source.is_some_and(|now| Arc::ptr_eq(&now, known)))
     }
-
-    fn add_route(
-        &mut self,
-        config: &Config,
-        route: &Route,
-        hides: bool,
-        metrics: &Arc<Metrics>,
-        pins: &Arc<Pins>,
-    ) -> Result<(), BuildError> {
-        let anonymous = match &route.auth {
-            RouteAuth::Required => None,
-            RouteAuth::None { tenant } => Some(Arc::new(Caller::anonymous(tenant.clone()))),
-        };
-        let mut metadata_url = String::new();
-        if let Some(metadata) = ResourceMetadata::new(config, route) {
-            metadata_url = metadata.url;
-            let (path, body) = (metadata.path, metadata.body);
-            let document =
-                Document { path: path.clone(), content_type: "application/json", body: Content::Fixed(body) };
-            self.documents.insert(path.into(), document);
-        }
-        let target = if route.path == "/" { dpop::Target::root } else { dpop::Target::new };
-        let target = target(&route.resource).ok_or_else(|| missing(route, "URL"))?;
-        let policy = self.policy.route(&route.id).ok_or_else(|| missing(route, "policy"))?;
-        let entry = |upstream: &Arc<Upstream>, credentials: &Arc<CredentialSource>| {
-            let post =
-                post_template(upstream).map_err(|e| BuildError::Route(route.id.clone(), e.to_string()))?;
-            Ok(RouteEntry {
-                id: route.id.clone(),
-                path: route.path.as_str().into(),
-                resource: route.resource.clone(),
-                anonymous: anonymous.clone(),
-                sender_constrained: route.sender_constrained,
-                target: target.clone(),
-                scopes: route.scopes.iter().cloned().collect(),
-                metadata_url: metadata_url.clone(),
-                policy: Arc::clone(&policy),
-                credentials: Arc::clone(credentials),
-                post,
-                metrics: metrics.route(route.id.as_str()),
-                upstream: Arc::clone(upstream),
-                merged: None,
-            })
-        };
-        let mut members = Vec::new();
-        for id in route.target.upstreams() {
-            let group = self.upstreams.get(id).ok_or_else(|| missing(route, "upstream"))?;
-            let credentials = self.credentials.upstream(id).ok_or_else(|| missing(route, "credential"))?;
-            let ways = group.iter().map(|endpoint| entry(endpoint, &credentials).map(Arc::new));
-            let ways = ways.collect::<Result<Vec<_>, BuildError>>()?;
-            let member = Member::new(route.target.prefix_of(id), group, credentials, ways);
-            members.push(member.ok_or_else(|| missing(route, "endpoint"))?);
-        }
-        let first = members.first().ok_or_else(|| missing(route, "upstream"))?;
-        let mut door = entry(first.group().first(), first.credentials())?;
-        if hides || is_merged(route, &members) {
-            let merged = Merged::new(route, members, Arc::clone(pins), Arc::clone(metrics));
-            let merged = merged.map_err(|e| BuildError::Route(route.id.clone(), e))?;
-            door.merged = Some(Arc::new(merged));
-        }
-        let entry = Arc::new(door);
-        // A balancer in front may or may not strip the path of `public_url`; the resource is one.
-        let prefix = &config.server.public_url.path;
-        if !prefix.is_empty() {
-            self.routes.insert(format!("{prefix}{}", route.path).into(), Arc::clone(&entry));
-        }
-        self.routes.insert(route.path.as_str().into(), entry);
-        Ok(())
-    }
-}
-
-fn missing(route: &Route, what: &str) -> BuildError {
-    BuildError::Route(route.id.clone(), format!("no such {what}"))
-}
-
-/// Whether prompts or resources are hidden, which only a merged route does.
-fn hides(shown: &Shown) -> bool {
-    !shown.prompts.is_everything() || !shown.resources.is_everything()
-}
-
-/// The routes of which some tenant is not shown all.
-fn hidden_from_tenants(config: &Config) -> HashSet<&RouteId> {
-    let exposed = config.tenants.values().flat_map(|tenant| &tenant.expose);
-    exposed.filter(|(_, shown)| hides(shown)).map(|(route, _)| route).collect()
-}
-
-/// Whether the route is more than one upstream as it is.
-fn is_merged(route: &Route, members: &[Arc<Member>]) -> bool {
-    let Expose { shown, rename, describe } = &route.expose;
-    matches!(route.target, Target::Merged(_))
-        || !rename.is_empty()
-        || !describe.is_empty()
-        || hides(shown)
-        || route.instructions.is_some()
-        || route.inspect.given
-        || members.iter().any(|member| member.is_pinned())
-        // Before a user has connected it there is nothing to pass through, and yet something to say.
-        || members.iter().any(|member| member.wants_consent())
-        || members.iter().any(|member| member.group().has_several())
-}
-
-/// Everything here is chosen by us: nothing of an inbound request is in it.
-fn post_template(upstream: &Upstream) -> pingora::Result<RequestHeader> {
-    const AGENT: &str = concat!("narthex/", env!("CARGO_PKG_VERSION"));
-    let mut header = RequestHeader::build_no_case("POST", upstream.path.as_bytes(), Some(16))?;
-    header.insert_header(http::header::HOST, upstream.host.clone())?;
-    header.insert_header(http::header::USER_AGENT, HeaderValue::from_static(AGENT))?;
-    header.insert_header(
-        http::header::ACCEPT,
-        HeaderValue::from_static("application/json, text/event-stream"),
-    )?;
-    header.insert_header(http::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))?;
-    header.insert_header(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
-    Ok(header)
 }

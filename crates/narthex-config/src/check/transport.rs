@@ -15,7 +15,7 @@ impl Check<'_> {
     pub(super) fn reached(&self, given: &grammar::Upstream, at: Span) -> Option<Transport> {
         let ways = [given.url.span(), given.urls.span(), given.command.span()];
         let mut ways: Vec<Span> = ways.into_iter().flatten().collect();
-        ways.sort_by_key(|at| at.offset);
+        ways.sort_by_key(|at| at.offset());
         match ways.as_slice() {
             [] => {
                 let help = "add `url: https://mcp.example.com/mcp`; or `urls`, if it has several endpoints; or \

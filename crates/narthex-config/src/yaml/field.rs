@@ -86,7 +86,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for FieldVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field<T>, A::Error> {
-        let [line, col, offset, len] = map.next_key::<[usize; 4]>()?.unwrap_or([1, 1, 0, 0]);
+        let [line, col, offset, len] = map.next_key::<[u32; 4]>()?.unwrap_or([1, 1, 0, 0]);
         let span = Span { line, col, offset, len };
         // The access has put the error on the report.
         Ok(map.next_value().map_or(Field::Bad(span), |value| Field::Set(span, value)))

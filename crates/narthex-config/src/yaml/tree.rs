@@ -5,20 +5,16 @@ use crate::diagnostic::{Finding, Report};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::{AliasLimits, DuplicateKeyPolicy};
 use serde_saphyr::{Location, Options, Spanned};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-/// A place in the text.
+/// A place in the text. Long texts have hundreds of thousands, and none is as long as 4 GiB.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Span {
-    /// From 1.
-    pub(crate) line: usize,
-    /// In characters, from 1.
-    pub(crate) col: usize,
-    /// First byte.
-    pub(crate) offset: usize,
-    /// Bytes.
-    pub(crate) len: usize,
+    pub(crate) line: u32,
+    pub(crate) col: u32,
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
 }
 
 /// One YAML value.
@@ -125,11 +121,35 @@ fn without_quotations(message: &str) -> String {
 impl Span {
     /// The beginning of the file.
     pub(crate) const START: Self = Self { line: 1, col: 1, offset: 0, len: 0 };
+
+    /// From 1.
+    pub(crate) fn line(self) -> usize {
+        wide(self.line)
+    }
+
+    /// In characters, from 1.
+    pub(crate) fn col(self) -> usize {
+        wide(self.col)
+    }
+
+    /// First byte.
+    pub(crate) fn offset(self) -> usize {
+        wide(self.offset)
+    }
+
+    /// Bytes.
+    pub(crate) fn len(self) -> usize {
+        wide(self.len)
+    }
+}
+
+fn wide(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 impl From<Location> for Span {
     fn from(location: Location) -> Self {
-        let number = |n: u64| usize::try_from(n).unwrap_or_default();
+        let number = |n: u64| u32::try_from(n).unwrap_or_default();
         let span = location.span();
         Self {
             line: number(location.line()).max(1),
@@ -165,6 +185,13 @@ impl Node {
         }
     }
 
+    fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Hides it from diagnostics, keys and all.
     pub(super) fn mask_with_keys(&self, report: &Report) {
         self.mask(report);
@@ -195,9 +222,12 @@ impl Node {
         match &mut self.kind {
             Kind::List(items) => items.iter_mut().for_each(|item| item.drop_duplicates(report)),
             Kind::Map(entries) => {
+                entries.iter_mut().for_each(|(_, value)| value.drop_duplicates(report));
+                if !has_duplicates(entries) {
+                    return;
+                }
                 let mut seen: HashMap<String, Span> = HashMap::with_capacity(entries.len());
                 entries.retain_mut(|(key, value)| {
-                    value.drop_duplicates(report);
                     let Kind::Text(name) = &key.kind else { return true };
                     let Some(first) = seen.get(name) else {
                         seen.insert(name.clone(), key.span);
@@ -212,6 +242,16 @@ impl Node {
             _ => {}
         }
     }
+}
+
+fn has_duplicates(entries: &[(Node, Node)]) -> bool {
+    let names = || entries.iter().filter_map(|(key, _)| key.text());
+    // Nearly all mappings are short.
+    if entries.len() <= 16 {
+        return names().enumerate().any(|(at, name)| names().take(at).any(|before| before == name));
+    }
+    let mut seen = HashSet::with_capacity(entries.len());
+    !names().all(|name| seen.insert(name))
 }
 
 impl<'de> Deserialize<'de> for Node {

@@ -16,7 +16,7 @@ mod tests;
 pub use error::DpopError;
 pub use nonce::Nonces;
 pub use replay::{ProofId, Replay, Seen, SeenByAll};
-pub use target::Target;
+pub use target::{Host, Target};
 
 use crate::Thumbprint;
 use crate::keys::{ED25519, algorithm_name};

@@ -11,6 +11,13 @@ pub struct Target {
     with_slash: Option<String>,
 }
 
+/// Makes the targets of one host. There may be thousands, and nearly all of their paths are as they should be.
+#[derive(Debug)]
+pub struct Host {
+    written: String,
+    normalised: String,
+}
+
 /// Longest `htu` that is looked at, bytes.
 const LONGEST: usize = 2048;
 
@@ -38,6 +45,30 @@ impl Target {
     pub(super) fn is(&self, htu: &str) -> bool {
         normalise(htu).is_some_and(|htu| htu == self.normalised || self.with_slash.as_ref() == Some(&htu))
     }
+}
+
+impl Host {
+    /// The host of `origin`, which has scheme and authority and nothing else. `None` if it is none.
+    #[must_use]
+    pub fn new(origin: &str) -> Option<Self> {
+        let normalised = normalise(origin)?.strip_suffix('/')?.to_owned();
+        Some(Self { written: origin.to_owned(), normalised })
+    }
+
+    /// As [`Target::new`].
+    #[must_use]
+    pub fn target(&self, url: &str) -> Option<Target> {
+        let path = url.strip_prefix(&self.written).filter(|path| is_normalised(path) && url.len() <= LONGEST);
+        let Some(path) = path else { return Target::new(url) };
+        Some(Target { normalised: format!("{}{path}", self.normalised), with_slash: None })
+    }
+}
+
+/// Whether it is a path that nothing can be normalised in.
+fn is_normalised(path: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
+    let has_dots = || path.split('/').any(|segment| segment == "." || segment == "..");
+    path.starts_with('/') && path.bytes().all(is_plain) && !has_dots()
 }
 
 /// Scheme and host in lower case, no default port, no dot segments, no escapes of characters that need none,
@@ -166,6 +197,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_host_makes_the_targets_that_a_parser_makes(
+            origin in "(https|HTTP)://(gw\\.example|GW\\.example:443|127\\.0\\.0\\.1:80|\\[::1\\]:8080)",
+            path in "(/[a-z.~%0-9A-F+:]{0,4}){0,4}",
+            query in "(\\?[a-z]{0,2})?",
+        ) {
+            let url = format!("{origin}{path}{query}");
+            prop_assert_eq!(Host::new(&origin).unwrap().target(&url), Target::new(&url), "{}", url);
+        }
+
         #[test]
         fn normalising_twice_changes_nothing(path in "[ -~]{0,30}") {
             if let Some(once) = normalise(&format!("https://gw.example/{path}")) {

@@ -323,7 +323,7 @@ impl Link {
         body: &Bytes,
     ) -> Result<RequestHeader, Refusal> {
         let internal = |_| Refusal::Internal("cannot build the upstream's request");
-        let mut header = self.route.post.clone();
+        let mut header = self.route.post.as_ref().clone();
         if *method == Method::POST {
             header.insert_header(CONTENT_LENGTH, body.len()).map_err(internal)?;
         } else {

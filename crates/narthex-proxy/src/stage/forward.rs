@@ -108,7 +108,7 @@ fn outbound(
         (Some(body), None) => body.bytes.clone(),
         (Some(body), Some(ours)) => request_state::splice(&body.bytes, ours.span.clone(), &ours.state).into(),
     };
-    let mut parts = Parts::from(routed.inbound().route.post.clone());
+    let mut parts = Parts::from(routed.inbound().route.post.as_ref().clone());
     match routed.inbound().verb {
         Verb::Post => drop(parts.headers.insert(CONTENT_LENGTH, body.len().into())),
         Verb::Get => without_body(&mut parts, Method::GET),

@@ -152,21 +152,8 @@ impl Member {
         }))
     }
 
-    /// Whether its tools are pinned.
-    pub(crate) fn is_pinned(&self) -> bool {
-        self.pins() != Mode::Off
-    }
-
     pub(super) fn pins(&self) -> Mode {
         self.group.first().settings().pins
-    }
-
-    pub(crate) fn group(&self) -> &Arc<Group> {
-        &self.group
-    }
-
-    pub(crate) fn credentials(&self) -> &Arc<CredentialSource> {
-        &self.credentials
     }
 
     /// Whether what it shows may be another for each caller.

@@ -13,7 +13,7 @@ use crate::options::Options;
 use crate::process::{Process, pin};
 use crate::run::stand;
 use crate::sample::{Latencies, Spread};
-use crate::workload::Request;
+use crate::workload::{Request, Workload};
 use route::Route;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -40,6 +40,8 @@ const RETRY: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Results {
     load_average: String,
+    /// CPU time that the upstream takes to send a byte of a long answer, ns.
+    per_byte: f64,
     lists: Vec<Lists>,
     /// For each round: with all upstreams alive, and with one dead.
     rounds: Vec<(Round, Round)>,
@@ -53,6 +55,8 @@ struct Lists {
     /// The first list ever, of a gateway each, ms.
     cold: Vec<f64>,
     kept: Latencies,
+    /// CPU time of the gateway for each that is kept, ms.
+    cpu: f64,
 }
 
 /// Calls of those that live.
@@ -73,8 +77,9 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
     if let Some(placement) = stand.placement {
         pin(placement.load)?;
     }
-    let _upstream = stand.start_upstream().await?;
-    let mut results = Results { load_average, lists: Vec::new(), rounds: Vec::new() };
+    let upstream = stand.start_upstream().await?;
+    let per_byte = sending(&stand, &upstream).await?;
+    let mut results = Results { load_average, per_byte, lists: Vec::new(), rounds: Vec::new() };
     for upstreams in SIZES {
         progress(&format!("tools/list of {upstreams} upstreams"));
         results.lists.push(lists(&stand, upstreams, options.rounds).await?);
@@ -84,8 +89,21 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
     Ok(results)
 }
 
+/// CPU time, ns, that a byte of a long answer costs a program that does nothing but send what it has ready.
+async fn sending(stand: &Stand, upstream: &Process) -> Result<f64, Error> {
+    let target =
+        Target { address: stand.upstream, path: "/mcp".to_owned(), tokens: ["none".to_owned()].into() };
+    let mut request = Workload::Result.request(&target.sender(&stand.upstream.to_string(), 0));
+    let mut client = Connection::open(stand.upstream).await?;
+    let (before, mut bytes) = (upstream.cpu_time()?, 0);
+    for _ in 0..LISTS {
+        bytes += client.timed(&mut request).await?.bytes;
+    }
+    Ok(upstream.cpu_time()?.saturating_sub(before).as_secs_f64() * 1e9 / bytes.max(1) as f64)
+}
+
 async fn lists(stand: &Stand, upstreams: usize, rounds: u32) -> Result<Lists, Error> {
-    let mut lists = Lists { upstreams, bytes: 0, cold: Vec::new(), kept: Latencies::default() };
+    let mut lists = Lists { upstreams, bytes: 0, cold: Vec::new(), kept: Latencies::default(), cpu: 0.0 };
     for _ in 0..rounds {
         let addresses = vec![stand.upstream; upstreams];
         let mut gateway = Gateway::start(stand, &addresses).await?;
@@ -99,13 +117,13 @@ async fn lists(stand: &Stand, upstreams: usize, rounds: u32) -> Result<Lists, Er
     }
     let mut gateway = Gateway::start(stand, &vec![stand.upstream; upstreams]).await?;
     let mut request = gateway.list();
-    for number in 0..=LISTS {
-        let timed = gateway.client.timed(&mut request).await?;
-        // The first is cold.
-        if number > 0 {
-            lists.kept.push(timed.took);
-        }
+    // The first is cold.
+    gateway.client.timed(&mut request).await?;
+    let before = gateway.process.cpu_time()?;
+    for _ in 0..LISTS {
+        lists.kept.push(gateway.client.timed(&mut request).await?.took);
     }
+    lists.cpu = millis(gateway.process.cpu_time()?.saturating_sub(before)) / LISTS as f64;
     Ok(lists)
 }
 
@@ -181,7 +199,7 @@ async fn round(gateway: &mut Gateway, time: Duration) -> Result<Round, Error> {
 struct Gateway {
     target: Target,
     client: Connection,
-    _process: Process,
+    process: Process,
 }
 
 impl Gateway {
@@ -199,7 +217,7 @@ impl Gateway {
                 return Err(error);
             }
         };
-        Ok(Self { target: route.target, client, _process: process })
+        Ok(Self { target: route.target, client, process })
     }
 
     fn list(&self) -> Request {
@@ -301,12 +319,26 @@ impl Results {
         }
         writeln!(text, "Load average before: {}. Medians (min–max).\n", self.load_average)?;
         writeln!(text, "## tools/list of merged upstreams with 100 tools each, one page\n")?;
-        writeln!(text, "| upstreams | KiB | first ever ms | kept, p50 ms | kept, p99 ms |")?;
-        writeln!(text, "|---:|---:|---:|---:|---:|")?;
+        writeln!(
+            text,
+            "A byte of a long answer costs a program that only sends it {:.3} ns.\n",
+            self.per_byte
+        )?;
+        writeln!(
+            text,
+            "| upstreams | KiB | first ever ms | kept, p50 ms | kept, p99 ms | kept, CPU µs | to sending its bytes |"
+        )?;
+        writeln!(text, "|---:|---:|---:|---:|---:|---:|---:|")?;
         for lists in &mut self.lists {
             let [p50, p99] = [50, 99].map(|percent| millis(lists.kept.percentile(percent)));
             let (cold, kib) = (spread(lists.cold.iter().copied(), 1), lists.bytes / 1024);
-            writeln!(text, "| {} | {kib} | {cold} | {p50:.2} | {p99:.2} |", lists.upstreams)?;
+            let (cpu, sending) = (lists.cpu * 1e3, self.per_byte * lists.bytes as f64 / 1e3);
+            let ratio = cpu / sending;
+            writeln!(
+                text,
+                "| {} | {kib} | {cold} | {p50:.2} | {p99:.2} | {cpu:.0} | {ratio:.2} |",
+                lists.upstreams
+            )?;
         }
         writeln!(text, "\n## 1 KiB calls of nine upstreams, {CONNECTIONS} connections, closed loop\n")?;
         writeln!(

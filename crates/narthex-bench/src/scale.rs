@@ -15,7 +15,7 @@ use crate::workload::{Sender, Workload};
 use std::fmt::Write as _;
 use std::fs::{OpenOptions, create_dir};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::task::JoinSet;
@@ -56,6 +56,9 @@ const QUIET: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_millis(5);
 /// Number of the first caller that is not measured.
 const OTHERS: usize = 1 << 32;
+/// Length of a round in which the configuration changes, seconds, at least; and between two changes.
+const LONG: f64 = 5.0;
+const BETWEEN: Duration = Duration::from_secs(1);
 /// Longest time for a reload.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -80,6 +83,9 @@ struct Case {
     resident: u64,
     /// CPU time of a call in each round, µs.
     calls: Vec<f64>,
+    /// The 99th percentile of latencies at a fixed rate, ms: as ever, and while the configuration is taken up again and
+    /// again. Measured with routes only.
+    p99: Option<(f64, f64)>,
 }
 
 /// Measures it.
@@ -111,6 +117,9 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
                 let reload = reload(case).await?;
                 case.reloads.push(reload);
             }
+            if name == DIMENSIONS[0].0 {
+                case.p99 = Some(latencies(case, options).await?);
+            }
         }
         // The processes end here: they would take memory and time from the next.
         results.dimensions.push((name, cases.into_iter().map(Case::ended).collect()));
@@ -129,7 +138,7 @@ async fn start(stand: &Stand, count: usize, before: Before) -> Result<Case, Erro
         Before::Callers(count) => call_as_others(&running, stand.size.tenants, count).await?,
     }
     let config = stand.directory.join("gateway.yaml");
-    Ok(Case { count, running, config, started, reloads: Vec::new(), resident, calls: Vec::new() })
+    Ok(Case { count, running, config, started, reloads: Vec::new(), resident, calls: Vec::new(), p99: None })
 }
 
 async fn open_sessions(running: &Running, count: usize) -> Result<(), Error> {
@@ -188,9 +197,7 @@ fn cpu_time(case: &Case) -> Result<Duration, Error> {
 /// CPU time, ms, of taking up the configuration once more, with another comment at its end.
 async fn reload(case: &Case) -> Result<f64, Error> {
     let before = cpu_time(case)?;
-    let mut file = OpenOptions::new().append(true).open(&case.config).map_err(Error::io("opening"))?;
-    file.write_all(b"# again\n").map_err(Error::io("writing"))?;
-    drop(file);
+    change(&case.config)?;
     sleep(NOTICED).await;
     let end = Instant::now() + PATIENCE;
     loop {
@@ -204,6 +211,31 @@ async fn reload(case: &Case) -> Result<f64, Error> {
             return Err(Error::Overdue(PATIENCE.as_secs()));
         }
     }
+}
+
+fn change(config: &Path) -> Result<(), Error> {
+    let mut file = OpenOptions::new().append(true).open(config).map_err(Error::io("opening"))?;
+    file.write_all(b"# again\n").map_err(Error::io("writing"))
+}
+
+/// See [`Case::p99`].
+async fn latencies(case: &mut Case, options: &Options) -> Result<(f64, f64), Error> {
+    let options = Options { seconds: options.seconds.max(LONG), ..options.clone() };
+    let (config, pace) = (case.config.clone(), Pace::Rate(options.rate));
+    let quiet = round(&mut case.running, Workload::Session, pace, &options).await?;
+    let changes = async {
+        loop {
+            if let Err(error) = change(&config) {
+                return error;
+            }
+            sleep(BETWEEN).await;
+        }
+    };
+    let reloading = tokio::select! {
+        round = round(&mut case.running, Workload::Session, pace, &options) => round?,
+        error = changes => return Err(error),
+    };
+    Ok((millis(quiet.p99), millis(reloading.p99)))
 }
 
 impl Case {
@@ -230,18 +262,21 @@ impl Results {
         writeln!(text, "Load average before: {}. Medians (min–max).\n", self.load_average)?;
         writeln!(
             text,
-            "| what | how many | CPU µs/call | of the first | start ms (CPU ms) | reload CPU ms | MiB |"
+            "| what | how many | CPU µs/call | of the first | start ms (CPU ms) | reload CPU ms | p99 ms (while reloading) | MiB |"
         )?;
-        writeln!(text, "|---|---:|---:|---:|---:|---:|---:|")?;
+        writeln!(text, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
         for (name, cases) in &self.dimensions {
             let first = cases.first().and_then(|case| Spread::of(case.calls.iter().copied()));
             for case in cases {
                 let calls = Spread::of(case.calls.iter().copied());
                 let ratio = calls.zip(first).map_or(0.0, |(calls, first)| calls.median / first.median);
                 let (wall, cpu) = case.started;
+                let p99 = case
+                    .p99
+                    .map_or_else(|| "–".to_owned(), |(quiet, busy)| format!("{quiet:.2} ({busy:.2})"));
                 writeln!(
                     text,
-                    "| {name} | {} | {} | {ratio:.2} | {:.0} ({:.0}) | {} | {:.1} |",
+                    "| {name} | {} | {} | {ratio:.2} | {:.0} ({:.0}) | {} | {p99} | {:.1} |",
                     case.count,
                     spread(&case.calls, 1),
                     millis(wall),

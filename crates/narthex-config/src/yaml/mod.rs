@@ -6,6 +6,7 @@ mod de;
 mod failure;
 mod field;
 mod masked;
+mod plain;
 mod tree;
 
 pub(crate) use de::read;

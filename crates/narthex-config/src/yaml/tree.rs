@@ -1,6 +1,7 @@
 //! YAML text → nodes. Everything that makes YAML dangerous ends here: aliases are expanded within a
 //! budget, depth and size are bounded, duplicate keys are reported.
 
+use super::plain;
 use crate::diagnostic::{Finding, Report};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::{AliasLimits, DuplicateKeyPolicy};
@@ -41,15 +42,31 @@ pub(super) enum Kind {
 }
 
 /// Nesting of collections that is read; the grammar needs 8.
-const MAX_DEPTH: usize = 24;
+pub(super) const MAX_DEPTH: usize = 24;
+/// Nodes that are read.
+pub(super) const MAX_NODES: usize = 4_000_000;
+/// Longest key, bytes.
+pub(super) const MAX_KEY: usize = 1024;
 
 /// Reads `text`, which holds one YAML document. `None`: it cannot be read, and `report` says why.
 pub(crate) fn parse(text: &str, report: &Report) -> Option<Node> {
+    let mut node = plain::read(text).or_else(|| read(text, report))?;
+    node.drop_duplicates(report);
+    Some(node)
+}
+
+/// What `text` is by itself, on one line and without quotes.
+pub(super) fn scalar(text: &str) -> Option<Kind> {
+    let is_alone = !text.contains('\n') && !text.starts_with(['&', '*', '!', '|', '>', '%', '@', '`']);
+    serde_saphyr::from_str_with_options::<Kind>(text, options())
+        .ok()
+        .filter(|kind| is_alone && kind.is_scalar())
+}
+
+/// [`parse`] for whatever there is in YAML.
+pub(super) fn read(text: &str, report: &Report) -> Option<Node> {
     match serde_saphyr::from_str_with_options::<Node>(text, options()) {
-        Ok(mut node) => {
-            node.drop_duplicates(report);
-            Some(node)
-        }
+        Ok(node) => Some(node),
         Err(error) => {
             report.add(finding(&error));
             None
@@ -66,7 +83,7 @@ fn options() -> Options {
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
             max_documents: 2,
-            max_nodes: 4_000_000,
+            max_nodes: MAX_NODES,
             max_events: 10_000_000,
             max_aliases: 2_000,
             max_anchors: 1_000,
@@ -185,7 +202,7 @@ impl Node {
         }
     }
 
-    fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match &self.kind {
             Kind::Text(text) => Some(text),
             _ => None,
@@ -261,6 +278,12 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
+impl Kind {
+    fn is_scalar(&self) -> bool {
+        !matches!(self, Self::List(_) | Self::Map(_))
+    }
+}
+
 impl<'de> Deserialize<'de> for Kind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(KindVisitor)
@@ -331,7 +354,7 @@ impl<'de> Visitor<'de> for KindVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
         let mut entries = Vec::new();
         while let Some(Spanned { value: key, referenced, defined }) = map.next_key::<Spanned<String>>()? {
-            if key.len() > 1024 {
+            if key.len() > MAX_KEY {
                 return Err(A::Error::custom("this key is too long"));
             }
             let key = Node { kind: Kind::Text(key), span: referenced.into(), defined: defined.into() };

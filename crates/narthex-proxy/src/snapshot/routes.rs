@@ -7,7 +7,7 @@ use narthex_config::Config;
 use narthex_config::model::{Expose, Route, RouteAuth, RouteId, Shown, Target, UpstreamId};
 use narthex_credentials::{CredentialSource, Credentials};
 use narthex_identity::dpop;
-use narthex_identity::{Caller, ResourceMetadata};
+use narthex_identity::{Caller, MetadataWriter};
 use narthex_pins::{Mode, Pins};
 use narthex_policy::Policy;
 use narthex_telemetry::{Metrics, RouteMetrics};
@@ -73,10 +73,11 @@ impl<'a> Builder<'a> {
     ) -> Result<Routes, BuildError> {
         // A balancer in front may or may not strip the path of `public_url`; the resource is one.
         let prefix = &self.config.server.public_url.path;
+        let writer = MetadataWriter::new(self.config);
         let mut routes = Routes::default();
         for route in self.config.routes.values() {
             let mut metadata_url = String::new();
-            if let Some(metadata) = ResourceMetadata::new(self.config, route) {
+            if let Some(metadata) = writer.document(route) {
                 metadata_url = metadata.url;
                 let (path, body) = (metadata.path, Content::Fixed(metadata.body));
                 let document = Document { path: path.clone(), content_type: "application/json", body };

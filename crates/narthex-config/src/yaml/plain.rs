@@ -91,11 +91,13 @@ fn value(text: &str, style: ScalarStyle) -> Option<Kind> {
     scalar(text)
 }
 
-/// Whether it begins as no number does, and is longer than any word that means something else.
+/// Whether it begins as no number does, and is no word that means something else in any YAML.
 fn is_word(text: &str) -> bool {
-    const LONGEST: usize = "infinity".len();
+    const OTHERS: [&str; 13] =
+        ["true", "false", "null", "nan", "inf", "infinity", "yes", "no", "on", "off", "y", "n", "none"];
     let begins = |b: &u8| b.is_ascii_alphabetic() || *b == b'/';
-    text.as_bytes().first().is_some_and(begins) && (text.len() > LONGEST || text.contains(['/', '-', '_']))
+    text.as_bytes().first().is_some_and(begins)
+        && !OTHERS.iter().any(|other| text.eq_ignore_ascii_case(other))
 }
 
 fn place(span: &granit_parser::Span) -> Option<Span> {
@@ -158,6 +160,22 @@ mod tests {
         }
         let deep = format!("{}{}", "[".repeat(MAX_DEPTH + 2), "]".repeat(MAX_DEPTH + 2));
         assert_eq!(quick(&deep), None);
+    }
+
+    #[test]
+    fn words_are_what_the_judge_takes_them_for() {
+        for word in
+            "true false null nan inf infinity yes no on off y n none nil undefined t f e x o b bench ~ NaN"
+                .split(' ')
+        {
+            let mut first = word.chars();
+            let title: String =
+                first.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(first).collect();
+            for word in [word.to_owned(), word.to_uppercase(), title] {
+                let text = format!("a: {word}\n");
+                assert_eq!(quick(&text), judged(&text), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -38,9 +38,7 @@ impl Gateway {
         // Asking for it is a system call.
         let remote = address(&session);
         loop {
-            if self.exchange(&mut session, remote, shutdown).await.is_none() {
-                return;
-            }
+            let Some(busy) = self.exchange(&mut session, remote, shutdown).await else { return };
             let keepalive = session.get_keepalive();
             if session.finish_body().await.is_err() {
                 return;
@@ -53,6 +51,7 @@ impl Gateway {
             };
             let Some(Ok(Some(reused))) = reused else { return };
             let (stream, further) = reused.into_parts();
+            drop(busy);
             session = ServerSession::new_http1(stream);
             session.set_keepalive(keepalive);
             if let Some(further) = further {
@@ -61,13 +60,14 @@ impl Gateway {
         }
     }
 
-    /// Reads one request and answers it. `None`: the connection is to be closed, and has been as far as need be.
+    /// Reads one request and answers it. It counts as being answered until what is given is dropped: the last bytes may
+    /// not be sent yet. `None`: the connection is to be closed, and has been as far as need be.
     async fn exchange(
         &self,
         session: &mut ServerSession,
         remote: Option<IpAddr>,
         shutdown: &ShutdownWatch,
-    ) -> Option<()> {
+    ) -> Option<Busy<'_>> {
         self.receive(session, remote).await?;
         // The wait for it may have been long: decide by the configuration of now.
         let snapshot = self.snapshot.load_full();
@@ -76,7 +76,7 @@ impl Gateway {
         } else {
             session.set_keepalive(Some(snapshot.limits.idle_timeout.as_secs().max(1)));
         }
-        let _busy = Busy::new(&self.shared.in_flight);
+        let busy = Busy::new(&self.shared.in_flight);
         let mut visit = begin(snapshot, session, remote);
         if let Err(refusal) = pipeline::walk(&self.shared, session, &mut visit, shutdown).await {
             self.refuse(&refusal, session, &mut visit).await;
@@ -86,7 +86,7 @@ impl Gateway {
             session.shutdown().await;
             return None;
         }
-        Some(())
+        Some(busy)
     }
 
     /// Waits for the next request on `session`. `None`: there is none, or none that can be answered.
@@ -144,7 +144,7 @@ impl HttpServerApp for Gateway {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         let remote = address(&session);
-        self.exchange(&mut session, remote, shutdown).await?;
+        let _busy = self.exchange(&mut session, remote, shutdown).await?;
         // A stream that cannot be finished is gone.
         let _ = Box::pin(session.finish()).await;
         None

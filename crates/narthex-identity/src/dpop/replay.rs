@@ -20,6 +20,8 @@ use crate::Thumbprint;
 const SHARDS: usize = 64;
 /// How much of a proof's digest is kept, bytes.
 const KEPT: usize = 12;
+/// Proofs in a shard whose room is not worth giving back.
+const SMALL: usize = 64;
 /// Shards that one sweep looks at.
 const SWEPT: usize = 8;
 
@@ -207,7 +209,8 @@ impl Shard {
             is_good
         });
         keys.retain(|_, has| *has > 0);
-        if proofs.capacity() > 1024 && proofs.len() < proofs.capacity() / 8 {
+        // How much room there is cannot be asked: places of what was removed may not count.
+        if proofs.is_empty() || before > SMALL && proofs.len() < before / 8 {
             proofs.shrink_to_fit();
             keys.shrink_to_fit();
         }

@@ -20,8 +20,8 @@ use pingora::server::ShutdownWatch;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -217,6 +217,7 @@ impl Door {
             options,
             outcomes: tell,
         });
+        tokio::spawn(sweep(Arc::downgrade(&app)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let addr = listener.local_addr().expect("bound");
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -244,6 +245,15 @@ impl Door {
 
     pub(super) fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Acquire)
+    }
+}
+
+/// As the gateway's housekeeping does, but more often.
+async fn sweep(app: Weak<App>) {
+    while let Some(app) = app.upgrade() {
+        app.connections.sweep(Instant::now());
+        drop(app);
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -137,6 +137,7 @@ mod tests {
             "a: on\nb: yes\nc: n\nd: 'true'\ne: \"1\"\nf: 012\ng: 1_000\nh: +1\n",
             "---\na: b\n...\n",
             "a: x y\n  z\n",
+            "a: -x\nb: -- x\nc: 1 2\nd: .5 x\n",
         ] {
             assert!(quick(text).is_some(), "{text}");
             assert_eq!(quick(text), judged(text), "{text}");
@@ -160,6 +161,19 @@ mod tests {
         }
         let deep = format!("{}{}", "[".repeat(MAX_DEPTH + 2), "]".repeat(MAX_DEPTH + 2));
         assert_eq!(quick(&deep), None);
+    }
+
+    #[test]
+    fn marks_of_documents_within_one_are_text() {
+        for text in [
+            "a: ---", "a: --- x", "a: ...", "a: ...x", "- ---", "[---]", "a: -", "a: --", "a: ..", "a: .",
+            "a: ?x", "a: :x",
+        ] {
+            if let Some(node) = quick(text) {
+                assert_eq!(Some(node), judged(text), "{text}");
+            }
+        }
+        assert_eq!(quick("a: ---"), None);
     }
 
     #[test]

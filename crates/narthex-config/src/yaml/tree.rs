@@ -55,12 +55,13 @@ pub(crate) fn parse(text: &str, report: &Report) -> Option<Node> {
     Some(node)
 }
 
-/// What `text` is by itself, on one line and without quotes.
+/// What `text` is by itself, on one line and without quotes; `None`: that is something else than within a document.
 pub(super) fn scalar(text: &str) -> Option<Kind> {
-    let is_alone = !text.contains('\n') && !text.starts_with(['&', '*', '!', '|', '>', '%', '@', '`']);
-    serde_saphyr::from_str_with_options::<Kind>(text, options())
-        .ok()
-        .filter(|kind| is_alone && kind.is_scalar())
+    let is_marked = text.starts_with(['&', '*', '!', '|', '>', '%', '@', '`']);
+    if is_marked || text.contains('\n') || text.starts_with("---") || text.starts_with("...") {
+        return None;
+    }
+    serde_saphyr::from_str_with_options::<Kind>(text, options()).ok().filter(Kind::is_scalar)
 }
 
 /// [`parse`] for whatever there is in YAML.

@@ -11,6 +11,7 @@ use crate::contender::{Stand, free_address};
 use crate::load::Target;
 use crate::options::Options;
 use crate::process::{Process, pin};
+use crate::report::millis;
 use crate::run::stand;
 use crate::sample::{Latencies, Spread};
 use crate::workload::{Request, Workload};
@@ -356,10 +357,6 @@ impl Results {
         }
         Ok(())
     }
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
 
 fn spread(values: impl IntoIterator<Item = f64>, digits: usize) -> String {

@@ -57,7 +57,9 @@ impl Gateway {
         let tokens = |path: &str| -> Result<Arc<[String]>, Error> {
             let audience = format!("http://{}{path}", addresses.listen);
             (0..callers)
-                .map(|caller| issuer.token(caller, &tenant(caller % size.tenants.max(1)), &audience, now))
+                .map(|caller| {
+                    issuer.rs256.token(caller, &tenant(caller % size.tenants.max(1)), &audience, now)
+                })
                 .collect()
         };
         save(directory, "jwks.json", issuer.jwks())?;

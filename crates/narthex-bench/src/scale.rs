@@ -162,7 +162,7 @@ async fn call_as_others(running: &Running, tenants: usize, count: usize) -> Resu
             let audience = format!("http://{host}{}", target.path);
             let mut client = Client::connect(target.address).await.map_err(Error::io("connecting"))?;
             for caller in (lane..count).step_by(LANES) {
-                let token = issuer.quick_token(OTHERS + caller, &tenant(caller % tenants), &audience, now)?;
+                let token = issuer.es256.token(OTHERS + caller, &tenant(caller % tenants), &audience, now)?;
                 let sender = Sender { token: &token, ..target.sender(&host, 0) };
                 let mut request = Workload::Call.request(&sender);
                 let (bytes, id) = request.stamped();

@@ -169,24 +169,17 @@ impl Reply {
     /// The client is gone.
     pub(crate) async fn send(self, session: &mut ServerSession, visit: &mut Visit) -> pingora::Result<()> {
         settle(session).await;
-        let Self { mut header, body } = self;
-        decorated(&mut header, visit);
-        visit.status = header.status;
-        visit.bytes_out = body.len();
-        write(session, header, body).await
+        let mut parts = Parts::from(*self.header);
+        decorate(&mut parts.headers, visit);
+        visit.status = parts.status;
+        visit.bytes_out = self.body.len();
+        write(session, Box::new(parts.into()), self.body).await
     }
 }
 
 async fn write(session: &mut ServerSession, header: Box<ResponseHeader>, body: Bytes) -> pingora::Result<()> {
     session.write_response_header(header).await?;
     session.write_response_body(body, true).await
-}
-
-fn decorated(header: &mut ResponseHeader, visit: &Visit) {
-    let (unset, ()) = http::Response::new(()).into_parts();
-    let mut parts = Parts::from(std::mem::replace(header, ResponseHeader::from(unset)));
-    decorate(&mut parts.headers, visit);
-    *header = parts.into();
 }
 
 /// `text` as the value of a field.

@@ -62,8 +62,8 @@ impl Pool {
         });
         let mut ages: Vec<Instant> = self.places.iter().flat_map(|place| place.ages()).collect();
         if let Some(excess) = ages.len().checked_sub(most + 1) {
-            let (_, &mut oldest_kept, _) = ages.select_nth_unstable(excess);
-            self.places.iter().for_each(|place| place.close(|idle| idle.since <= oldest_kept));
+            let (_, &mut newest_closed, _) = ages.select_nth_unstable(excess);
+            self.places.iter().for_each(|place| place.close(|idle| idle.since <= newest_closed));
         }
     }
 }

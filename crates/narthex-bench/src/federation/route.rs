@@ -24,7 +24,7 @@ impl Route {
         upstreams: &[SocketAddr],
     ) -> Result<Self, Error> {
         let issuer = Issuer::new()?;
-        let token = issuer.token(0, "tenant", &format!("http://{listen}/bench"), SystemTime::now())?;
+        let token = issuer.rs256.token(0, "tenant", &format!("http://{listen}/bench"), SystemTime::now())?;
         save(directory, "jwks.json", issuer.jwks())?;
         save(directory, "upstream-key", "bench-upstream-key-0123456789")?;
         let config = save(directory, "federation.yaml", &yaml(directory, listen, admin, upstreams))?;

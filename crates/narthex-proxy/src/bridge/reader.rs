@@ -172,9 +172,8 @@ impl Reader {
     /// Gives the answer up.
     fn close(&mut self) {
         let Some(answer) = self.answer.take() else { return };
-        let shared = Arc::clone(&self.shared);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { shared.connections.abandon(answer.connection) });
+        if tokio::runtime::Handle::try_current().is_ok() {
+            self.shared.connections.abandon(answer.connection);
         }
     }
 }

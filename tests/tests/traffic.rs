@@ -16,4 +16,5 @@ mod traffic {
     mod shutdown;
     mod stage;
     mod tls;
+    mod unread;
 }

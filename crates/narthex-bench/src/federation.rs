@@ -14,7 +14,8 @@ use crate::process::{Process, pin};
 use crate::report::millis;
 use crate::run::stand;
 use crate::sample::{Latencies, Spread};
-use crate::workload::{Request, Workload};
+use crate::upstream;
+use crate::workload::Request;
 use route::Route;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -26,7 +27,11 @@ use tokio::time::{sleep, timeout};
 /// How many upstreams the lists are of.
 const SIZES: [usize; 3] = [1, 10, 50];
 /// Lists that are read from what is kept.
-const LISTS: usize = 500;
+const LISTS: usize = 5000;
+/// Lists before those.
+const UNCOUNTED: usize = 100;
+/// Time after those for what a start leaves to be done.
+const SETTLING: Duration = Duration::from_secs(2);
 /// Upstreams of the route of which one dies.
 const SOME: usize = 10;
 /// Connections that call tools of those that live.
@@ -41,8 +46,6 @@ const RETRY: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Results {
     load_average: String,
-    /// CPU time that the upstream takes to send a byte of a long answer, ns.
-    per_byte: f64,
     lists: Vec<Lists>,
     /// For each round: with all upstreams alive, and with one dead.
     rounds: Vec<(Round, Round)>,
@@ -56,8 +59,10 @@ struct Lists {
     /// The first list ever, of a gateway each, ms.
     cold: Vec<f64>,
     kept: Latencies,
-    /// CPU time of the gateway for each that is kept, ms.
+    /// CPU time of the gateway for each that is kept, µs.
     cpu: f64,
+    /// CPU time of a program that only sends such a list, which it has ready, µs.
+    sending: f64,
 }
 
 /// Calls of those that live.
@@ -78,9 +83,8 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
     if let Some(placement) = stand.placement {
         pin(placement.load)?;
     }
-    let upstream = stand.start_upstream().await?;
-    let per_byte = sending(&stand, &upstream).await?;
-    let mut results = Results { load_average, per_byte, lists: Vec::new(), rounds: Vec::new() };
+    let _upstream = stand.start_upstream().await?;
+    let mut results = Results { load_average, lists: Vec::new(), rounds: Vec::new() };
     for upstreams in SIZES {
         progress(&format!("tools/list of {upstreams} upstreams"));
         results.lists.push(lists(&stand, upstreams, options.rounds).await?);
@@ -90,42 +94,66 @@ pub async fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Re
     Ok(results)
 }
 
-/// CPU time, ns, that a byte of a long answer costs a program that does nothing but send what it has ready.
-async fn sending(stand: &Stand, upstream: &Process) -> Result<f64, Error> {
-    let target =
-        Target { address: stand.upstream, path: "/mcp".to_owned(), tokens: ["none".to_owned()].into() };
-    let mut request = Workload::Result.request(&target.sender(&stand.upstream.to_string(), 0));
-    let mut client = Connection::open(stand.upstream).await?;
-    let (before, mut bytes) = (upstream.cpu_time()?, 0);
-    for _ in 0..LISTS {
-        bytes += client.timed(&mut request).await?.bytes;
-    }
-    Ok(upstream.cpu_time()?.saturating_sub(before).as_secs_f64() * 1e9 / bytes.max(1) as f64)
-}
-
 async fn lists(stand: &Stand, upstreams: usize, rounds: u32) -> Result<Lists, Error> {
-    let mut lists = Lists { upstreams, bytes: 0, cold: Vec::new(), kept: Latencies::default(), cpu: 0.0 };
+    let mut lists =
+        Lists { upstreams, bytes: 0, cold: Vec::new(), kept: Latencies::default(), cpu: 0.0, sending: 0.0 };
     for _ in 0..rounds {
         let addresses = vec![stand.upstream; upstreams];
         let mut gateway = Gateway::start(stand, &addresses).await?;
         let mut request = gateway.list();
         let first = gateway.client.timed(&mut request).await?;
         lists.cold.push(first.took.as_secs_f64() * 1e3);
-        lists.bytes = first.bytes;
         if let Some(wrong) = first.wrong {
             return Err(wrong);
         }
     }
     let mut gateway = Gateway::start(stand, &vec![stand.upstream; upstreams]).await?;
     let mut request = gateway.list();
-    // The first is cold.
-    gateway.client.timed(&mut request).await?;
-    let before = gateway.process.cpu_time()?;
-    for _ in 0..LISTS {
-        lists.kept.push(gateway.client.timed(&mut request).await?.took);
-    }
-    lists.cpu = millis(gateway.process.cpu_time()?.saturating_sub(before)) / LISTS as f64;
+    let ready = kept(&gateway.process, &mut gateway.client, &mut request).await?;
+    let sending = sending(stand, upstreams).await?;
+    (lists.bytes, lists.cpu, lists.kept) = (ready.bytes, ready.cpu, ready.took);
+    // Their names are a little shorter.
+    lists.sending = sending.cpu * ready.bytes as f64 / sending.bytes.max(1) as f64;
     Ok(lists)
+}
+
+/// The same list from a program that has it ready and does nothing but send it, on the gateway's CPU.
+async fn sending(stand: &Stand, upstreams: usize) -> Result<Ready, Error> {
+    let (address, tools) = (free_address()?, (upstreams * upstream::TOOLS).to_string());
+    let (cpu, listen) = (stand.placement.map(|placement| placement.proxy), address.to_string());
+    let program = stand.programs.join("bench-upstream");
+    let arguments = ["--listen", &listen, "--tools", &tools];
+    let process = stand.launch(cpu, &program, &arguments, Path::new("/dev/null"))?;
+    let target = Target { address, path: "/mcp".to_owned(), tokens: ["none".to_owned()].into() };
+    let mut request = target.sender(&listen, 0).list_modern();
+    kept(&process, &mut Connection::open(address).await?, &mut request).await
+}
+
+/// A list that is there, asked for many times.
+struct Ready {
+    bytes: usize,
+    took: Latencies,
+    /// CPU time for each, µs.
+    cpu: f64,
+}
+
+async fn kept(process: &Process, client: &mut Connection, request: &mut Request) -> Result<Ready, Error> {
+    let mut ready = Ready { bytes: 0, took: Latencies::default(), cpu: 0.0 };
+    // It is read, and made, when it is asked for first.
+    for _ in 0..UNCOUNTED {
+        ready.bytes = client.timed(request).await?.bytes;
+    }
+    sleep(SETTLING).await;
+    let before = process.cpu_time()?;
+    for _ in 0..LISTS {
+        let timed = client.timed(request).await?;
+        if let Some(wrong) = timed.wrong {
+            return Err(wrong);
+        }
+        ready.took.push(timed.took);
+    }
+    ready.cpu = process.cpu_time()?.saturating_sub(before).as_secs_f64() * 1e6 / LISTS as f64;
+    Ok(ready)
 }
 
 async fn rounds(stand: &Stand, options: &Options) -> Result<Vec<(Round, Round)>, Error> {
@@ -322,22 +350,17 @@ impl Results {
         writeln!(text, "## tools/list of merged upstreams with 100 tools each, one page\n")?;
         writeln!(
             text,
-            "A byte of a long answer costs a program that only sends it {:.3} ns.\n",
-            self.per_byte
+            "| upstreams | KiB | first ever ms | kept, p50 ms | kept, p99 ms | kept, CPU µs | only sending, CPU µs | ratio |"
         )?;
-        writeln!(
-            text,
-            "| upstreams | KiB | first ever ms | kept, p50 ms | kept, p99 ms | kept, CPU µs | to sending its bytes |"
-        )?;
-        writeln!(text, "|---:|---:|---:|---:|---:|---:|---:|")?;
+        writeln!(text, "|---:|---:|---:|---:|---:|---:|---:|---:|")?;
         for lists in &mut self.lists {
             let [p50, p99] = [50, 99].map(|percent| millis(lists.kept.percentile(percent)));
             let (cold, kib) = (spread(lists.cold.iter().copied(), 1), lists.bytes / 1024);
-            let (cpu, sending) = (lists.cpu * 1e3, self.per_byte * lists.bytes as f64 / 1e3);
+            let (cpu, sending) = (lists.cpu, lists.sending);
             let ratio = cpu / sending;
             writeln!(
                 text,
-                "| {} | {kib} | {cold} | {p50:.2} | {p99:.2} | {cpu:.0} | {ratio:.2} |",
+                "| {} | {kib} | {cold} | {p50:.2} | {p99:.2} | {cpu:.0} | {sending:.0} | {ratio:.2} |",
                 lists.upstreams
             )?;
         }

@@ -24,7 +24,7 @@ fn with_servers<F: Future<Output = ()>>(test: impl FnOnce(SocketAddr, SocketAddr
     LocalSet::new().block_on(&runtime, async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let upstream = listener.local_addr().unwrap();
-        tokio::task::spawn_local(upstream::serve(listener));
+        tokio::task::spawn_local(upstream::serve(listener, upstream::TOOLS));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = listener.local_addr().unwrap();
         tokio::task::spawn_local(serve_bare(listener, upstream));

@@ -162,7 +162,7 @@ impl State {
             self.seen.insert(file, seen);
         }
         // A configuration that came through a pipe cannot be read again, so it never changes.
-        let seen = content(&self.config).map(|_| fingerprint);
+        let seen = is_readable(&self.config).then_some(fingerprint);
         self.seen.insert(self.config.clone(), seen);
         self.watch_directories();
     }
@@ -199,14 +199,17 @@ impl State {
     }
 }
 
-/// The fingerprint of a regular file; anything else (a pipe) would block, or be used up by reading it.
+/// Whether it is a regular file that can be read; anything else (a pipe) would block, or be used up by reading it.
+fn is_readable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) && File::open(path).is_ok()
+}
+
+/// The fingerprint of a file, if it is readable.
 fn content(path: &Path) -> Option<String> {
-    if !fs::metadata(path).ok()?.is_file() {
+    if !is_readable(path) {
         return None;
     }
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(fingerprint::of(&bytes))
+    fingerprint::read(File::open(path).ok()?.take(MAX_BYTES)).ok()
 }
 
 /// The directories in which a change can change what `path` leads to: its own, and that of every link's

@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use narthex_config::Config;
 use narthex_config::model::{
-    Admin, Algorithm, Auth, HttpLimits, Issuer, KeySource, PinMode, Pins, PublicUrl, Route, RouteAuth,
-    ScopeName, SecretRef, SecretStores, Server, Store, TenantRule,
+    Admin, Algorithm, Auth, HttpLimits, Issuer, KeySource, PinMode, Pins, PublicUrl, SecretRef, SecretStores,
+    Server, Store, TenantRule,
 };
 use narthex_telemetry::Events;
 use secrecy::SecretString;
@@ -231,24 +231,6 @@ pub(crate) fn config(issuers: Vec<Issuer>) -> Config {
         store: Store::default(),
         upstreams: BTreeMap::new(),
         routes: BTreeMap::new(),
-    }
-}
-
-pub(crate) fn route(path: &str, scopes: &[&str]) -> Route {
-    Route {
-        id: "route".into(),
-        path: path.to_owned(),
-        resource: format!("https://gw.example{path}"),
-        target: narthex_config::model::Target::One("upstream".into()),
-        expose: narthex_config::model::Expose::default(),
-        instructions: None,
-        page_size: 1000,
-        inspect: narthex_config::model::Inspect::default(),
-        auth: RouteAuth::Required,
-        sender_constrained: None,
-        scopes: scopes.iter().map(|scope| ScopeName::from(*scope)).collect(),
-        tools: Vec::new(),
-        limits: None,
     }
 }
 

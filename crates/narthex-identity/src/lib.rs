@@ -1,7 +1,7 @@
 //! Inbound tokens to [`Caller`]s, and what a caller without a good one is told.
 //!
 //! [`access_token`] finds the token of a request, [`Identity`] verifies it, [`Presented`] has proven that it is
-//! its sender's ([`dpop`], certificates), [`challenge`] and [`MetadataWriter`] tell those without one where to get it. Nothing here knows what a caller may
+//! its sender's ([`dpop`], certificates), [`challenge`] and [`ResourceMetadata`] tell those without one where to get it. Nothing here knows what a caller may
 //! do: that is `narthex-policy`.
 
 mod bearer;
@@ -36,6 +36,6 @@ pub use client_auth::SecretSource;
 pub use error::{BuildError, TokenError};
 pub use identity::Identity;
 pub use keys::jws_algorithm;
-pub use metadata::{MetadataWriter, ResourceMetadata};
+pub use metadata::{ProtectedResource, ResourceMetadata};
 pub use signer::{JwtKind, Signer, claimed_issuer};
 pub use thumbprint::Thumbprint;

@@ -4,44 +4,48 @@ use crate::challenge::is_asked_for;
 use crate::dpop::algorithm_names;
 use bytes::Bytes;
 use narthex_config::Config;
-use narthex_config::model::{ClientAuth, Route, RouteAuth, SenderConstrained, Tls};
+use narthex_config::model::{ClientAuth, ScopeName, SenderConstrained, Tls};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 /// RFC 9728 §3.
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
-/// The metadata document of one route, ready to be served to anybody.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ResourceMetadata {
-    /// Where it is served, relative to the origin of `server.public_url`: the well-known path with
-    /// the resource's own path behind it (RFC 9728 §3.1).
-    pub path: String,
-    /// The same as an absolute URL, for challenges.
-    pub url: String,
-    /// `application/json`.
-    pub body: Bytes,
-}
-
-/// Makes the documents of all routes of a configuration. What they have in common is written once.
+/// The metadata documents of all routes of a configuration: each is written when somebody asks for it, as there may be
+/// thousands that nobody ever asks for.
 #[derive(Debug)]
-pub struct MetadataWriter<'c> {
-    config: &'c Config,
+pub struct ResourceMetadata {
+    /// URL of the document of a resource at `server.public_url` itself; its path begins at `path_at`.
+    url: String,
+    path_at: usize,
     authorization_servers: Option<Box<RawValue>>,
     algorithms: Option<Box<RawValue>>,
     asks_for_certificates: bool,
 }
 
+/// A route as a protected resource.
+#[derive(Clone, Copy, Debug)]
+pub struct ProtectedResource<'r> {
+    /// Its resource identifier (RFC 8707).
+    pub resource: &'r str,
+    /// Its name, for people.
+    pub name: &'r str,
+    /// Scopes that are needed for anything on it.
+    pub scopes: &'r [ScopeName],
+    /// How tokens must be bound to their sender.
+    pub sender_constrained: Option<SenderConstrained>,
+}
+
 #[derive(Serialize)]
-struct Document<'c> {
-    resource: &'c str,
-    authorization_servers: Option<&'c RawValue>,
+struct Document<'d> {
+    resource: &'d str,
+    authorization_servers: Option<&'d RawValue>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    scopes_supported: Vec<&'c str>,
+    scopes_supported: Vec<&'d str>,
     bearer_methods_supported: [&'static str; 1],
-    resource_name: &'c str,
+    resource_name: &'d str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    dpop_signing_alg_values_supported: Option<&'c RawValue>,
+    dpop_signing_alg_values_supported: Option<&'d RawValue>,
     #[serde(skip_serializing_if = "is_no")]
     dpop_bound_access_tokens_required: bool,
     #[serde(skip_serializing_if = "is_no")]
@@ -53,44 +57,53 @@ fn is_no(flag: &bool) -> bool {
     !*flag
 }
 
-impl<'c> MetadataWriter<'c> {
-    /// For the routes of `config`.
+impl ResourceMetadata {
+    /// Of the routes of `config`.
     #[must_use]
-    pub fn new(config: &'c Config) -> Self {
+    pub fn new(config: &Config) -> Self {
         let issuers = config.auth.issuers.iter().map(|issuer| issuer.issuer.as_str());
         let algorithms = algorithm_names(&config.auth.dpop.algorithms);
         let asks = |tls: &Tls| tls.client_auth != ClientAuth::Off;
+        let public_url = &config.server.public_url;
         Self {
-            config,
+            url: [public_url.origin.as_str(), WELL_KNOWN, &public_url.path].concat(),
+            path_at: public_url.origin.len(),
             authorization_servers: written(&issuers.collect::<Vec<_>>()),
             algorithms: written(&algorithms).filter(|_| !algorithms.is_empty()),
             asks_for_certificates: config.server.tls.as_ref().is_some_and(asks),
         }
     }
 
-    /// The document of `route`; `None` for a route that says `auth: none`.
+    /// The absolute URL of the document of the route at `path`, for challenges: the well-known path with the resource's
+    /// own path behind it (RFC 9728 §3.1).
     #[must_use]
-    pub fn document(&self, route: &Route) -> Option<ResourceMetadata> {
-        if matches!(route.auth, RouteAuth::None { .. }) {
-            return None;
-        }
-        let public_url = &self.config.server.public_url;
-        let own_path = if route.path == "/" { "" } else { route.path.as_str() };
-        let path = format!("{WELL_KNOWN}{}{own_path}", public_url.path);
-        let url = format!("{}{path}", public_url.origin);
-        Some(ResourceMetadata { path, url, body: self.body(route) })
+    pub fn url(&self, path: &str) -> String {
+        [self.url.as_str(), if path == "/" { "" } else { path }].concat()
     }
 
-    fn body(&self, route: &Route) -> Bytes {
+    /// The path of the route whose document would be served at `path`, relative to the origin of `server.public_url`;
+    /// `None` if that is no document's.
+    #[must_use]
+    pub fn route_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        match path.strip_prefix(self.url.get(self.path_at..)?)? {
+            "" => Some("/"),
+            "/" => None,
+            own => own.starts_with('/').then_some(own),
+        }
+    }
+
+    /// The document of a route, JSON.
+    #[must_use]
+    pub fn document(&self, route: &ProtectedResource<'_>) -> Bytes {
         let required = route.sender_constrained;
         let takes_proofs = required.is_none_or(SenderConstrained::accepts_key);
         let scopes = route.scopes.iter().filter(|scope| is_asked_for(scope));
         let document = Document {
-            resource: &route.resource,
+            resource: route.resource,
             authorization_servers: self.authorization_servers.as_deref(),
-            scopes_supported: scopes.map(|scope| scope.as_str()).collect(),
+            scopes_supported: scopes.map(ScopeName::as_str).collect(),
             bearer_methods_supported: ["header"],
-            resource_name: route.id.as_str(),
+            resource_name: route.name,
             dpop_signing_alg_values_supported: self.algorithms.as_deref().filter(|_| takes_proofs),
             dpop_bound_access_tokens_required: required == Some(SenderConstrained::Dpop),
             tls_client_certificate_bound_access_tokens: self.asks_for_certificates,
@@ -109,14 +122,18 @@ fn written(names: &[&str]) -> Option<Box<RawValue>> {
 mod tests {
     use super::*;
     use crate::fixtures;
-    use narthex_config::model::TenantId;
 
-    fn metadata(public_path: &str, route_path: &str, scopes: &[&str]) -> ResourceMetadata {
+    fn metadata(public_path: &str) -> ResourceMetadata {
         let mut config = fixtures::config(Vec::new());
         config.server.public_url.path = public_path.to_owned();
         config.auth.issuers =
             vec![fixtures::issuer("https://idp.example/t1"), fixtures::issuer("https://b.example")];
-        MetadataWriter::new(&config).document(&fixtures::route(route_path, scopes)).unwrap()
+        ResourceMetadata::new(&config)
+    }
+
+    fn resource(scopes: &[ScopeName]) -> ProtectedResource<'_> {
+        let resource = "https://gw.example/github";
+        ProtectedResource { resource, name: "route", scopes, sender_constrained: None }
     }
 
     #[test]
@@ -128,16 +145,33 @@ mod tests {
             ("/gw", "/github", "/.well-known/oauth-protected-resource/gw/github"),
             ("/gw", "/", "/.well-known/oauth-protected-resource/gw"),
         ] {
-            let metadata = metadata(public_path, route_path, &[]);
-            assert_eq!(metadata.path, path);
-            assert_eq!(metadata.url, format!("https://gw.example{path}"));
+            let metadata = metadata(public_path);
+            assert_eq!(metadata.url(route_path), format!("https://gw.example{path}"));
+            assert_eq!(metadata.route_of(path), Some(route_path));
+        }
+    }
+
+    #[test]
+    fn other_paths_are_no_documents() {
+        for (public_path, path) in [
+            ("", "/github"),
+            ("", "/.well-known/oauth-protected-resource/"),
+            ("", "/.well-known/oauth-protected-resources"),
+            ("", "/.well-known/oauth-protected-resourcegithub"),
+            ("", "/.well-known/oauth-authorization-server"),
+            ("/gw", "/.well-known/oauth-protected-resource"),
+            ("/gw", "/.well-known/oauth-protected-resource/github"),
+            ("/gw", "/.well-known/oauth-protected-resource/gwx"),
+            ("/gw", "/gw/.well-known/oauth-protected-resource/gw/github"),
+        ] {
+            assert_eq!(metadata(public_path).route_of(path), None, "{path}");
         }
     }
 
     #[test]
     fn the_document_says_whose_tokens_are_taken_and_for_what() {
-        let metadata = metadata("", "/github", &["mcp:read", "offline_access"]);
-        let document: serde_json::Value = serde_json::from_slice(&metadata.body).unwrap();
+        let document = metadata("").document(&resource(&["mcp:read".into(), "offline_access".into()]));
+        let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
         assert_eq!(
             document,
             serde_json::json!({
@@ -157,10 +191,9 @@ mod tests {
             let mut config = fixtures::config(Vec::new());
             let client_auth = if asks { ClientAuth::Any } else { ClientAuth::Off };
             config.server.tls = Some(Tls { cert: "c".into(), key: "k".into(), client_auth });
-            let mut route = fixtures::route("/a", &[]);
-            route.sender_constrained = how;
-            let body = MetadataWriter::new(&config).document(&route).unwrap().body;
-            let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let route = ProtectedResource { sender_constrained: how, ..resource(&[]) };
+            let document = ResourceMetadata::new(&config).document(&route);
+            let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
             [
                 "dpop_signing_alg_values_supported",
                 "dpop_bound_access_tokens_required",
@@ -173,12 +206,5 @@ mod tests {
         assert_eq!(members(Some(SenderConstrained::Dpop), true), [true, true, true]);
         assert_eq!(members(Some(SenderConstrained::Mtls), true), [false, false, true]);
         assert_eq!(members(Some(SenderConstrained::Any), true), [true, false, true]);
-    }
-
-    #[test]
-    fn a_route_without_authentication_has_no_document() {
-        let mut route = fixtures::route("/open", &[]);
-        route.auth = RouteAuth::None { tenant: TenantId::from("acme") };
-        assert_eq!(MetadataWriter::new(&fixtures::config(Vec::new())).document(&route), None);
     }
 }

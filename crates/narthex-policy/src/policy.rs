@@ -2,11 +2,12 @@
 
 use crate::limit::{Limit, Place, TenantLimit, nanos};
 use crate::route::{Grant, RoutePolicy, Rule};
+use ahash::{HashMap, HashMapExt as _};
 use narthex_config::Config;
 use narthex_config::model::{
     Credential, Limits, Route, RouteAuth, RouteId, Tenant, TenantId, ToolPattern, ToolRule, UpstreamId,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,9 +35,15 @@ impl Policy {
     #[must_use]
     pub fn build(config: &Config, previous: Option<&Self>) -> Self {
         let epoch = previous.map_or_else(Instant::now, |policy| policy.epoch);
-        let mut builder = Builder { config, previous, granted: granted(config), limits: HashMap::new() };
+        let mut builder = Builder {
+            config,
+            previous,
+            granted: granted(config),
+            limits: HashMap::new(),
+            of_tenants: HashMap::new(),
+        };
         let tenants: Arc<HashSet<TenantId>> = Arc::new(config.tenants.keys().cloned().collect());
-        let mut routes = HashMap::new();
+        let mut routes = HashMap::with_capacity(config.routes.len());
         for route in config.routes.values() {
             let policy = RoutePolicy {
                 tenants: Arc::clone(&tenants),
@@ -78,11 +85,13 @@ struct Builder<'a> {
     /// To whom each route is granted.
     granted: HashMap<&'a RouteId, Vec<&'a TenantId>>,
     limits: HashMap<Place, Arc<Limit>>,
+    /// The limits of tenants, which are the same on all of their routes.
+    of_tenants: HashMap<&'a TenantId, Option<TenantLimit>>,
 }
 
 /// Which tenants have which route, without looking at each tenant for each route.
 fn granted(config: &Config) -> HashMap<&RouteId, Vec<&TenantId>> {
-    let mut granted: HashMap<&RouteId, Vec<&TenantId>> = HashMap::new();
+    let mut granted: HashMap<&RouteId, Vec<&TenantId>> = HashMap::with_capacity(config.routes.len());
     for (id, tenant) in &config.tenants {
         for route in &tenant.routes {
             granted.entry(route).or_default().push(id);
@@ -91,8 +100,8 @@ fn granted(config: &Config) -> HashMap<&RouteId, Vec<&TenantId>> {
     granted
 }
 
-impl Builder<'_> {
-    fn grants(&mut self, route: &Route) -> HashMap<TenantId, Grant> {
+impl<'a> Builder<'a> {
+    fn grants(&mut self, route: &'a Route) -> std::collections::HashMap<TenantId, Grant> {
         let anonymous = match &route.auth {
             RouteAuth::None { tenant } => Some(tenant),
             RouteAuth::Required => None,
@@ -103,8 +112,8 @@ impl Builder<'_> {
         tenants.map(|(id, tenant)| (id.clone(), self.grant(route, id, tenant))).collect()
     }
 
-    fn grant(&mut self, route: &Route, id: &TenantId, tenant: &Tenant) -> Grant {
-        let of_tenant = self.limit(Place::Tenant(id.clone()), id, tenant.limits.as_ref());
+    fn grant(&mut self, route: &Route, id: &'a TenantId, tenant: &Tenant) -> Grant {
+        let of_tenant = self.of_tenant(id, tenant);
         let of_route = self.limit(Place::Route(route.id.clone()), id, route.limits.as_ref());
         let places = places(route);
         let rules = places.into_iter().zip(&route.tools);
@@ -113,6 +122,15 @@ impl Builder<'_> {
             rules: rules.map(|(place, rule)| self.limit(place, id, rule.limits.as_ref())).collect(),
             shown: tenant.expose.get(&route.id).cloned().unwrap_or_default(),
         }
+    }
+
+    fn of_tenant(&mut self, id: &'a TenantId, tenant: &Tenant) -> Option<TenantLimit> {
+        if let Some(known) = self.of_tenants.get(id) {
+            return known.clone();
+        }
+        let limit = self.limit(Place::Tenant(id.clone()), id, tenant.limits.as_ref());
+        self.of_tenants.insert(id, limit.clone());
+        limit
     }
 
     fn limit(&mut self, place: Place, tenant: &TenantId, limits: Option<&Limits>) -> Option<TenantLimit> {
@@ -131,7 +149,7 @@ fn rule(rule: &ToolRule) -> Rule {
 }
 
 /// See [`RoutePolicy::connecting`].
-fn connecting(config: &Config, route: &Route) -> HashMap<String, String> {
+fn connecting(config: &Config, route: &Route) -> std::collections::HashMap<String, String> {
     let wants_consent = |upstream: &&UpstreamId| {
         let upstream = config.upstreams.get(*upstream);
         upstream.is_some_and(|upstream| matches!(upstream.credential, Credential::AuthorizationCode(_)))

@@ -120,7 +120,7 @@ async fn send(
     let body = if is_head { Bytes::new() } else { body };
     let header = head(&parts, body.len(), visit).map_err(|_| Refusal::Internal("cannot build an answer"))?;
     visit.status = parts.status;
-    Reply { header: Box::new(header), body }.pass_on(session, visit).await
+    Reply { header: Box::new(header), body: body.into() }.pass_on(session, visit).await
 }
 
 /// The header as the authority made it: its security fields are its own, pages have others than data.

@@ -4,6 +4,7 @@ mod asking;
 mod authority;
 pub mod body;
 mod bridge;
+mod client;
 mod client_certificate;
 mod cors;
 mod facts;

@@ -48,7 +48,7 @@ pub(crate) async fn walk(
         return Box::pin(bridge::answer(shared, job, session, visit, shutdown)).await;
     }
     let answered = forward::send(shared, credentialed, session, visit).await?;
-    match enter::was_needed(shared, &answered, visit).await {
+    match enter::learn_from(shared, &answered, visit).await {
         Ok(false) => {}
         Ok(true) => {
             let job = enter::take_back(shared, answered, visit)?;

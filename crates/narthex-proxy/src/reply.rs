@@ -1,5 +1,6 @@
 //! Answers that the gateway gives by itself.
 
+use crate::client;
 use crate::cors;
 use crate::proving;
 use crate::record::Visit;
@@ -15,6 +16,7 @@ use narthex_mcp::rpc;
 use narthex_policy::Denial;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// RFC 9449 §8.
@@ -27,10 +29,47 @@ const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// Room for the fields of an answer. Most have no more; and a stream keeps the room for as long as it goes on.
 pub(crate) const FIELDS: usize = 12;
 
+/// A body, in the pieces in which it is there: what is kept for many is not copied for each.
+#[derive(Debug, Default)]
+pub(crate) struct Body {
+    first: Bytes,
+    more: Vec<Bytes>,
+}
+
+impl Body {
+    pub(crate) fn of(first: Bytes, more: impl IntoIterator<Item = Bytes>) -> Self {
+        Self { first, more: more.into_iter().collect() }
+    }
+
+    /// Bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.first.len() + self.more.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// In one piece, as text.
+    pub(crate) fn to_text(&self) -> Cow<'_, str> {
+        if self.more.is_empty() {
+            return String::from_utf8_lossy(&self.first);
+        }
+        let pieces = std::iter::once(&self.first).chain(&self.more);
+        pieces.map(|piece| String::from_utf8_lossy(piece)).collect::<String>().into()
+    }
+}
+
+impl<B: Into<Bytes>> From<B> for Body {
+    fn from(whole: B) -> Self {
+        Self { first: whole.into(), more: Vec::new() }
+    }
+}
+
 /// A whole answer.
 pub(crate) struct Reply {
     pub(crate) header: Box<ResponseHeader>,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
 }
 
 impl Reply {
@@ -39,8 +78,9 @@ impl Reply {
     pub(crate) fn new(
         status: StatusCode,
         content_type: Option<&'static str>,
-        body: Bytes,
+        body: impl Into<Body>,
     ) -> pingora::Result<Self> {
+        let body = body.into();
         let mut header = ResponseHeader::build_no_case(status, Some(FIELDS))?;
         if let Some(content_type) = content_type {
             header.insert_header(CONTENT_TYPE, HeaderValue::from_static(content_type))?;
@@ -59,7 +99,7 @@ impl Reply {
         header.remove_header(&TRANSFER_ENCODING);
         let length = header.insert_header(CONTENT_LENGTH, body.len());
         length.map_err(|_| Refusal::Internal("cannot build the answer"))?;
-        Ok(Self { header, body })
+        Ok(Self { header, body: body.into() })
     }
 
     /// Sends what [`Reply::whole`] made; its header is decorated already.
@@ -84,8 +124,8 @@ impl Reply {
         reply.header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
         let mut parts = Parts::from(*reply.header);
         harden(&mut parts.headers);
-        session.write_response_header(Box::new(parts.into())).await?;
-        session.finish_body().await
+        client::begin(session, Box::new(parts.into())).await?;
+        client::finish(session).await
     }
 
     /// What `refusal` looks like to the caller of `visit`.
@@ -98,7 +138,7 @@ impl Reply {
                 let code = &verdict.legacy_code.filter(|_| visit.speaks_legacy()).unwrap_or(*code);
                 rpc::error_body(visit.rpc_id.as_deref(), *code, message, verdict.data.as_deref()).into()
             }
-            None => Bytes::new(),
+            None => Body::default(),
         };
         let content_type = if body.is_empty() { None } else { Some("application/json") };
         let mut reply = Self::new(status, content_type, body)?;
@@ -131,10 +171,11 @@ impl Reply {
             }
             Refusal::Denied(Denial::MissingScopes { required }) => {
                 if let Some(route) = &visit.route {
-                    let (url, algorithms) = (&route.metadata_url, &visit.snapshot.dpop_algorithms);
+                    let url = visit.snapshot.metadata.url(&route.path);
+                    let algorithms = &visit.snapshot.dpop_algorithms;
                     let value = match visit.scheme {
-                        Scheme::Bearer => challenge::insufficient_scope(url, required),
-                        Scheme::Dpop => challenge::dpop_insufficient_scope(algorithms, url, required),
+                        Scheme::Bearer => challenge::insufficient_scope(&url, required),
+                        Scheme::Dpop => challenge::dpop_insufficient_scope(algorithms, &url, required),
                     };
                     self.header.insert_header(WWW_AUTHENTICATE, value)?;
                 }
@@ -177,9 +218,13 @@ impl Reply {
     }
 }
 
-async fn write(session: &mut ServerSession, header: Box<ResponseHeader>, body: Bytes) -> pingora::Result<()> {
-    session.write_response_header(header).await?;
-    session.write_response_body(body, true).await
+async fn write(session: &mut ServerSession, header: Box<ResponseHeader>, body: Body) -> pingora::Result<()> {
+    client::begin(session, header).await?;
+    let mut last = body.first;
+    for piece in body.more {
+        session.write_response_body(std::mem::replace(&mut last, piece), false).await?;
+    }
+    client::end(session, last).await
 }
 
 /// `text` as the value of a field.

@@ -1,5 +1,6 @@
 //! The requests of one connection.
 
+use crate::client;
 use crate::gateway::Gateway;
 use crate::pipeline;
 use crate::record::Visit;
@@ -12,10 +13,10 @@ use crate::trace;
 use async_trait::async_trait;
 use http::Method;
 use narthex_upstreams::at_once;
-use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
-use pingora::protocols::Stream;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use pingora::protocols::{ALPN, Stream};
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
 use std::net::{IpAddr, SocketAddr};
@@ -23,15 +24,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How long a new connection may be silent, seconds.
+/// How long a new connection may be silent at most, seconds.
 const FIRST_WAIT: u64 = 60;
 
 impl Gateway {
+    /// Serves a connection, until it is to be closed.
+    pub async fn serve(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) {
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            self.process_new(stream, shutdown).await;
+        } else {
+            self.serve_http1(stream, shutdown).await;
+        }
+    }
+
     /// Serves the requests of an HTTP/1.1 connection, one after the other, until it is to be closed.
     ///
     /// As pingora does for its apps, but what serves a request is part of what serves the connection: made once, and
     /// not copied to a place of its own for each request.
-    pub(crate) async fn serve_http1(&self, stream: Stream, shutdown: &ShutdownWatch) {
+    async fn serve_http1(&self, stream: Stream, shutdown: &ShutdownWatch) {
         let mut session = ServerSession::new_http1(stream);
         // For the wait for the first request; the others have what the one before them left.
         session.set_keepalive((!*shutdown.borrow()).then_some(FIRST_WAIT));
@@ -40,23 +50,21 @@ impl Gateway {
         loop {
             let Some(busy) = self.exchange(&mut session, remote, shutdown).await else { return };
             let keepalive = session.get_keepalive();
-            if session.finish_body().await.is_err() {
+            if client::finish(&mut session).await.is_err() {
                 return;
             }
+            let patience = client::patience(&session);
             let ServerSession::H1(mut http1) = session else { return };
             let reused = if http1.will_keepalive() && http1.is_body_done() {
                 at_once(http1.reuse())
             } else {
-                Some(Box::pin(http1.reuse()).await)
+                Box::pin(timeout(patience, http1.reuse())).await.ok()
             };
             let Some(Ok(Some(reused))) = reused else { return };
-            let (stream, further) = reused.into_parts();
             drop(busy);
-            session = ServerSession::new_http1(stream);
+            // Nothing comes with it: what a client sends before it has its answer ends the connection.
+            session = ServerSession::new_http1(reused.into_parts().0);
             session.set_keepalive(keepalive);
-            if let Some(further) = further {
-                session.set_pipelined_prefix(further);
-            }
         }
     }
 
@@ -83,7 +91,7 @@ impl Gateway {
         }
         record::write(&self.shared, &visit);
         if visit.cut.is_some_and(|cut| cut != "ended") {
-            session.shutdown().await;
+            client::close(session).await;
             return None;
         }
         Some(busy)

@@ -8,8 +8,8 @@ use narthex_telemetry::Metrics;
 use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::listeners::ListenerConfig;
 use pingora::listeners::tls::TlsSettings;
+use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::L4BufferSettings;
-use pingora::protocols::{ALPN, Stream};
 use pingora::server::ShutdownWatch;
 use pingora::services::listening::Service;
 use std::sync::Arc;
@@ -100,11 +100,7 @@ impl ServerApp for Door {
             self.metrics.denied("-", "too_many_connections");
             return None;
         }
-        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            // In a box, for the sake of all the connections that are none of this.
-            return Box::pin(self.gateway.process_new(stream, shutdown)).await;
-        }
-        self.gateway.serve_http1(stream, shutdown).await;
+        self.gateway.serve(stream, shutdown).await;
         None
     }
 

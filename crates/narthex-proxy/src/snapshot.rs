@@ -14,7 +14,7 @@ use narthex_config::model::{HttpLimits, RouteId, ScopeName, SenderConstrained, T
 use narthex_credentials::secret::Secrets;
 use narthex_credentials::{CredentialSource, Credentials};
 use narthex_identity::dpop::{self, Nonces, Replay, Rules, Verifier};
-use narthex_identity::{Caller, Identity, SecretSource};
+use narthex_identity::{Caller, Identity, ProtectedResource, ResourceMetadata, SecretSource};
 use narthex_mcp::ScanLimits;
 use narthex_mcp::seal::Sealer;
 use narthex_pins::Pins;
@@ -37,6 +37,7 @@ pub(crate) type Documents = HashMap<Box<str>, Document, RandomState>;
 pub struct Snapshot {
     pub(crate) routes: Routes,
     pub(crate) documents: Documents,
+    pub(crate) metadata: ResourceMetadata,
     pub(crate) tenants: HashSet<TenantId>,
     pub(crate) origins: Origins,
     pub(crate) limits: HttpLimits,
@@ -74,7 +75,6 @@ pub(crate) struct RouteEntry {
     /// The route's URL, as proofs of possession must have it.
     pub(crate) target: Arc<dpop::Target>,
     pub(crate) scopes: Vec<ScopeName>,
-    pub(crate) metadata_url: String,
     pub(crate) policy: Arc<RoutePolicy>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) credentials: Arc<CredentialSource>,
@@ -86,7 +86,7 @@ pub(crate) struct RouteEntry {
     pub(crate) merged: Option<Arc<Merged>>,
 }
 
-/// A public document that the gateway serves itself, such as RFC 9728 metadata.
+/// A public document that the gateway serves itself.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// Path, from the origin's root.
@@ -183,15 +183,16 @@ impl Snapshot {
         let policy = Policy::build(config, previous.map(|p| p.policy.as_ref()));
         let limits = config.server.limits.clone();
         let dpop = Verifier::new(Rules::new(&config.auth, parts.nonces), parts.proofs);
-        let mut documents: Documents =
+        let documents: Documents =
             parts.documents.into_iter().map(|document| (document.path.clone().into(), document)).collect();
         let known = previous.map(|p| &p.routes);
         let routes =
             routes::Builder::new(config, &policy, &credentials, &upstreams, &parts.pins, parts.metrics)
-                .build(known, &mut documents)?;
+                .build(known)?;
         Ok(Self {
             routes,
             documents,
+            metadata: ResourceMetadata::new(config),
             tenants: config.tenants.keys().cloned().collect(),
             origins: Origins::new(&config.server.allowed_origins),
             scan: ScanLimits {
@@ -212,6 +213,24 @@ impl Snapshot {
             upstreams: Arc::new(upstreams),
             pins: parts.pins,
         })
+    }
+
+    /// The resource metadata (RFC 9728) at that path.
+    pub(crate) fn metadata_at(&self, path: &str) -> Option<Document> {
+        let own = self.metadata.route_of(path)?;
+        let route = self.routes.get(own)?;
+        // A route may answer at a second path; and where nobody needs a token, nobody has to know where to get one.
+        if *route.path != *own || route.anonymous.is_some() {
+            return None;
+        }
+        let route = ProtectedResource {
+            resource: &route.resource,
+            name: route.id.as_str(),
+            scopes: &route.scopes,
+            sender_constrained: route.sender_constrained,
+        };
+        let body = Content::Fixed(self.metadata.document(&route));
+        Some(Document { path: path.to_owned(), content_type: "application/json", body })
     }
 
     /// The gateway's own authorization server, if it is one.

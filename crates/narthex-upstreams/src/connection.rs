@@ -19,7 +19,7 @@ use tokio::io::AsyncWriteExt;
 /// Body up to which header and body are copied together, bytes.
 const ONE_WRITE: usize = 32 * 1024;
 
-/// HTTP/2 connections that pingora keeps over all upstreams.
+/// Connections that pingora keeps over all upstreams: of HTTP/2, and of HTTP/1.1 where that was agreed in TLS.
 const POOL_SIZE: usize = 4096;
 
 /// The connections to all upstreams, in use and idle. Lives as long as the process.
@@ -67,8 +67,8 @@ impl Default for Connections {
 }
 
 impl Connections {
-    /// A connection to one of `peers`: an idle one if there is one, else new; other addresses of the same
-    /// host are tried when one cannot be connected to. Nothing has been sent on it.
+    /// A connection to one of `peers`: an idle one to its current address if there is one, else new; other addresses of
+    /// the same host are tried when one cannot be connected to. Nothing has been sent on it.
     pub(crate) async fn open(
         &self,
         peers: &Arc<Peers>,

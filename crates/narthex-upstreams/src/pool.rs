@@ -2,7 +2,7 @@
 //!
 //! pingora's own pool starts a task for each connection that is given back, with a timer, and looks up the peer's
 //! address with a system call for each that is taken. Here an idle connection is an entry in a list; whether its
-//! server still has it is looked at when it is taken, and twice a second.
+//! server still has it is looked at when it is taken, and when the gateway has the pool swept.
 
 use crate::at_once::at_once;
 use dashmap::DashMap;
@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::unconstrained;
 
-/// Idle connections kept over all upstreams: when there are more, those that idle longest are closed.
+/// Idle connections kept over all upstreams: when there are more, those that idle longest are closed with the next
+/// sweep.
 const MOST: usize = 4096;
-/// Lists of one place, so that threads do not wait for each other; a power of two.
+/// Lists of one place, so that threads do not wait for each other.
 const LISTS: usize = 8;
 
 /// The idle connections to all places.
@@ -91,8 +92,11 @@ impl Place {
         None
     }
 
-    /// Keeps a connection on which nothing is under way.
+    /// Keeps a connection on which nothing is under way, or closes it, if it is not to be kept at all.
     pub(crate) fn give(&self, stream: Stream, keep: Duration, now: Instant) {
+        if keep.is_zero() {
+            return;
+        }
         let Some(list) = self.lists.get(home() % LISTS) else { return };
         self.held.fetch_add(1, Ordering::Relaxed);
         list.lock().push(Idle { stream, since: now, keep });

@@ -224,6 +224,7 @@ impl Housekeeping {
         loop {
             while self.gateway.in_flight() > 0 {
                 tokio::time::sleep(Duration::from_millis(50)).await;
+                self.gateway.sweep_connections();
             }
             // What HTTP/2 streams wrote last is still on its way through their connections.
             tokio::time::sleep(FLUSH).await;

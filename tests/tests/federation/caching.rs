@@ -26,6 +26,42 @@ async fn one_list_serves_many_clients_and_none_is_read_for_a_call() {
     assert_eq!((new.count("tools/call"), old.count("tools/call")), (12, 12));
 }
 
+#[tokio::test]
+async fn a_page_that_is_kept_is_given_to_nobody_who_is_shown_something_else() {
+    let new = Peer::modern("new").await.tools(&["read", "write", "drop"]);
+    let old = Peer::legacy("old").await.tools(&["read", "write"]);
+    let setup = Setup::route(&["page_size: 2"]).globex(&["expose: { main: { exclude: [\"*__write\"] } }"]);
+    let stage = setup.start(&[&new, &old]).await;
+    let all = ["new__read", "new__write", "new__drop", "old__read", "old__write"];
+    let some = ["new__read", "new__drop", "old__read"];
+    let mut clients = Vec::new();
+    for (sub, tenant) in [("alice", "acme"), ("gina", "globex"), ("bob", "acme")] {
+        clients
+            .extend(stage.both_as("/mcp", json!({"sub": sub, "org_id": tenant})).await.map(|c| (c, tenant)));
+    }
+    for _ in 0..3 {
+        for (client, tenant) in &clients {
+            assert_eq!(client.tools().await, if *tenant == "acme" { &all[..] } else { &some[..] });
+        }
+    }
+    let mut cursors = Vec::new();
+    for (number, (client, _)) in clients.iter().enumerate() {
+        let id = json!(format!("\"}}{{ {number}"));
+        let answer = client.send_with_id(&id, "tools/list", json!({})).await.whole().await.rpc();
+        assert_eq!(answer["id"], id);
+        cursors.push(answer["result"]["nextCursor"].clone());
+    }
+    for (owner, cursor) in cursors.iter().enumerate() {
+        for (number, (client, _)) in clients.iter().enumerate() {
+            // A caller's two clients are the same caller.
+            let is_own = owner / 2 == number / 2;
+            let answer = client.ask("tools/list", json!({"cursor": cursor})).await.rpc();
+            assert_eq!(answer["result"].is_object(), is_own, "{answer}");
+        }
+    }
+    assert_eq!((new.count("tools/list"), old.count("tools/list")), (1, 1));
+}
+
 /// Lists the tools that the credential is for.
 fn by_credential(peer: &Peer, idp: &Arc<MockIdp>) {
     let (idp, modern) = (Arc::clone(idp), peer.id == "new");

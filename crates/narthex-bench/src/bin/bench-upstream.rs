@@ -12,10 +12,13 @@ struct Options {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:9001")]
     listen: SocketAddr,
+    /// How many tools it has.
+    #[arg(long, default_value_t = upstream::TOOLS)]
+    tools: usize,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let options = Options::parse();
-    upstream::serve(TcpListener::bind(options.listen).await?).await
+    upstream::serve(TcpListener::bind(options.listen).await?, options.tools).await
 }

@@ -7,8 +7,8 @@ use std::io::Write as _;
 const RESULT: usize = 1 << 10;
 /// Length of the big tool's result text, bytes.
 const BIG: usize = 1 << 20;
-/// How many tools `tools/list` returns.
-const TOOLS: usize = 100;
+/// A list from that length on, bytes, is written from where it is; copied, it is one write with its head.
+const LONG: usize = 64 << 10;
 
 /// Session id given out by `initialize`. There is one, and it is not looked at: sessions are kept by
 /// the proxy under test or by nobody.
@@ -27,13 +27,15 @@ pub(super) enum Parts {
     Whole,
     /// The output, then the tail of the big result.
     Big,
+    /// The output, then the tail of the list.
+    List,
     /// The output, cut after each event as a server that flushes does.
     Events([usize; 2]),
 }
 
 impl Answers {
-    pub(super) fn new() -> Self {
-        Self { tool: text_result(RESULT - 90), big: text_result(BIG), list: tools() }
+    pub(super) fn new(tools: usize) -> Self {
+        Self { tool: text_result(RESULT - 90), big: text_result(BIG), list: list(tools) }
     }
 
     /// Writes the answer's head and, but for the big result, its body to `output`.
@@ -51,6 +53,11 @@ impl Answers {
     fn answer(&self, id: &[u8], call: Call, output: &mut Vec<u8>) -> Parts {
         match call {
             Call::Tool => json(output, id, &self.tool),
+            Call::List if self.list.len() >= LONG => {
+                head(output, id.len() + self.list.len(), "");
+                body(output, id, b"");
+                return Parts::List;
+            }
             Call::List => json(output, id, &self.list),
             Call::Ping => json(output, id, b",\"result\":{}}"),
             Call::Discover => json(output, id, DISCOVERED),
@@ -96,6 +103,7 @@ impl Parts {
         match *self {
             Self::Whole => [output, b"", b""],
             Self::Big => [output, &answers.big, b""],
+            Self::List => [output, &answers.list, b""],
             Self::Events([first, second]) => [&output[..first], &output[first..second], &output[second..]],
         }
     }
@@ -156,8 +164,8 @@ fn text_result(length: usize) -> Vec<u8> {
 }
 
 /// A list that is right in every revision: older clients ignore the caching fields.
-fn tools() -> Vec<u8> {
-    let tools: Vec<String> = (0..TOOLS)
+fn list(tools: usize) -> Vec<u8> {
+    let tools: Vec<String> = (0..tools)
         .map(|n| {
             format!(
                 "{{\"name\":\"tool_{n:03}\",\"description\":\"Tool number {n}: does one thing with one text.\",\

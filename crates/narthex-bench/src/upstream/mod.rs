@@ -24,12 +24,15 @@ const MAX_BODY: usize = 32 << 20;
 /// Room made for one read, bytes.
 const READ: usize = 64 << 10;
 
-/// Answers every connection that `listener` accepts, for ever.
+/// How many tools the contenders' upstream has.
+pub const TOOLS: usize = 100;
+
+/// Answers every connection that `listener` accepts, for ever, as a server of `tools` tools.
 ///
 /// # Errors
 /// When a connection cannot be accepted.
-pub async fn serve(listener: TcpListener) -> io::Result<()> {
-    let answers = Rc::new(Answers::new());
+pub async fn serve(listener: TcpListener, tools: usize) -> io::Result<()> {
+    let answers = Rc::new(Answers::new(tools));
     LocalSet::new()
         .run_until(async move {
             loop {

@@ -8,7 +8,8 @@ use crate::model::{
     ToolRule, Upstream, UpstreamId,
 };
 use crate::yaml::{Field, Named, Span};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use ahash::{HashMap, HashMapExt as _, HashSet};
+use std::collections::BTreeMap;
 
 /// Paths that the gateway answers itself.
 const OWN_PATHS: [&str; 2] = ["/.well-known", "/oauth"];
@@ -28,10 +29,11 @@ impl Check<'_> {
         upstreams: &BTreeMap<UpstreamId, Upstream>,
     ) -> BTreeMap<RouteId, Route> {
         let mut routes = BTreeMap::new();
-        let mut paths: HashMap<String, Span> = HashMap::new();
+        let entries = field.into_value().unwrap_or_default().0;
+        let mut paths: HashMap<String, Span> = HashMap::with_capacity(entries.len());
         let mut needs_token = None;
         let granted: HashSet<&RouteId> = tenants.values().flat_map(|tenant| &tenant.routes).collect();
-        for entry in field.into_value().unwrap_or_default().0 {
+        for entry in entries {
             let Some(given) = entry.value.into_value() else { continue };
             let id = RouteId::from(entry.key.0.as_str());
             self.unique_path(&given.path, &mut paths);
@@ -230,7 +232,7 @@ fn sender_constrained(field: &Field<grammar::RouteAuth>) -> Option<SenderConstra
 
 /// The resource identifier (RFC 8707) of a path. That of `/` has no trailing slash, as MCP advises.
 fn resource(public_url: &PublicUrl, path: &str) -> String {
-    format!("{}{}", public_url.url, if path == "/" { "" } else { path })
+    [public_url.url.as_str(), if path == "/" { "" } else { path }].concat()
 }
 
 fn is_under(path: &str, prefix: &str) -> bool {
@@ -238,7 +240,6 @@ fn is_under(path: &str, prefix: &str) -> bool {
 }
 
 fn path_mistake(path: &str) -> Option<&'static str> {
-    let segments: BTreeSet<&str> = path.split('/').collect();
     let legal = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/".contains(c);
     Some(match path {
         "/" => return None,
@@ -248,7 +249,9 @@ fn path_mistake(path: &str) -> Option<&'static str> {
         _ if path.contains('%') => "a path has no percent-encoding; it is compared as it stands",
         _ if path.contains("//") => "a path has no empty segments (`//`)",
         _ if path.ends_with('/') => "a path does not end with `/`",
-        _ if segments.contains("..") || segments.contains(".") => "a path has no `.` or `..` segments",
+        _ if path.split('/').any(|segment| matches!(segment, "." | "..")) => {
+            "a path has no `.` or `..` segments"
+        }
         _ if !path.chars().all(legal) => "this character cannot stand in a path",
         _ if OWN_PATHS.iter().any(|own| is_under(path, own)) => {
             "the gateway itself answers under `/.well-known` and `/oauth`"

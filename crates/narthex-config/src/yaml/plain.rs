@@ -35,12 +35,13 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self, depth: usize) -> Option<Node> {
         self.nodes += 1;
-        if depth > MAX_DEPTH || self.nodes > MAX_NODES {
+        if self.nodes > MAX_NODES {
             return None;
         }
         let (event, span) = self.next()?;
         let kind = match event {
             Event::Scalar(text, style, 0, None) => value(&text, style)?,
+            _ if depth == MAX_DEPTH => return None,
             Event::SequenceStart(_, 0, None) => self.list(depth)?,
             Event::MappingStart(_, 0, None) => self.map(depth)?,
             _ => return None,
@@ -159,8 +160,9 @@ mod tests {
         ] {
             assert_eq!(quick(text), None, "{text}");
         }
-        let deep = format!("{}{}", "[".repeat(MAX_DEPTH + 2), "]".repeat(MAX_DEPTH + 2));
-        assert_eq!(quick(&deep), None);
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(quick(&deep(MAX_DEPTH)).is_some() && quick(&deep(MAX_DEPTH)) == judged(&deep(MAX_DEPTH)));
+        assert_eq!([quick(&deep(MAX_DEPTH + 1)), judged(&deep(MAX_DEPTH + 1))], [None, None]);
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Host {
     pub fn target(&self, url: &str) -> Option<Target> {
         let path = url.strip_prefix(&self.written).filter(|path| is_normalised(path) && url.len() <= LONGEST);
         let Some(path) = path else { return Target::new(url) };
-        Some(Target { normalised: format!("{}{path}", self.normalised), with_slash: None })
+        Some(Target { normalised: [self.normalised.as_str(), path].concat(), with_slash: None })
     }
 }
 

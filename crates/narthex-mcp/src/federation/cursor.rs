@@ -76,7 +76,7 @@ impl Kind {
 }
 
 /// Behind which item a page starts.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Position {
     list: Kind,
     upstream: String,

@@ -27,6 +27,9 @@ use std::time::Duration;
 /// names can neither fill the memory nor escape the limit, nor do anything to another tenant.
 const MAX_KEYS: usize = 100_000;
 
+/// How many keys are looked at for idle ones in a second, over time: to look at a million takes some 50 ms.
+const LOOKED_AT: usize = 40_000;
+
 /// The key of a call without a client or tool.
 const NAMELESS: &str = "-";
 
@@ -53,6 +56,8 @@ pub(crate) struct Limit {
     keys: Mutex<HashMap<TenantId, Arc<AtomicUsize>>>,
     max_keys: usize,
     overflows: AtomicU64,
+    /// When all keys are looked at next, nanoseconds on the policy's time line.
+    due: AtomicU64,
 }
 
 /// A bucket in the map, and the count of keys that it is part of.
@@ -63,7 +68,7 @@ struct Kept {
 }
 
 /// A limit as it applies to one tenant.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TenantLimit {
     limit: Arc<Limit>,
     tenant: TenantId,
@@ -105,6 +110,7 @@ impl Limit {
             keys: Mutex::default(),
             max_keys,
             overflows: AtomicU64::new(0),
+            due: AtomicU64::new(0),
             definition: definition.clone(),
         }
     }
@@ -126,8 +132,12 @@ impl Limit {
         }
     }
 
-    /// Forgets the keys that are like new. Takes the map's locks one after the other.
+    /// Forgets the keys that are like new, unless many have been looked at a short time ago. Takes the map's locks one
+    /// after the other.
     pub(crate) fn evict_idle(&self, now: Nanos) {
+        if now.as_u64() < self.due.load(Ordering::Relaxed) {
+            return;
+        }
         self.buckets.retain(|_, kept| {
             let keep = !kept.bucket.is_idle(now);
             if !keep && let Some(keys) = &kept.counted {
@@ -137,6 +147,8 @@ impl Limit {
         });
         // A tenant whose count only this map holds has no keys and is in no policy.
         self.keys.lock().retain(|_, keys| Arc::strong_count(keys) > 1);
+        let pause = Duration::from_secs((self.len() / LOOKED_AT) as u64);
+        self.due.store(now.as_u64().saturating_add(rate::nanos(pause)), Ordering::Relaxed);
     }
 
     /// Keys kept.

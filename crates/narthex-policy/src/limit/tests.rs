@@ -230,6 +230,21 @@ fn keys_like_new_are_forgotten_and_used_ones_are_not() {
 }
 
 #[test]
+fn where_there_are_many_keys_they_are_looked_at_less_often() {
+    let limit = limit(&limits(Some((1, 10)), None, None, Per::Subject));
+    let of_a = limit.of_tenant(&TenantId::from("a"));
+    for number in 0..2 * LOOKED_AT {
+        drop(call(&of_a, &caller("a", &number.to_string()), None, at_secs(1.0)).unwrap());
+    }
+    let all = limit.len();
+    limit.evict_idle(at_secs(10.5));
+    limit.evict_idle(at_secs(12.4));
+    assert_eq!(limit.len(), all, "they were looked at two seconds ago");
+    limit.evict_idle(at_secs(12.5));
+    assert_eq!(limit.len(), 1);
+}
+
+#[test]
 fn keys_beyond_the_most_share_one_bucket_and_harm_no_other_tenant() {
     let numbers = limits(Some((1, 60)), None, None, Per::Tool);
     let limit = Arc::new(Limit::with_max_keys(&Place::Route(RouteId::from("r")), &numbers, 3));

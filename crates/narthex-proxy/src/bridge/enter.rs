@@ -130,7 +130,7 @@ pub(crate) fn take(
     Job::new(link, credentialed.permitted, visit)
 }
 
-/// [`take`] after the server has answered; see [`was_needed`].
+/// [`take`] after the server has answered; see [`learn_from`].
 ///
 /// # Errors
 /// It cannot be read.
@@ -238,7 +238,7 @@ async fn find_out(mut link: Link) -> Option<bool> {
 ///
 /// # Errors
 /// It needs a session that the server does not have.
-pub(crate) async fn was_needed(
+pub(crate) async fn learn_from(
     shared: &Arc<Shared>,
     answered: &Answered<'_>,
     visit: &Visit,
@@ -256,8 +256,8 @@ pub(crate) async fn was_needed(
         return Ok(false);
     }
     if !is_initialize(routed) {
-        let has_sessions = status != StatusCode::BAD_REQUEST || eras.legacy(now) != Some(false);
-        return if has_sessions { Ok(false) } else { Err(without_session(routed)) };
+        let is_fine = status != StatusCode::BAD_REQUEST || eras.legacy(now) != Some(false);
+        return if is_fine { Ok(false) } else { Err(without_session(routed)) };
     }
     if status == StatusCode::OK {
         eras.learn_legacy(true, now);

@@ -94,6 +94,8 @@ pub(crate) struct Memory {
     pub(crate) connecting: Waiters,
     /// What the upstreams of merged routes list.
     pub(crate) catalogues: merge::Catalogues,
+    /// What clients are given of that.
+    pub(crate) pages: merge::Pages,
     /// Where callers have seen which URI.
     pub(crate) mentions: merge::Mentions,
     /// The configuration, each time that it is another than at the start.
@@ -121,6 +123,7 @@ impl Default for Memory {
             suspended: Arc::default(),
             connecting: Waiters::default(),
             catalogues: merge::Catalogues::default(),
+            pages: merge::Pages::default(),
             mentions: merge::Mentions::default(),
             configured: watch::Sender::new(None),
         }
@@ -133,6 +136,7 @@ impl Memory {
         let now = Instant::now();
         let bounds = enter::Bounds::of(&snapshot.limits);
         self.catalogues.sweep(bounds.session_idle, |upstream| snapshot.upstreams.has(upstream));
+        self.pages.sweep();
         self.mentions.sweep();
         self.catalogues.trust(snapshot.pins.generation());
         self.suspended.sweep(now);

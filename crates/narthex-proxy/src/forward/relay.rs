@@ -2,19 +2,18 @@
 
 use super::error::describe;
 use super::send::Answer;
+use crate::client;
 use crate::forward::ForwardError;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
-use narthex_upstreams::{Connections, Upstream};
+use narthex_upstreams::{Connections, Upstream, at_once};
 use pingora::Error;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::client::HttpSession;
 use pingora::server::ShutdownWatch;
 use pingora::time::timeout;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -29,8 +28,6 @@ const COALESCE_CAP: usize = 16 * 1024;
 /// The same where the first piece is so large alone: a long answer, which comes as fast as it is read. Each write costs
 /// more than the copy that saves it.
 const BULK_CAP: usize = 256 * 1024;
-/// How long the end of a response may take to be flushed, when the client has no write timeout.
-const LAST_FLUSH: Duration = Duration::from_secs(10);
 
 /// How a body is relayed.
 pub struct Relay<'a> {
@@ -191,19 +188,17 @@ impl Relay<'_> {
 
 /// Ends the client's response as `end` says: in good order, or visibly cut off.
 async fn conclude(client: &mut ServerSession, end: RelayEnd, sent: usize) -> RelayEnd {
-    // A client that reads nothing must not hold the last flush either.
-    let patience = client.get_write_timeout().unwrap_or(LAST_FLUSH);
     match end {
         RelayEnd::Complete | RelayEnd::Ended if !is_short(client, sent) => {
-            match timeout(patience, client.finish_body()).await {
-                Ok(Ok(())) => end,
-                _ => RelayEnd::ClientGone,
+            match client::finish(client).await {
+                Ok(()) => end,
+                Err(_) => RelayEnd::ClientGone,
             }
         }
         _ => {
             // Whatever the caller does with the connection now, it is not used again.
             client.set_keepalive(None);
-            let _ = timeout(patience, client.shutdown()).await;
+            client::close(client).await;
             end
         }
     }
@@ -240,7 +235,7 @@ impl Early {
         let mut bytes = Bytes::new();
         let mut ended = session.response_done();
         while !ended && bytes.len() < EARLY_CAP {
-            match poll_once(next_chunk(session)) {
+            match at_once(next_chunk(session)) {
                 Some(chunk) => match chunk? {
                     Some(chunk) => bytes = join(bytes, chunk),
                     None => ended = true,
@@ -272,7 +267,7 @@ fn coalesce(first: Bytes, session: &mut HttpSession, next: &mut Option<Chunk>) -
     let cap = if first.len() < COALESCE_CAP { COALESCE_CAP } else { BULK_CAP };
     let mut all = BytesMut::new();
     while first.len().max(all.len()) < cap {
-        match poll_once(next_chunk(session)) {
+        match at_once(next_chunk(session)) {
             Some(Ok(Some(chunk))) => {
                 if all.is_empty() {
                     all.reserve(cap + chunk.len());
@@ -297,15 +292,6 @@ fn join(first: Bytes, second: Bytes) -> Bytes {
     let mut both = first.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
     both.extend_from_slice(&second);
     both.freeze()
-}
-
-/// The future's output if it is there without waiting. Dropping a read that is not loses nothing.
-fn poll_once<F: Future>(future: F) -> Option<F::Output> {
-    let mut context = Context::from_waker(Waker::noop());
-    match pin!(future).poll(&mut context) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
-    }
 }
 
 /// The next piece of the answer's body; `None` at its end. Dropping the future loses nothing.

@@ -1,13 +1,14 @@
 //! The routes of a configuration, with what they refer to.
 
-use super::{BuildError, Content, Document, Documents, RouteEntry, Routes};
+use super::{BuildError, RouteEntry, Routes};
 use crate::bridge::merge::{Member, Merged};
+use ahash::RandomState;
 use http::{HeaderValue, header};
 use narthex_config::Config;
 use narthex_config::model::{Expose, Route, RouteAuth, RouteId, Shown, Target, UpstreamId};
 use narthex_credentials::{CredentialSource, Credentials};
+use narthex_identity::Caller;
 use narthex_identity::dpop;
-use narthex_identity::{Caller, MetadataWriter};
 use narthex_pins::{Mode, Pins};
 use narthex_policy::Policy;
 use narthex_telemetry::{Metrics, RouteMetrics};
@@ -44,7 +45,6 @@ struct Common<'a> {
     route: &'a Route,
     anonymous: Option<Arc<Caller>>,
     target: Arc<dpop::Target>,
-    metadata_url: String,
     metrics: RouteMetrics,
 }
 
@@ -62,33 +62,21 @@ impl<'a> Builder<'a> {
         Self { config, policy, credentials, upstreams, pins, metrics, host, hidden, posts }
     }
 
-    /// The routes, by their paths; adds their documents to `documents`. `known` are those of before.
+    /// The routes, by their paths. `known` are those of before.
     ///
     /// # Errors
     /// One of them cannot be built.
-    pub(super) fn build(
-        mut self,
-        known: Option<&Routes>,
-        documents: &mut Documents,
-    ) -> Result<Routes, BuildError> {
+    pub(super) fn build(mut self, known: Option<&Routes>) -> Result<Routes, BuildError> {
         // A balancer in front may or may not strip the path of `public_url`; the resource is one.
         let prefix = &self.config.server.public_url.path;
-        let writer = MetadataWriter::new(self.config);
-        let mut routes = Routes::default();
+        let mut routes = Routes::with_capacity_and_hasher(self.config.routes.len(), RandomState::default());
         for route in self.config.routes.values() {
-            let mut metadata_url = String::new();
-            if let Some(metadata) = writer.document(route) {
-                metadata_url = metadata.url;
-                let (path, body) = (metadata.path, Content::Fixed(metadata.body));
-                let document = Document { path: path.clone(), content_type: "application/json", body };
-                documents.insert(path.into(), document);
-            }
             let before = known.and_then(|known| known.get(route.path.as_str()));
             let metrics = match before.filter(|before| before.id == route.id) {
                 Some(before) => before.metrics.clone(),
                 None => self.metrics.route(route.id.as_str()),
             };
-            let entry = Arc::new(self.route(route, metadata_url, metrics)?);
+            let entry = Arc::new(self.route(route, metrics)?);
             if !prefix.is_empty() {
                 routes.insert(format!("{prefix}{}", route.path).into(), Arc::clone(&entry));
             }
@@ -97,12 +85,7 @@ impl<'a> Builder<'a> {
         Ok(routes)
     }
 
-    fn route(
-        &mut self,
-        route: &'a Route,
-        metadata_url: String,
-        metrics: RouteMetrics,
-    ) -> Result<RouteEntry, BuildError> {
+    fn route(&mut self, route: &'a Route, metrics: RouteMetrics) -> Result<RouteEntry, BuildError> {
         let anonymous = match &route.auth {
             RouteAuth::Required => None,
             RouteAuth::None { tenant } => Some(Arc::new(Caller::anonymous(tenant.clone()))),
@@ -113,7 +96,7 @@ impl<'a> Builder<'a> {
             None => None,
         };
         let target = Arc::new(target.ok_or_else(|| missing(route, "URL"))?);
-        let common = Common { route, anonymous, target, metadata_url, metrics };
+        let common = Common { route, anonymous, target, metrics };
         let ways = route.target.upstreams().iter().map(|id| self.way(route, id));
         let ways = ways.collect::<Result<Vec<_>, _>>()?;
         let first = ways.first().ok_or_else(|| missing(route, "upstream"))?;
@@ -147,7 +130,7 @@ impl<'a> Builder<'a> {
         upstream: &Arc<Upstream>,
         credentials: &Arc<CredentialSource>,
     ) -> Result<RouteEntry, BuildError> {
-        let Common { route, anonymous, target, metadata_url, metrics } = common;
+        let Common { route, anonymous, target, metrics } = common;
         Ok(RouteEntry {
             id: route.id.clone(),
             path: route.path.as_str().into(),
@@ -156,7 +139,6 @@ impl<'a> Builder<'a> {
             sender_constrained: route.sender_constrained,
             target: Arc::clone(target),
             scopes: route.scopes.iter().cloned().collect(),
-            metadata_url: metadata_url.clone(),
             policy: self.policy.route(&route.id).ok_or_else(|| missing(route, "policy"))?,
             credentials: Arc::clone(credentials),
             post: self.post(upstream).map_err(|e| BuildError::Route(route.id.clone(), e.to_string()))?,

@@ -69,6 +69,10 @@ pub(crate) fn accept(session: &ServerSession, visit: &mut Visit) -> Result<Accep
         return serve(document, &header.method);
     }
     let Some(route) = snapshot.routes.get(path) else {
+        if let Some(document) = snapshot.metadata_at(path) {
+            visit.other_path = Some(path.to_owned());
+            return serve(&document, &header.method);
+        }
         let door = snapshot.authority.as_ref();
         if let Some(asked) = door.map(|door| door.take(path, &header.headers)).transpose()?.flatten() {
             return Ok(Accepted::Authority(asked));

@@ -1,6 +1,7 @@
 //! Stage 8: the answer, on its way to the client.
 
 use crate::asking::{self, Begun, States};
+use crate::client;
 use crate::forward::{self, Answer, Early, ForwardError, Relay, RelayEnd};
 use crate::gateway::Shared;
 use crate::judge::{Content, Judged, judge};
@@ -268,7 +269,7 @@ async fn relay(
     // Nothing that is subscribed to ends by itself.
     let endless = verb == Verb::Get || visit.method == "subscriptions/listen";
     if !client_gone {
-        client_gone = session.write_response_header(header).await.is_err();
+        client_gone = client::begin(session, header).await.is_err();
     }
     let relay = Relay {
         client_gone,

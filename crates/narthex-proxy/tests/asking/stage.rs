@@ -12,7 +12,6 @@ use narthex_proxy::{Gateway, Parts, Snapshot};
 use narthex_store::{Capacity, KeyRing, Memory, Vault};
 use narthex_telemetry::{AccessLog, Metrics};
 use narthex_testkit::MockIdp;
-use pingora::apps::ServerApp as _;
 use serde_json::json;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -130,7 +129,7 @@ async fn serve(listener: TcpListener, gateway: Arc<Gateway>, shutdown: watch::Re
         let (gateway, shutdown) = (Arc::clone(&gateway), shutdown.clone());
         tokio::spawn(async move {
             let stream = pingora::protocols::l4::stream::Stream::from(tcp);
-            gateway.process_new(Box::new(stream), &shutdown).await;
+            gateway.serve(Box::new(stream), &shutdown).await;
         });
     }
 }

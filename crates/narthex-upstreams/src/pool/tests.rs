@@ -1,6 +1,6 @@
 use super::*;
 use pingora::protocols::l4::stream::Stream as L4;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const KEEP: Duration = Duration::from_secs(60);
@@ -115,6 +115,15 @@ async fn of_too_many_those_that_idle_longest_are_closed() {
         pool.places.iter().flat_map(|place| place.ages()).map(|since| now - since).collect();
     ages.sort();
     assert_eq!(ages, (1..=7).map(Duration::from_secs).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn one_that_is_not_to_be_kept_is_closed_at_once() {
+    let (server, place) = (Server::start().await, Place::default());
+    let (stream, mut far) = server.connect().await;
+    place.give(stream, Duration::ZERO, Instant::now());
+    assert!(place.is_empty());
+    assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

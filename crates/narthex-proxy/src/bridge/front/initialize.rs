@@ -86,7 +86,7 @@ pub(crate) async fn welcome(
     let result = account.to_initialize(revision);
     let live = ways.shared.bridge.live.take_up(opened, owner, ways.whose(), bounds).await?;
     let _ = live.account.set(account);
-    out.reply(StatusCode::OK, Some(message::result(&id, &result)), Some(&handle)).await
+    out.reply(StatusCode::OK, Some(message::result(&id, &result).into()), Some(&handle)).await
 }
 
 /// What the server says of itself.

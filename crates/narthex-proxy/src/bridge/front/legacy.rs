@@ -18,6 +18,7 @@ use crate::bridge::merge::{Dress, Merged};
 use crate::bridge::modern::SchemaCache;
 use crate::bridge::party::{Call, Step};
 use crate::refusal::Refusal;
+use crate::reply::Body;
 use crate::stage::frame::Verb;
 use http::StatusCode;
 use narthex_mcp::Revision;
@@ -83,6 +84,8 @@ pub(crate) struct Front {
 pub(super) enum Ended {
     /// With this message.
     Said(String),
+    /// With this one, which is there in pieces.
+    Listed(Body),
     /// Without one: the client does not want it any more.
     Silent,
 }
@@ -103,7 +106,7 @@ impl Front {
         batch: bool,
         out: &mut Out<'_>,
     ) -> Result<(), Refusal> {
-        let mut replies = Vec::new();
+        let mut replies: Vec<Body> = Vec::new();
         let mut expects = false;
         for message in messages {
             let (id, method, params) = match message {
@@ -119,16 +122,16 @@ impl Front {
                 Err(refusal) if batch => Ended::Said(message::error(&id, &self.failure(&refusal))),
                 ended => ended?,
             };
-            // On a stream, what was answered before it began comes first.
             match ended {
-                Ended::Said(reply) if out.is_stream() => {
-                    replies.push(reply);
-                    for reply in replies.drain(..) {
-                        self.emit(&reply, out).await?;
-                    }
+                Ended::Said(reply) => replies.push(reply.into()),
+                Ended::Listed(reply) => replies.push(reply),
+                Ended::Silent => continue,
+            }
+            // On a stream, what was answered before it began comes first.
+            if out.is_stream() {
+                for reply in replies.drain(..) {
+                    self.emit(&reply.to_text(), out).await?;
                 }
-                Ended::Said(reply) => replies.push(reply),
-                Ended::Silent => {}
             }
         }
         if !expects {
@@ -145,7 +148,8 @@ impl Front {
             (_, None) => out.reply(StatusCode::ACCEPTED, None, None).await,
             (true, Some(last)) => {
                 replies.push(last);
-                out.reply(StatusCode::OK, Some(format!("[{}]", replies.join(","))), None).await
+                let texts: Vec<_> = replies.iter().map(Body::to_text).collect();
+                out.reply(StatusCode::OK, Some(format!("[{}]", texts.join(",")).into()), None).await
             }
         }
     }
@@ -251,10 +255,11 @@ impl Front {
         params: &Object,
         out: &mut Out<'_>,
     ) -> Result<Ended, Refusal> {
-        let way = match merge::route(merged, &self.link, method, params, self.bounds, out).await? {
+        let way = match merge::route(merged, &self.link, (id, method, params), self.bounds, out).await? {
             merge::Routed::Call(way) => way,
             merge::Routed::Said(Err(error)) => return Ok(Ended::Said(message::error(id, &error))),
-            merge::Routed::Said(Ok(result)) => return Ok(Ended::Said(merge::message(id, &result))),
+            merge::Routed::Said(Ok(result)) => return Ok(Ended::Said(message::result(id, &result))),
+            merge::Routed::Listed(page) => return Ok(Ended::Listed(page)),
             merge::Routed::Wanted(wanted) => return Ok(self.ask_user(id, method, params, &wanted, out)),
         };
         let merge::Way { member, link, params, dress, doubt, schemas } = *way;

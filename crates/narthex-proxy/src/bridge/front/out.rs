@@ -1,11 +1,12 @@
 //! The answer to a client: one message, or a stream of them.
 
 use crate::bridge::KEEP_ALIVE;
+use crate::client;
 use crate::forward::ForwardError;
 use crate::gateway::Shared;
 use crate::record::Visit;
 use crate::refusal::Refusal;
-use crate::reply::{FIELDS, Reply, decorate, header_of};
+use crate::reply::{Body, FIELDS, Reply, decorate, header_of};
 use crate::streams::StreamGuard;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, TRANSFER_ENCODING};
@@ -168,7 +169,7 @@ impl<'a> Out<'a> {
         self.stream = Some((guard, tally));
         self.visit.streaming = true;
         self.visit.status = StatusCode::OK;
-        if self.session.write_response_header(header).await.is_err() {
+        if client::begin(self.session, header).await.is_err() {
             self.leave();
         }
         Ok(())
@@ -198,7 +199,7 @@ impl<'a> Out<'a> {
             self.event(id, &body).await?;
             return self.finish().await;
         }
-        self.reply(status, Some(body), None).await
+        self.reply(status, Some(body.into()), None).await
     }
 
     /// Sends a whole answer.
@@ -208,7 +209,7 @@ impl<'a> Out<'a> {
     pub(crate) async fn reply(
         &mut self,
         status: StatusCode,
-        body: Option<String>,
+        body: Option<Body>,
         session: Option<&str>,
     ) -> Result<(), Refusal> {
         if self.gone {
@@ -216,7 +217,7 @@ impl<'a> Out<'a> {
         }
         let internal = |_| Refusal::Internal("cannot build the answer");
         let kind = body.as_ref().map(|_| "application/json");
-        let mut reply = Reply::new(status, kind, body.unwrap_or_default().into()).map_err(internal)?;
+        let mut reply = Reply::new(status, kind, body.unwrap_or_default()).map_err(internal)?;
         reply.header.insert_header(CACHE_CONTROL, HeaderValue::from_static("no-store")).map_err(internal)?;
         if let Some(session) = session {
             let name = HeaderName::from_static("mcp-session-id");
@@ -233,7 +234,7 @@ impl<'a> Out<'a> {
     /// # Errors
     /// None in practice.
     pub(crate) async fn finish(&mut self) -> Result<(), Refusal> {
-        if !self.gone && self.session.finish_body().await.is_err() {
+        if !self.gone && client::finish(self.session).await.is_err() {
             self.leave();
         }
         Ok(())

@@ -8,6 +8,7 @@ use super::view::Views;
 use crate::bridge::enter::Bounds;
 use crate::bridge::link::{Link, Ways, is_outage};
 use crate::refusal::Refusal;
+use ahash::RandomState;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use narthex_config::model::UpstreamId;
@@ -16,6 +17,7 @@ use narthex_identity::Caller;
 use narthex_mcp::federation::cursor::Kind;
 use narthex_upstreams::Upstream;
 use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -30,7 +32,7 @@ const BACKLOG: usize = 64;
 /// All of them, by upstream and by who shares its credential.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogues {
-    all: DashMap<String, Arc<Catalogue>>,
+    all: DashMap<String, Arc<Catalogue>, RandomState>,
     /// The pins' generation that listeners know of.
     trust: AtomicU64,
 }
@@ -77,7 +79,7 @@ impl Catalogues {
         bounds: Bounds,
     ) -> Result<Arc<Catalogue>, Refusal> {
         let key = key(ways, member);
-        if let Some(known) = self.known(&key, member) {
+        if let Some(known) = self.known(&key, member, Instant::now()) {
             if member.brings_credential() {
                 known.take_credential(ways, member).await?;
             }
@@ -86,27 +88,27 @@ impl Catalogues {
         if member.wants_consent() {
             // The keeper finds out whether there is a credential: nobody is asked for one yet.
             let link = ways.detached().toward(member.endpoint(Instant::now()));
-            return Ok(self.begin(key, Catalogue::new(member, link), merged, bounds));
+            return Ok(self.begin(key.into_owned(), Catalogue::new(member, link), merged, bounds));
         }
         let own = (!member.is_per_caller()).then(|| Ways::own(&ways.shared, &ways.door, gateway()));
         let link = own.as_ref().unwrap_or(ways).to(member.endpoint(Instant::now())).await?.detached();
-        Ok(self.begin(key, Catalogue::new(member, link), merged, bounds))
+        Ok(self.begin(key.into_owned(), Catalogue::new(member, link), merged, bounds))
     }
 
     /// The catalogue, if it is there and whoever asks need not bring anything.
-    pub(super) fn ready(&self, ways: &Ways, member: &Member) -> Option<Arc<Catalogue>> {
+    pub(super) fn ready(&self, ways: &Ways, member: &Member, now: Instant) -> Option<Arc<Catalogue>> {
         if member.brings_credential() {
             return None;
         }
-        self.known(&key(ways, member), member)
+        self.known(&key(ways, member), member, now)
     }
 
-    fn known(&self, key: &str, member: &Member) -> Option<Arc<Catalogue>> {
+    fn known(&self, key: &str, member: &Member, now: Instant) -> Option<Arc<Catalogue>> {
         let known = self.all.get(key).map(|known| Arc::clone(&known))?;
         if !known.is_of(member) {
             return None;
         }
-        known.touch();
+        known.touch(now);
         // Another replica may be where the caller has connected it.
         if member.wants_consent() && !known.content().is_there() {
             known.poke.notify_one();
@@ -168,9 +170,12 @@ impl Catalogues {
 }
 
 /// What belongs to no caller: two callers never share more than a credential.
-fn key(ways: &Ways, member: &Member) -> String {
-    let whose = if member.is_per_caller() { ways.whose() } else { String::new() };
-    format!("{}:{}{whose}", member.id.as_str().len(), member.id)
+fn key<'m>(ways: &Ways, member: &'m Member) -> Cow<'m, str> {
+    if member.is_per_caller() {
+        Cow::Owned(member.key.to_string() + &ways.whose())
+    } else {
+        Cow::Borrowed(&member.key)
+    }
 }
 
 /// Whom the gateway asks for on its own behalf.
@@ -244,15 +249,29 @@ impl Catalogue {
         self.content.load_full()
     }
 
+    /// That of what is known now.
+    pub(super) fn generation(&self) -> u64 {
+        self.content.load().generation
+    }
+
     /// What is known once anything is, but not later than `until`. An upstream that takes longer is left out
     /// from then on, and nobody waits for it again. `fresh`: what is long out of date, as nobody has asked for
-    /// it, is read again first.
-    pub(super) async fn settled(&self, until: tokio::time::Instant, fresh: bool) -> Arc<Content> {
+    /// it, is read again first. `now`: when whoever wants it began to ask.
+    pub(super) async fn settled(
+        &self,
+        now: Instant,
+        until: tokio::time::Instant,
+        fresh: bool,
+    ) -> Arc<Content> {
+        let content = self.content();
+        if content.is_settled() && !(fresh && self.is_outdated(&content, now)) {
+            return content;
+        }
         let mut settled = self.settled.subscribe();
         loop {
             settled.borrow_and_update();
             let content = self.content();
-            let outdated = fresh && self.is_outdated(&content);
+            let outdated = fresh && self.is_outdated(&content, Instant::now());
             if content.is_settled() && !outdated {
                 return content;
             }
@@ -282,8 +301,8 @@ impl Catalogue {
     }
 
     /// Whether a list is so old that it is not even to be used while it is read again.
-    fn is_outdated(&self, content: &Content) -> bool {
-        let (watched, now) = (self.watched.load(Ordering::Relaxed), Instant::now());
+    fn is_outdated(&self, content: &Content, now: Instant) -> bool {
+        let watched = self.watched.load(Ordering::Relaxed);
         let is_outdated = |kind: &Kind| {
             let list = content.list(*kind).filter(|_| watched & bit(*kind) == 0);
             list.is_some_and(|list| list.is_outdated(now))
@@ -338,8 +357,9 @@ impl Catalogue {
         self.publish(|content| (!content.is_settled()).then(|| content.without("slow")));
     }
 
-    fn touch(&self) {
-        let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+    fn touch(&self, now: Instant) {
+        let now = now.saturating_duration_since(self.epoch);
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         // Most of the time it is the same: others read this line, too.
         if self.used.load(Ordering::Relaxed) + 500 < now {
             self.used.store(now, Ordering::Relaxed);

@@ -15,6 +15,7 @@ use crate::bridge::front::standalone;
 use crate::bridge::link::{Link, Ways};
 use crate::bridge::modern::SchemaCache;
 use crate::refusal::Refusal;
+use crate::reply::Body;
 use crate::stage::frame::Verb;
 use http::StatusCode;
 use narthex_mcp::bridge::message::{Incoming, RpcError};
@@ -77,12 +78,12 @@ async fn initialize(merged: &Arc<Merged>, mut job: Job<Ways>, out: &mut Out<'_>)
     welcome(&job.link, owner, job.bounds, hello, account, out).await
 }
 
-pub(crate) use super::list::message;
-
 /// What becomes of a request on a merged route.
 pub(crate) enum Routed {
-    /// This is the answer: a result's JSON text, or an error.
-    Said(Result<String, RpcError>),
+    /// This is the answer: a result, or an error.
+    Said(Result<Object, RpcError>),
+    /// This is, the whole message.
+    Listed(Body),
     /// The user is wanted first.
     Wanted(Wanted),
     /// It goes on, this way.
@@ -108,20 +109,20 @@ pub(crate) struct Way {
 pub(crate) async fn route(
     merged: &Arc<Merged>,
     from: &Link,
-    method: &str,
-    params: &Object,
+    (id, method, params): (&str, &str, &Object),
     bounds: Bounds,
     out: &mut Out<'_>,
 ) -> Result<Routed, Refusal> {
     if let Some(kind) = Kind::of(method) {
-        return Ok(Routed::Said(list::page(merged, from, kind, params, bounds, out.visit).await?));
+        let listed = list::answer(merged, from, (id, kind, params), bounds, out.visit).await?;
+        return Ok(listed.map_or_else(|error| Routed::Said(Err(error)), Routed::Listed));
     }
     let found = match connect::find(merged, from, method, params, bounds).await? {
         Looked::Found(found) => *found,
         Looked::Unknown(error) => return Ok(Routed::Said(Err(error::to_legacy(method, &error)))),
         Looked::Wanted(wanted) => return Ok(Routed::Wanted(wanted)),
         Looked::Connected(member) => {
-            return Ok(Routed::Said(Ok(said(&connected(member.id.as_str()), false).to_json())));
+            return Ok(Routed::Said(Ok(said(&connected(member.id.as_str()), false))));
         }
     };
     let member = Arc::clone(found.part.member);

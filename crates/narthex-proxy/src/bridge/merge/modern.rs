@@ -103,9 +103,9 @@ impl Door {
     }
 
     async fn list(&self, request: &Request, kind: Kind, out: &mut Out<'_>) -> Result<(), Refusal> {
-        let page = list::page(&self.merged, &self.ways, kind, &request.params, self.bounds, out.visit).await;
-        match page? {
-            Ok(result) => out.last(StatusCode::OK, None, list::message(&request.id, &result)).await,
+        let asked = (request.id.as_str(), kind, &request.params);
+        match list::answer(&self.merged, &self.ways, asked, self.bounds, out.visit).await? {
+            Ok(page) => out.reply(StatusCode::OK, Some(page), None).await,
             Err(error) => self.fail(request, StatusCode::OK, &error, out).await,
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Part<'m> {
     pub(super) number: usize,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) content: Arc<Content>,
+    /// When whoever wants it began to ask.
+    now: std::time::Instant,
 }
 
 impl<'m> Parts<'m> {
@@ -136,7 +138,7 @@ impl<'m> Part<'m> {
     }
 
     pub(super) async fn view(&self, merged: &Arc<Merged>, ways: &Ways) -> Arc<View> {
-        self.catalogue.views.get(&self.catalogue, &ways.door.id, merged, self.member).await
+        self.catalogue.views.get(&self.catalogue, &ways.door.id, merged, self.member, self.now).await
     }
 }
 
@@ -145,7 +147,7 @@ pub(super) struct Begun<'m> {
     pub(super) member: &'m Arc<Member>,
     number: usize,
     catalogue: Option<Arc<Catalogue>>,
-    until: Instant,
+    now: Instant,
 }
 
 /// Begins to find out about these members, all at once, so that those that are slow are waited for together.
@@ -159,13 +161,12 @@ pub(super) async fn begin<'m>(
     let (mut begun, mut others) = (Vec::new(), Vec::new());
     for number in numbers {
         let Some(member) = merged.members.get(number) else { continue };
-        let until = now + member.patience();
-        match ways.shared.bridge.catalogues.ready(ways, member) {
-            Some(known) => begun.push(Begun { member, number, catalogue: Some(known), until }),
+        match ways.shared.bridge.catalogues.ready(ways, member, now.into_std()) {
+            Some(known) => begun.push(Begun { member, number, catalogue: Some(known), now }),
             // The caller's own credentials may have to be obtained first: of all at the same time.
             None => others.push(async move {
                 let catalogue = catalogue(merged, ways, member, bounds).await;
-                Begun { member, number, catalogue, until }
+                Begun { member, number, catalogue, now }
             }),
         }
     }
@@ -181,8 +182,9 @@ impl<'m> Begun<'m> {
     /// out of date.
     pub(super) async fn settled(self, fresh: bool) -> Option<Part<'m>> {
         let catalogue = self.catalogue?;
-        let content = catalogue.settled(self.until, fresh).await;
-        Some(Part { member: self.member, number: self.number, catalogue, content })
+        let (now, until) = (self.now.into_std(), self.now + self.member.patience());
+        let content = catalogue.settled(now, until, fresh).await;
+        Some(Part { member: self.member, number: self.number, catalogue, content, now })
     }
 
     /// The same, if it has ever said anything.

@@ -31,6 +31,7 @@ pub(crate) struct Merged {
     /// Whether it has several upstreams, so that the route is a server of its own to clients.
     pub(super) is_federation: bool,
     wants_consent: bool,
+    is_per_caller: bool,
     pub(super) instructions: Option<String>,
     /// Most items of one page.
     pub(super) page_size: usize,
@@ -43,6 +44,8 @@ pub(crate) struct Merged {
 /// One upstream of a merged route.
 pub(crate) struct Member {
     pub(crate) id: UpstreamId,
+    /// Of what belongs to it alone.
+    pub(super) key: Box<str>,
     pub(super) prefix: Box<str>,
     pub(super) group: Arc<Group>,
     pub(super) credentials: Arc<CredentialSource>,
@@ -71,6 +74,7 @@ impl Merged {
             guard: Guard::new(route, pins, metrics)?,
             is_federation: matches!(route.target, Target::Merged(_)),
             wants_consent: members.iter().any(|member| member.wants_consent()),
+            is_per_caller: members.iter().any(|member| member.is_per_caller()),
             instructions: route.instructions.clone(),
             page_size: route.page_size,
             names: Names::default(),
@@ -114,6 +118,11 @@ impl Merged {
         self.wants_consent
     }
 
+    /// Whether any of them may show each caller something else.
+    pub(super) fn is_per_caller(&self) -> bool {
+        self.is_per_caller
+    }
+
     /// Whether two upstreams may have the same name (or URI) in that list.
     pub(super) fn may_collide(&self, kind: Kind) -> bool {
         match kind {
@@ -143,6 +152,7 @@ impl Member {
     ) -> Option<Arc<Self>> {
         Some(Arc::new(Self {
             id: group.id.clone(),
+            key: format!("{}:{}", group.id.as_str().len(), group.id).into(),
             prefix: prefix.into(),
             group: Arc::clone(group),
             credentials,

@@ -3,6 +3,7 @@
 use super::catalogue::Catalogue;
 use super::content::{Content, Item, List};
 use super::route::{Member, Merged};
+use ahash::RandomState;
 use dashmap::DashMap;
 use narthex_config::model::{Expose, RouteId};
 use narthex_credentials::CredentialError;
@@ -168,7 +169,7 @@ impl View {
 /// The views of one catalogue, by route.
 #[derive(Debug, Default)]
 pub(super) struct Views {
-    made: DashMap<RouteId, Made>,
+    made: DashMap<RouteId, Made, RandomState>,
     /// Held while one is made: others that want it wait, rather than make another.
     making: tokio::sync::Mutex<()>,
 }
@@ -191,12 +192,13 @@ impl Views {
         route: &RouteId,
         merged: &Arc<Merged>,
         member: &Member,
+        now: Instant,
     ) -> Arc<View> {
-        if let Some(view) = self.current(catalogue, route, merged) {
+        if let Some(view) = self.current(catalogue, route, merged, now) {
             return view;
         }
         let _one_at_a_time = self.making.lock().await;
-        if let Some(view) = self.current(catalogue, route, merged) {
+        if let Some(view) = self.current(catalogue, route, merged, now) {
             return view;
         }
         let (content, trust) = (catalogue.content(), merged.guard.generation());
@@ -208,11 +210,18 @@ impl Views {
         view
     }
 
-    fn current(&self, catalogue: &Catalogue, route: &RouteId, merged: &Arc<Merged>) -> Option<Arc<View>> {
+    fn current(
+        &self,
+        catalogue: &Catalogue,
+        route: &RouteId,
+        merged: &Arc<Merged>,
+        now: Instant,
+    ) -> Option<Arc<View>> {
         let made = self.made.get(route)?;
-        let now = (catalogue.content().generation, merged.guard.generation());
-        let same = std::ptr::eq(made.of.as_ptr(), Arc::as_ptr(merged)) && made.at.elapsed() < GOOD_FOR;
-        ((made.generation, made.trust) == now && same).then(|| Arc::clone(&made.view))
+        let current = (catalogue.generation(), merged.guard.generation());
+        let is_good = now.saturating_duration_since(made.at) < GOOD_FOR;
+        let same = std::ptr::eq(made.of.as_ptr(), Arc::as_ptr(merged)) && is_good;
+        ((made.generation, made.trust) == current && same).then(|| Arc::clone(&made.view))
     }
 }
 

@@ -101,7 +101,7 @@ fn granted(config: &Config) -> HashMap<&RouteId, Vec<&TenantId>> {
 }
 
 impl<'a> Builder<'a> {
-    fn grants(&mut self, route: &'a Route) -> std::collections::HashMap<TenantId, Grant> {
+    fn grants(&mut self, route: &'a Route) -> std::collections::HashMap<TenantId, Box<Grant>> {
         let anonymous = match &route.auth {
             RouteAuth::None { tenant } => Some(tenant),
             RouteAuth::Required => None,
@@ -109,7 +109,7 @@ impl<'a> Builder<'a> {
         let named = self.granted.remove(&route.id).unwrap_or_default();
         let config = self.config;
         let tenants = named.into_iter().chain(anonymous).filter_map(|id| config.tenants.get_key_value(id));
-        tenants.map(|(id, tenant)| (id.clone(), self.grant(route, id, tenant))).collect()
+        tenants.map(|(id, tenant)| (id.clone(), Box::new(self.grant(route, id, tenant)))).collect()
     }
 
     fn grant(&mut self, route: &Route, id: &'a TenantId, tenant: &Tenant) -> Grant {

@@ -9,7 +9,6 @@ use narthex_testkit::{
     Answer, Leaf, MockIdp, Pki, RawClient, RecordingUpstream, Signal, UpstreamOptions, mcp,
 };
 use serde_json::json;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -22,10 +21,11 @@ fn with_certificate(leaf: &Leaf) -> Setup {
 }
 
 /// An HTTP/2 connection, its protocol agreed on by ALPN.
-async fn h2(address: SocketAddr, pki: &Pki) -> SendRequest<Full<Bytes>> {
+async fn h2(stage: &Stage, pki: &Pki) -> SendRequest<Full<Bytes>> {
     let config = pki.client_config(None, &["h2", "http/1.1"]);
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let tls = TlsConnector::from(config).connect("localhost".try_into().unwrap(), tcp).await.unwrap();
+    let tcp = TcpStream::connect(stage.gateway.address()).await.unwrap();
+    let tls = TlsConnector::from(config).connect("localhost".try_into().unwrap(), tcp).await;
+    let tls = tls.unwrap_or_else(|error| panic!("{error}; the gateway says:\n{}", stage.gateway.output()));
     assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let io = TokioIo::new(tls);
     let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
@@ -54,7 +54,7 @@ async fn both_versions_of_http_are_spoken_over_tls() {
         client.send(tool_call(mcp::STATEFUL, "/main", &stage.token, "echo")).await.unwrap();
         assert_eq!(client.response().await.unwrap().status, 200);
     }
-    let mut sender = h2(stage.gateway.address(), &pki).await;
+    let mut sender = h2(&stage, &pki).await;
     let calls: Vec<_> = (0..20).map(|id| sender.send_request(h2_call(&stage.token, id))).collect();
     for (id, call) in calls.into_iter().enumerate() {
         let answer = call.await.unwrap();
@@ -72,7 +72,7 @@ async fn both_versions_of_http_are_spoken_over_tls() {
 async fn events_arrive_one_by_one_over_http2_and_a_reset_ends_its_stream_only() {
     let pki = Pki::new();
     let stage = with_certificate(&pki.leaf(&["localhost"])).start().await;
-    let mut sender = h2(stage.gateway.address(), &pki).await;
+    let mut sender = h2(&stage, &pki).await;
     let (answer, feed) = Answer::sse();
     stage.upstream.next(answer);
     let mut answer = sender.send_request(h2_call(&stage.token, 1)).await.unwrap();
@@ -91,7 +91,7 @@ async fn events_arrive_one_by_one_over_http2_and_a_reset_ends_its_stream_only() 
 async fn sigterm_lets_a_call_over_http2_finish() {
     let pki = Pki::new();
     let mut stage = with_certificate(&pki.leaf(&["localhost"])).start().await;
-    let mut sender = h2(stage.gateway.address(), &pki).await;
+    let mut sender = h2(&stage, &pki).await;
     let (answer, feed) = Answer::sse();
     stage.upstream.next(answer);
     let answer = sender.send_request(h2_call(&stage.token, 1)).await.unwrap();

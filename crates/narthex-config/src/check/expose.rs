@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 const MAX_NAME: usize = 64;
 
 impl Check<'_> {
-    pub(super) fn expose(&self, field: &Field<grammar::Expose>) -> Expose {
+    pub(super) fn expose(&self, field: &Field<Box<grammar::Expose>>) -> Expose {
         let absent = grammar::Expose::default();
-        let given = field.get().unwrap_or(&absent);
+        let given = field.get().map_or(&absent, |given| &**given);
         Expose {
             shown: Shown {
                 tools: self.selection(&given.include, &given.exclude, "tools"),

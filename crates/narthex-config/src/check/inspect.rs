@@ -13,7 +13,7 @@ const MAX_DESCRIPTION: usize = 1 << 20;
 const MAX_RESULT: usize = 256 << 20;
 
 impl Check<'_> {
-    pub(super) fn inspect(&self, field: &Field<grammar::Inspect>) -> Inspect {
+    pub(super) fn inspect(&self, field: &Field<Box<grammar::Inspect>>) -> Inspect {
         let Some(given) = field.get() else {
             return Inspect { given: !field.is_absent(), ..Inspect::default() };
         };

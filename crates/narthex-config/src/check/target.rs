@@ -50,7 +50,7 @@ impl Check<'_> {
         }
         let listed = self.listed(items, names);
         let absent = grammar::Names::default();
-        let naming = given.names.get().unwrap_or(&absent);
+        let naming = given.names.get().map_or(&absent, |names| &**names);
         let prefixing = !matches!(naming.prefix.get(), Some(Prefix::None));
         let separator = self.separator(&naming.separator, prefixing);
         let aliases = self.aliases(naming, prefixing, &listed);

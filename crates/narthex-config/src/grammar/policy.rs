@@ -51,16 +51,16 @@ pub(crate) struct Route {
     #[schemars(extend("minItems" = 1, "maxItems" = 256, "uniqueItems" = true))]
     pub(crate) upstreams: Field<Vec<Field<Name>>>,
     /// How the tools and prompts of `upstreams` are named.
-    pub(crate) names: Field<Names>,
+    pub(crate) names: Field<Box<Names>>,
     /// Which tools, prompts and resources are shown, and how.
-    pub(crate) expose: Field<Expose>,
+    pub(crate) expose: Field<Box<Expose>>,
     /// What clients are told of the route, instead of what its servers say of themselves. At most 16 KiB.
     #[schemars(extend("maxLength" = 16384))]
     pub(crate) instructions: Field<String>,
     /// Most items of one page of a list, at most 10000. Default 1000.
     pub(crate) page_size: Field<Count>,
     /// What is looked for in results and arguments, and what is done about it.
-    pub(crate) inspect: Field<Inspect>,
+    pub(crate) inspect: Field<Box<Inspect>>,
     /// `none`: no token is needed; `tenant` then says for which tenant calls count. Or how tokens must be bound
     /// to their sender. Default: a token is needed, bound or not.
     pub(crate) auth: Field<RouteAuth>,

@@ -65,6 +65,10 @@ impl<'de> MapAccess<'de> for Entries<'de> {
         let node = self.value.take().ok_or_else(|| Failure::new("a value was asked for before its key"))?;
         seed.deserialize(self.de.on(node))
     }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.rest.len())
+    }
 }
 
 // === impl Located ===

@@ -135,7 +135,8 @@ impl<'de, K: Deserialize<'de>, T: Deserialize<'de>> Visitor<'de> for NamedVisito
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
+        // Of nodes that are there: no more than there are.
+        let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0));
         while let Some(key) = map.next_key::<Field<K>>()? {
             let value = map.next_value()?;
             if let Field::Set(at, key) = key {

@@ -29,7 +29,7 @@ pub struct Call<'a> {
 #[derive(Debug)]
 pub struct RoutePolicy {
     pub(crate) tenants: Arc<HashSet<TenantId>>,
-    pub(crate) grants: HashMap<TenantId, Grant>,
+    pub(crate) grants: HashMap<TenantId, Box<Grant>>,
     pub(crate) scopes: Vec<ScopeName>,
     pub(crate) rules: Vec<Rule>,
     /// What of its tools, prompts and resources there is for anybody.

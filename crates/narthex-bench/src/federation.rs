@@ -40,6 +40,8 @@ const CONNECTIONS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(5);
 /// Longest time for one answer, and for a process to answer at all.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What of an answer the client can hold, bytes: more than the longest list.
+const ROOM: u32 = 2 << 20;
 const RETRY: Duration = Duration::from_millis(20);
 
 /// What was measured.
@@ -313,7 +315,7 @@ impl Connection {
     async fn open(address: SocketAddr) -> Result<Self, Error> {
         let end = Instant::now() + PATIENCE;
         loop {
-            match Client::connect(address).await {
+            match Client::connect_with_room(address, ROOM).await {
                 Ok(client) => return Ok(Self(client)),
                 Err(error) if Instant::now() > end => return Err(Error::io("connecting")(error)),
                 Err(_) => sleep(RETRY).await,

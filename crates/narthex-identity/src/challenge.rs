@@ -6,12 +6,14 @@ use narthex_config::model::ScopeName;
 
 /// The challenge of a 401, or of a 400 for a malformed request.
 ///
+/// `metadata_url` is that of the resource metadata, if there is any: a route that needs no token has none.
+///
 /// `scopes` is what the route needs, without `offline_access`, which is between the client and its
 /// authorization server. Without an `error` (or with one that is not about a token that was sent)
 /// there is no error code, as RFC 6750 §3.1 asks.
 #[must_use]
 pub fn unauthorized<'s>(
-    metadata_url: &str,
+    metadata_url: Option<&str>,
     scopes: impl IntoIterator<Item = &'s ScopeName>,
     error: Option<&TokenError>,
 ) -> HeaderValue {
@@ -23,7 +25,7 @@ pub fn unauthorized<'s>(
 #[must_use]
 pub fn dpop_unauthorized<'s>(
     algorithms: &str,
-    metadata_url: &str,
+    metadata_url: Option<&str>,
     scopes: impl IntoIterator<Item = &'s ScopeName>,
     error: Option<&TokenError>,
 ) -> HeaderValue {
@@ -36,7 +38,7 @@ pub fn dpop_unauthorized<'s>(
 /// so that one step up is enough.
 #[must_use]
 pub fn insufficient_scope<'s>(
-    metadata_url: &str,
+    metadata_url: Option<&str>,
     scopes: impl IntoIterator<Item = &'s ScopeName>,
 ) -> HeaderValue {
     Challenge::new("Bearer").insufficient_scope(metadata_url, scopes).into_value()
@@ -46,7 +48,7 @@ pub fn insufficient_scope<'s>(
 #[must_use]
 pub fn dpop_insufficient_scope<'s>(
     algorithms: &str,
-    metadata_url: &str,
+    metadata_url: Option<&str>,
     scopes: impl IntoIterator<Item = &'s ScopeName>,
 ) -> HeaderValue {
     let mut challenge = Challenge::new("DPoP").insufficient_scope(metadata_url, scopes);
@@ -71,11 +73,11 @@ impl Challenge {
 
     fn unauthorized<'s>(
         mut self,
-        metadata_url: &str,
+        metadata_url: Option<&str>,
         scopes: impl IntoIterator<Item = &'s ScopeName>,
         error: Option<&TokenError>,
     ) -> Self {
-        self.parameter("resource_metadata", metadata_url);
+        metadata_url.into_iter().for_each(|url| self.parameter("resource_metadata", url));
         self.scopes(scopes);
         if let Some(code) = error.and_then(TokenError::error_code) {
             self.parameter("error", code);
@@ -85,12 +87,12 @@ impl Challenge {
 
     fn insufficient_scope<'s>(
         mut self,
-        metadata_url: &str,
+        metadata_url: Option<&str>,
         scopes: impl IntoIterator<Item = &'s ScopeName>,
     ) -> Self {
         self.parameter("error", "insufficient_scope");
         self.scopes(scopes);
-        self.parameter("resource_metadata", metadata_url);
+        metadata_url.into_iter().for_each(|url| self.parameter("resource_metadata", url));
         self
     }
 
@@ -150,20 +152,28 @@ mod tests {
     fn no_token_is_told_where_to_go_and_no_error() {
         for error in [None, Some(&TokenError::Missing), Some(&TokenError::AuthScheme)] {
             assert_eq!(
-                unauthorized(URL, &scopes(&["mcp:read", "mcp:list"]), error),
+                unauthorized(Some(URL), &scopes(&["mcp:read", "mcp:list"]), error),
                 format!("Bearer resource_metadata=\"{URL}\", scope=\"mcp:read mcp:list\"")
             );
         }
     }
 
     #[test]
+    fn without_metadata_none_is_named() {
+        assert_eq!(
+            unauthorized(None, &[], Some(&TokenError::TokenInQuery)),
+            "Bearer error=\"invalid_request\""
+        );
+    }
+
+    #[test]
     fn a_bad_token_is_told_so() {
         assert_eq!(
-            unauthorized(URL, &scopes(&["mcp:read"]), Some(&TokenError::Expired)),
+            unauthorized(Some(URL), &scopes(&["mcp:read"]), Some(&TokenError::Expired)),
             format!("Bearer resource_metadata=\"{URL}\", scope=\"mcp:read\", error=\"invalid_token\"")
         );
         assert_eq!(
-            unauthorized(URL, &[], Some(&TokenError::Malformed)),
+            unauthorized(Some(URL), &[], Some(&TokenError::Malformed)),
             format!("Bearer resource_metadata=\"{URL}\", error=\"invalid_request\"")
         );
     }
@@ -171,7 +181,7 @@ mod tests {
     #[test]
     fn a_missing_scope_is_challenged_with_all_that_is_needed() {
         assert_eq!(
-            insufficient_scope(URL, &scopes(&["mcp:read", "mcp:write"])),
+            insufficient_scope(Some(URL), &scopes(&["mcp:read", "mcp:write"])),
             format!(
                 "Bearer error=\"insufficient_scope\", scope=\"mcp:read mcp:write\", resource_metadata=\"{URL}\""
             )
@@ -183,7 +193,7 @@ mod tests {
         assert_eq!(
             dpop_unauthorized(
                 "ES256 EdDSA",
-                URL,
+                Some(URL),
                 &scopes(&["a"]),
                 Some(&TokenError::Dpop(DpopError::NoNonce))
             ),
@@ -192,11 +202,11 @@ mod tests {
             )
         );
         assert_eq!(
-            dpop_unauthorized("ES256", URL, &[], None),
+            dpop_unauthorized("ES256", Some(URL), &[], None),
             format!("DPoP resource_metadata=\"{URL}\", algs=\"ES256\"")
         );
         assert_eq!(
-            dpop_insufficient_scope("ES256", URL, &scopes(&["b"])),
+            dpop_insufficient_scope("ES256", Some(URL), &scopes(&["b"])),
             format!(
                 "DPoP error=\"insufficient_scope\", scope=\"b\", resource_metadata=\"{URL}\", algs=\"ES256\""
             )
@@ -206,11 +216,11 @@ mod tests {
     #[test]
     fn offline_access_is_never_asked_for() {
         assert_eq!(
-            unauthorized(URL, &scopes(&["offline_access"]), None),
+            unauthorized(Some(URL), &scopes(&["offline_access"]), None),
             format!("Bearer resource_metadata=\"{URL}\"")
         );
         assert_eq!(
-            insufficient_scope(URL, &scopes(&["offline_access", "a"])),
+            insufficient_scope(Some(URL), &scopes(&["offline_access", "a"])),
             format!("Bearer error=\"insufficient_scope\", scope=\"a\", resource_metadata=\"{URL}\"")
         );
     }
@@ -218,7 +228,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_value_escapes_its_quotes(url in any::<String>(), scope in any::<String>()) {
-            let value = unauthorized(&url, &[ScopeName::from(scope.as_str())], Some(&TokenError::Expired));
+            let value = unauthorized(Some(&url), &[ScopeName::from(scope.as_str())], Some(&TokenError::Expired));
             let text = value.to_str().unwrap();
             let mut quotes = 0;
             let mut chars = text.chars();

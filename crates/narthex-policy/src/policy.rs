@@ -7,7 +7,7 @@ use narthex_config::Config;
 use narthex_config::model::{
     Credential, Limits, Route, RouteAuth, RouteId, Tenant, TenantId, ToolPattern, ToolRule, UpstreamId,
 };
-use std::collections::HashSet;
+use std::collections::{self, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -101,7 +101,7 @@ fn granted(config: &Config) -> HashMap<&RouteId, Vec<&TenantId>> {
 }
 
 impl<'a> Builder<'a> {
-    fn grants(&mut self, route: &'a Route) -> std::collections::HashMap<TenantId, Box<Grant>> {
+    fn grants(&mut self, route: &'a Route) -> collections::HashMap<TenantId, Box<Grant>> {
         let anonymous = match &route.auth {
             RouteAuth::None { tenant } => Some(tenant),
             RouteAuth::Required => None,
@@ -149,7 +149,7 @@ fn rule(rule: &ToolRule) -> Rule {
 }
 
 /// See [`RoutePolicy::connecting`].
-fn connecting(config: &Config, route: &Route) -> std::collections::HashMap<String, String> {
+fn connecting(config: &Config, route: &Route) -> collections::HashMap<String, String> {
     let wants_consent = |upstream: &&UpstreamId| {
         let upstream = config.upstreams.get(*upstream);
         upstream.is_some_and(|upstream| matches!(upstream.credential, Credential::AuthorizationCode(_)))

@@ -1,5 +1,6 @@
 //! Reading a request's body, whole and bounded.
 
+use crate::client;
 use bytes::{Bytes, BytesMut};
 use http::Version;
 use http::header::{CONTENT_LENGTH, EXPECT};
@@ -102,7 +103,7 @@ pub async fn read(
     if expects_continue(session)? && !session.is_body_done() {
         // pingora takes the 100 for an early answer, and would close the connection after the request.
         session.set_close_on_response_before_downstream_finish(false);
-        let asked = session.write_continue_response().await;
+        let asked = client::ask_for_body(session).await;
         session.set_close_on_response_before_downstream_finish(true);
         asked.map_err(|_| BodyError::Incomplete)?;
     }

@@ -4,6 +4,7 @@
 //! is flushed around them nor how long closing takes: what is here does.
 
 use bytes::Bytes;
+use narthex_upstreams::at_once;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::time::timeout;
@@ -19,6 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The client is gone, or does not read.
 pub(crate) async fn begin(session: &mut ServerSession, header: Box<ResponseHeader>) -> pingora::Result<()> {
     within(patience(session), session.write_response_header(header)).await
+}
+
+/// Asks for the request's body with `100 Continue`.
+///
+/// # Errors
+/// The client is gone, or does not read.
+pub(crate) async fn ask_for_body(session: &mut ServerSession) -> pingora::Result<()> {
+    within(patience(session), session.write_continue_response()).await
 }
 
 /// Sends the last piece of an answer's body.
@@ -38,9 +47,15 @@ pub(crate) async fn finish(session: &mut ServerSession) -> pingora::Result<()> {
     within(patience(session), session.finish_body()).await
 }
 
-/// Closes the connection, or resets the stream.
+/// Closes the connection when what is written is sent, or resets the stream.
 pub(crate) async fn close(session: &mut ServerSession) {
     let _ = timeout(patience(session), session.shutdown()).await;
+}
+
+/// Closes the connection without waiting for anything: its client is gone, or does not read, or there is nothing left
+/// that it could be sent.
+pub(crate) fn leave(session: &mut ServerSession) {
+    at_once(session.shutdown());
 }
 
 /// How long a single step may take.

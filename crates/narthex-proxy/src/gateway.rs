@@ -99,6 +99,7 @@ impl Gateway {
         let bridge = &self.shared.bridge;
         let (suspended, live) = (bridge.suspended.count(), bridge.live.count());
         self.shared.metrics.bridge(suspended, live, bridge.sessions.count());
+        self.shared.metrics.kept_pages(bridge.pages.bytes());
     }
 
     /// Starts the health checks that are due. To be called about every second, within a runtime.

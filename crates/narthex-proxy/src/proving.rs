@@ -48,10 +48,10 @@ pub(crate) fn challenges(
     route: &RouteEntry,
     visit: &Visit,
 ) -> (HeaderValue, Option<HeaderValue>) {
-    let url = visit.snapshot.metadata.url(&route.path);
-    let bearer = || challenge::unauthorized(&url, &route.scopes, Some(error));
+    let url = visit.snapshot.metadata_url(route);
+    let bearer = || challenge::unauthorized(url.as_deref(), &route.scopes, Some(error));
     let algorithms = &visit.snapshot.dpop_algorithms;
-    let dpop = || challenge::dpop_unauthorized(algorithms, &url, &route.scopes, Some(error));
+    let dpop = || challenge::dpop_unauthorized(algorithms, url.as_deref(), &route.scopes, Some(error));
     let is_bound_to_key = matches!(error, TokenError::Downgraded | TokenError::Dpop(_));
     match route.sender_constrained {
         _ if is_bound_to_key => (dpop(), None),

@@ -171,11 +171,13 @@ impl Reply {
             }
             Refusal::Denied(Denial::MissingScopes { required }) => {
                 if let Some(route) = &visit.route {
-                    let url = visit.snapshot.metadata.url(&route.path);
+                    let url = visit.snapshot.metadata_url(route);
                     let algorithms = &visit.snapshot.dpop_algorithms;
                     let value = match visit.scheme {
-                        Scheme::Bearer => challenge::insufficient_scope(&url, required),
-                        Scheme::Dpop => challenge::dpop_insufficient_scope(algorithms, &url, required),
+                        Scheme::Bearer => challenge::insufficient_scope(url.as_deref(), required),
+                        Scheme::Dpop => {
+                            challenge::dpop_insufficient_scope(algorithms, url.as_deref(), required)
+                        }
                     };
                     self.header.insert_header(WWW_AUTHENTICATE, value)?;
                 }

@@ -91,7 +91,7 @@ impl Gateway {
         }
         record::write(&self.shared, &visit);
         if visit.cut.is_some_and(|cut| cut != "ended") {
-            client::close(session).await;
+            client::leave(session);
             return None;
         }
         Some(busy)

@@ -215,6 +215,11 @@ impl Snapshot {
         })
     }
 
+    /// Where a route's resource metadata is, for challenges; `None`: nobody needs a token there.
+    pub(crate) fn metadata_url(&self, route: &RouteEntry) -> Option<String> {
+        route.anonymous.is_none().then(|| self.metadata.url(&route.path))
+    }
+
     /// The resource metadata (RFC 9728) at that path.
     pub(crate) fn metadata_at(&self, path: &str) -> Option<Document> {
         let own = self.metadata.route_of(path)?;

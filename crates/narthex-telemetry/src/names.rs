@@ -59,6 +59,8 @@ pub const BRIDGED_REQUESTS: &str = "narthex_bridged_requests_total";
 pub const SUSPENDED_CALLS: &str = "narthex_suspended_calls";
 /// Sessions that the bridge keeps. Label: `side`.
 pub const BRIDGE_SESSIONS: &str = "narthex_bridge_sessions";
+/// Bytes of pages of merged lists that are kept.
+pub const KEPT_PAGES_BYTES: &str = "narthex_kept_pages_bytes";
 /// Child processes started. Labels: `upstream`, `again`.
 pub const CHILD_STARTS: &str = "narthex_child_starts_total";
 /// Child processes that have ended, or could not be started. Labels: `upstream`, `reason`.

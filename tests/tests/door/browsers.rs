@@ -1,7 +1,7 @@
 //! Browsers: origins, preflights, and the fields that every answer carries.
 
-use super::stage::{Failures, ORIGIN, Stage, whole};
-use narthex_testkit::{Answer, RawResponse, mcp};
+use super::stage::{Failures, ORIGIN, SEAL_KEY, Stage, whole, yaml};
+use narthex_testkit::{Answer, Launch, MockIdp, Place, RawResponse, RecordingUpstream, mcp};
 use serde_json::json;
 
 fn hardened(answer: &RawResponse) -> bool {
@@ -107,6 +107,47 @@ async fn metadata_is_for_everybody_and_from_public_url() {
     let open =
         stage.send(&mcp::bodiless("GET", "/.well-known/oauth-protected-resource/open", None, &[])).await;
     failures.unless(open.status == 404, "an open route has none", || whole(&open));
+}
+
+#[tokio::test]
+async fn challenges_name_the_metadata_that_there_is_where_public_url_has_a_path() {
+    let (idp, upstream) = (MockIdp::start().await, RecordingUpstream::start().await);
+    let launch = Launch::new(|place: &Place| {
+        let own = format!("public_url: {}", place.public_url());
+        yaml(place, &idp, &upstream, SEAL_KEY, "").replace(&own, &format!("{own}/gw"))
+    });
+    let gateway = launch.start().await.unwrap_or_else(|failure| panic!("{failure}"));
+    let own = gateway.place().public_url();
+    let send = async |bytes: Vec<u8>| mcp::exchange(gateway.address(), &bytes).await.unwrap();
+    let mut failures = Failures::default();
+    for path in ["/mcp", "/gw/mcp"] {
+        let answer = send(mcp::post(path, None, &[], &call())).await;
+        let challenge = answer.header("www-authenticate").unwrap_or_default();
+        let named = format!("resource_metadata=\"{own}/.well-known/oauth-protected-resource/gw/mcp\"");
+        failures.unless(answer.status == 401 && challenge.contains(&named), path, || whole(&answer));
+    }
+    for (path, is_there) in [("/gw/mcp", true), ("/mcp", false), ("/gw/gw/mcp", false), ("/gw", false)] {
+        let path = format!("/.well-known/oauth-protected-resource{path}");
+        let answer = send(mcp::bodiless("GET", &path, None, &[])).await;
+        let right = if is_there {
+            answer.json()["resource"] == format!("{own}/gw/mcp")
+        } else {
+            answer.status == 404
+        };
+        failures.unless(right, &path, || whole(&answer));
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_needs_no_token_names_no_metadata() {
+    let stage = Stage::start().await;
+    let answer = stage.send(&mcp::post("/open?access_token=x", None, &[], &call())).await;
+    let challenge = answer.header("www-authenticate").unwrap_or_default();
+    assert!(
+        challenge.starts_with("Bearer") && !challenge.contains("resource_metadata"),
+        "{}",
+        whole(&answer)
+    );
 }
 
 #[tokio::test]

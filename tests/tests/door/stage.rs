@@ -135,7 +135,7 @@ pub(crate) fn whole(answer: &RawResponse) -> String {
     format!("{} {:?} {}", answer.status, answer.headers, answer.text())
 }
 
-fn yaml(
+pub(crate) fn yaml(
     place: &Place,
     idp: &MockIdp,
     upstream: &RecordingUpstream,

@@ -39,11 +39,15 @@ async fn a_page_that_is_kept_is_given_to_nobody_who_is_shown_something_else() {
         clients
             .extend(stage.both_as("/mcp", json!({"sub": sub, "org_id": tenant})).await.map(|c| (c, tenant)));
     }
+    const KEPT: &str = "narthex_kept_pages_bytes";
+    assert_eq!(stage.gateway.metric(KEPT).await, Some(0.0));
     for _ in 0..3 {
         for (client, tenant) in &clients {
             assert_eq!(client.tools().await, if *tenant == "acme" { &all[..] } else { &some[..] });
         }
     }
+    // Three pages of all, two of what one tenant is shown, each for two kinds of clients.
+    stage.gateway.wait_for_metric(KEPT, |bytes| (10.0 * 1024.0..20.0 * 1024.0).contains(&bytes)).await;
     let mut cursors = Vec::new();
     for (number, (client, _)) in clients.iter().enumerate() {
         let id = json!(format!("\"}}{{ {number}"));

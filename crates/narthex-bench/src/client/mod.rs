@@ -10,7 +10,7 @@ use memchr::memmem;
 use std::io;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Most headers accepted in one answer.
 const MAX_HEADERS: usize = 64;
@@ -51,7 +51,21 @@ impl Client {
     /// # Errors
     /// When the connection cannot be made.
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Self::on(TcpStream::connect(address).await?)
+    }
+
+    /// The same, with room for so many bytes of an answer: it is not the client that the server waits for.
+    ///
+    /// # Errors
+    /// When the connection cannot be made.
+    pub async fn connect_with_room(address: SocketAddr, bytes: u32) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // Before the connection is made: the window's scale is agreed on then.
+        socket.set_recv_buffer_size(bytes)?;
+        Self::on(socket.connect(address).await?)
+    }
+
+    fn on(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self { stream, input: BytesMut::with_capacity(READ), decoded: Vec::new(), spent: 0 })
     }

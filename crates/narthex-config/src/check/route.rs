@@ -47,6 +47,9 @@ impl Check<'_> {
             self.usable(&route, entry.at, granted.contains(&id), tenants, upstreams);
             routes.insert(id, route);
         }
+        if let Some(server) = server {
+            self.no_path_is_two(&paths, &server.public_url.path);
+        }
         if let (Some(at), false) = (needs_token, trusts_somebody) {
             let help =
                 "add an issuer under `auth.issuers`, or `auth: { embedded: development }` to try things out";
@@ -114,6 +117,17 @@ impl Check<'_> {
             self.report.add(finding.related(*first, "the other one is here"));
         } else {
             paths.insert(path.clone(), at);
+        }
+    }
+
+    /// A balancer in front may strip the path of `public_url` or not, so that a route answers with and without it.
+    fn no_path_is_two(&self, paths: &HashMap<String, Span>, prefix: &str) {
+        let behind = |path: &str| paths.get(path.strip_prefix(prefix)?).copied();
+        for (path, at) in paths.iter().filter(|_| !prefix.is_empty()) {
+            if let Some(other) = behind(path) {
+                let message = format!("`{path}` is also where another route is behind `public_url`");
+                self.report.add(Finding::error(*at, message).related(other, "the other one is here"));
+            }
         }
     }
 

@@ -27,8 +27,10 @@ use std::time::Duration;
 /// names can neither fill the memory nor escape the limit, nor do anything to another tenant.
 const MAX_KEYS: usize = 100_000;
 
-/// How many keys are looked at for idle ones in a second, over time: to look at a million takes some 50 ms.
+/// How many keys of one limit are looked at for idle ones in a second, over time: a million takes some 50 ms.
 const LOOKED_AT: usize = 40_000;
+/// Longest time between two such looks, seconds: meanwhile, a tenant with as many as it may have gets no new ones.
+const LONGEST_PAUSE: usize = 10;
 
 /// The key of a call without a client or tool.
 const NAMELESS: &str = "-";
@@ -147,7 +149,7 @@ impl Limit {
         });
         // A tenant whose count only this map holds has no keys and is in no policy.
         self.keys.lock().retain(|_, keys| Arc::strong_count(keys) > 1);
-        let pause = Duration::from_secs((self.len() / LOOKED_AT) as u64);
+        let pause = Duration::from_secs((self.len() / LOOKED_AT).min(LONGEST_PAUSE) as u64);
         self.due.store(now.as_u64().saturating_add(rate::nanos(pause)), Ordering::Relaxed);
     }
 

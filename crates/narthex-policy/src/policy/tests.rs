@@ -18,7 +18,7 @@ fn tool(name: &str) -> Call<'_> {
     Call { method: "tools/call", tool: Some(name), name: None, counts: true }
 }
 
-fn scopes(names: &[&str]) -> std::collections::BTreeSet<ScopeName> {
+fn scopes(names: &[&str]) -> collections::BTreeSet<ScopeName> {
     names.iter().map(|name| ScopeName::from(*name)).collect()
 }
 

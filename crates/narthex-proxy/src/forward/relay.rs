@@ -198,7 +198,10 @@ async fn conclude(client: &mut ServerSession, end: RelayEnd, sent: usize) -> Rel
         _ => {
             // Whatever the caller does with the connection now, it is not used again.
             client.set_keepalive(None);
-            client::close(client).await;
+            match end {
+                RelayEnd::ClientGone => client::leave(client),
+                _ => client::close(client).await,
+            }
             end
         }
     }

@@ -77,10 +77,14 @@ impl<'a> Builder<'a> {
                 None => self.metrics.route(route.id.as_str()),
             };
             let entry = Arc::new(self.route(route, metrics)?);
-            if !prefix.is_empty() {
-                routes.insert(format!("{prefix}{}", route.path).into(), Arc::clone(&entry));
-            }
             routes.insert(route.path.as_str().into(), entry);
+        }
+        if !prefix.is_empty() {
+            for route in self.config.routes.values() {
+                let Some(entry) = routes.get(route.path.as_str()).map(Arc::clone) else { continue };
+                // A path of its own goes before that of another.
+                routes.entry(format!("{prefix}{}", route.path).into()).or_insert(entry);
+            }
         }
         Ok(routes)
     }

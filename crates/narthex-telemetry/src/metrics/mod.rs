@@ -56,6 +56,7 @@ pub struct Metrics {
     bridged: IntCounterVec,
     suspended: IntGauge,
     bridge_sessions: IntGaugeVec,
+    kept_pages: IntGauge,
     child_starts: IntCounterVec,
     child_exits: IntCounterVec,
     child_resident: IntGaugeVec,
@@ -194,6 +195,11 @@ impl Metrics {
         self.suspended.set(number(suspended));
         self.bridge_sessions.with_label_values(&["client"]).set(number(clients));
         self.bridge_sessions.with_label_values(&["upstream"]).set(number(upstreams));
+    }
+
+    /// Pages of merged lists take so many bytes now.
+    pub fn kept_pages(&self, bytes: usize) {
+        self.kept_pages.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// A child process was started; `again`: another before it had ended by itself.

@@ -123,6 +123,7 @@ pub(super) fn all(version: &str, revision: &str) -> Result<Metrics> {
             "Calls that wait until their client brings what it was asked for.",
         )?,
         bridge_sessions: of.gauges(names::BRIDGE_SESSIONS, "Sessions that the bridge keeps.", &["side"])?,
+        kept_pages: of.gauge(names::KEPT_PAGES_BYTES, "Bytes of pages of merged lists that are kept.")?,
         child_starts: of.counters(names::CHILD_STARTS, "Child processes started.", &["upstream", "again"])?,
         child_exits: of.counters(
             names::CHILD_EXITS,

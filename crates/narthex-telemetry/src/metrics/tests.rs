@@ -23,6 +23,7 @@ fn everything() -> Metrics {
     let metrics = metrics();
     metrics.bridged("r", true);
     metrics.bridge(1, 2, 3);
+    metrics.kept_pages(4);
     metrics.finished(&call());
     let route = metrics.route("github");
     drop((route.request(), route.stream()));

@@ -1,6 +1,6 @@
 //! Mistakes in a file that is YAML: each is said, with its place, and together with all others.
 
-use super::{GOOD, refused};
+use super::{GOOD, parsed, refused};
 use crate::Severity;
 
 /// `GOOD` with `from` replaced by `to`; `from` must be there.
@@ -259,7 +259,7 @@ fn a_credential_cannot_take_a_header_that_is_the_gateways() {
         |name: &str| upstream(&format!("credential: {{ header: {{ name: {name}, value: {{ env: A }} }} }}"));
     let cases: Vec<_> = names.iter().map(|name| (header(name), "is the gateway's own")).collect();
     each_is_refused(&cases);
-    assert!(super::parsed(&header("Authorization")).is_ok());
+    assert!(parsed(&header("Authorization")).is_ok());
 }
 
 #[test]
@@ -315,6 +315,19 @@ fn two_routes_on_one_path_are_refused_and_both_places_named() {
         shown.contains("conf/gateway.yaml:12:11\n") && shown.contains("conf/gateway.yaml:9:11\n"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_path_that_is_another_routes_behind_public_url_is_refused() {
+    let behind = |path: &str| {
+        let text = with("public_url: http://localhost:8080", "public_url: http://localhost:8080/a");
+        format!("{text}  other:\n    path: {path}\n    upstream: demo\n")
+    };
+    each_is_refused(&[(behind("/a/mcp"), "`/a/mcp` is also where another route is behind `public_url`")]);
+    for path in ["/a", "/a/other", "/b/mcp", "/amcp"] {
+        let found = parsed(&behind(path));
+        assert!(found.is_ok(), "{path}: {found:?}");
+    }
 }
 
 #[test]

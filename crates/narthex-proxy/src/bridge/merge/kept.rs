@@ -164,12 +164,16 @@ impl Pages {
         }
     }
 
+    /// Bytes of all of them, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Forgets those that nobody asks for, and those that nobody can be given any more.
     pub(crate) fn sweep(&self) {
         let now = self.now();
         self.all.retain(|_, kept| {
-            let idle = now.saturating_sub(kept.used.load(Ordering::Relaxed));
-            let stays = Duration::from_millis(idle) < IDLE && kept.made_from.is_alive();
+            let stays = !kept.is_idle(now) && kept.made_from.is_alive();
             if !stays {
                 self.bytes.fetch_sub(kept.bytes(), Ordering::Relaxed);
             }
@@ -184,7 +188,13 @@ impl Pages {
 
 impl Kept {
     fn bytes(&self) -> usize {
-        self.page.text.len() + OVERHEAD
+        let views = self.made_from.there.len() + self.made_from.fallen.len();
+        self.page.text.len() + OVERHEAD + views * size_of::<Weak<View>>()
+    }
+
+    /// Whether nobody has been given it for so long; `now` is in ms of the epoch.
+    fn is_idle(&self, now: u64) -> bool {
+        Duration::from_millis(now.saturating_sub(self.used.load(Ordering::Relaxed))) >= IDLE
     }
 }
 
@@ -211,7 +221,7 @@ mod tests {
             pages.put(wanted(&number.to_string()), kept(&LONG));
         }
         assert_eq!(pages.all.len(), MOST / (LONG.len() + OVERHEAD));
-        assert!(pages.bytes.load(Ordering::Relaxed) <= MOST);
+        assert!(pages.bytes() <= MOST);
         pages.put(wanted("short"), kept(b"x"));
         assert!(pages.all.contains_key(&wanted("short")), "what fits is");
     }
@@ -221,7 +231,14 @@ mod tests {
         let pages = Pages::default();
         pages.put(wanted("a"), kept(b"long ago"));
         pages.put(wanted("a"), kept(b"now"));
-        assert_eq!((pages.all.len(), pages.bytes.load(Ordering::Relaxed)), (1, 3 + OVERHEAD));
+        assert_eq!((pages.all.len(), pages.bytes()), (1, 3 + OVERHEAD));
+    }
+
+    #[test]
+    fn what_nobody_has_asked_for_in_a_minute_is_idle() {
+        let kept = kept(b"x");
+        kept.used.store(1000, Ordering::Relaxed);
+        assert_eq!([60_999, 61_000, 500].map(|now| kept.is_idle(now)), [false, true, false]);
     }
 
     #[test]
@@ -229,6 +246,6 @@ mod tests {
         let pages = Pages::default();
         pages.put(wanted("a"), kept(b"of a route that is gone"));
         pages.sweep();
-        assert_eq!((pages.all.len(), pages.bytes.load(Ordering::Relaxed)), (0, 0));
+        assert_eq!((pages.all.len(), pages.bytes()), (0, 0));
     }
 }

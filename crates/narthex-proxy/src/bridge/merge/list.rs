@@ -67,14 +67,18 @@ pub(super) async fn answer(
 /// A response with a page in it.
 fn message(id: &str, kind: Kind, page: Page, ways: &Ways, visit: &Visit) -> Body {
     let front = [r#"{"jsonrpc":"2.0","id":"#, id, r#","result":"#].concat();
-    let next = page.last.and_then(|(upstream, after)| {
+    let end = page.last.map(|(upstream, after)| {
         let position = Position::new(kind, upstream.as_str(), &after);
         let expires = visit.now + CURSOR_LIFETIME;
-        cursor::seal(&visit.snapshot.sealer, &ways.binding(), &position, expires).ok()
+        end(cursor::seal(&visit.snapshot.sealer, &ways.binding(), &position, expires).ok().as_deref())
     });
+    Body::of(front.into(), iter::once(page.text).chain(end.map(Into::into)))
+}
+
+/// What follows the text of a page that is not the last. Without a cursor, there is no way to go on.
+fn end(next: Option<&str>) -> String {
     // A sealed handle needs no escaping.
-    let end = next.map(|next| [r#","nextCursor":""#, &next, "\"", page::END].concat().into());
-    Body::of(front.into(), iter::once(page.text).chain(end))
+    next.map_or_else(|| page::END.to_owned(), |next| [r#","nextCursor":""#, next, "\"", page::END].concat())
 }
 
 /// What is to be seen of the parts.
@@ -192,4 +196,20 @@ pub(super) fn may_show(ways: &Ways, kind: Kind, item: &ShownItem) -> bool {
 /// Whether the caller may see the tool of that name, which connects an upstream.
 pub(super) fn may_connect(ways: &Ways, name: &str) -> bool {
     ways.door.policy.may_connect(&ways.caller.tenant, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_whole_with_and_without_a_cursor() {
+        for (next, expected) in
+            [(Some("abc"), r#"{"nextCursor":"abc","tools":[]}"#), (None, r#"{"tools":[]}"#)]
+        {
+            let text = [r#"{"result":{"tools":[]"#, &end(next)].concat();
+            let message: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(message["result"].to_string(), expected);
+        }
+    }
 }

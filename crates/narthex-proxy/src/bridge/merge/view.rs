@@ -150,7 +150,7 @@ impl Shown {
 #[derive(Debug, Default)]
 pub(super) struct View {
     lists: [Shown; 4],
-    /// Nothing of it may be kept for others than the caller.
+    /// All of it may be kept for others than the caller, too.
     pub(super) public: bool,
     pub(super) ttl: Option<Duration>,
 }

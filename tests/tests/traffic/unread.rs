@@ -2,6 +2,7 @@
 
 use super::stage::{Stage, setup, tool_call};
 use narthex_testkit::{Answer, mcp};
+use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
@@ -30,6 +31,10 @@ async fn ask_on_and_on(stage: &Stage, client: &mut TcpStream, head: &[u8], body:
     for number in 0.. {
         let before = answered(stage).await;
         let mut is_asked = client.write_all(head).await.is_ok();
+        if !body.is_empty() {
+            // It is to be asked for.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         is_asked &= client.write_all(body).await.is_ok();
         let asked = Instant::now();
         while is_asked && answered(stage).await == before {
@@ -69,9 +74,10 @@ async fn a_client_that_reads_no_answer_without_a_body_is_given_up_after_the_writ
 #[tokio::test]
 async fn a_client_that_does_not_read_that_it_may_go_on_is_given_up_after_the_write_timeout() {
     let stage = gateway().await;
-    let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-    let expect = [("Expect", "100-continue")];
-    let request = mcp::post("/main", Some(&stage.token), &expect, body);
+    // Long, so that it takes few of them; but not longer than what goes out in one piece.
+    let body = mcp::tools_call("echo", json!({"text": "x".repeat(2800)}));
+    let fields = [("Expect", "100-continue"), ("MCP-Protocol-Version", mcp::STATEFUL)];
+    let request = mcp::post("/main", Some(&stage.token), &fields, &body);
     let (head, body) = request.split_at(request.len() - body.len());
     let mut client = narrow(&stage).await;
     ask_on_and_on(&stage, &mut client, head, body).await;

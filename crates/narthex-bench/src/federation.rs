@@ -28,6 +28,8 @@ use tokio::time::{sleep, timeout};
 const SIZES: [usize; 3] = [1, 10, 50];
 /// Lists that are read from what is kept.
 const LISTS: usize = 5000;
+/// Connections that ask for them at once, where CPU time is measured.
+const LANES: usize = 8;
 /// Lists before those.
 const UNCOUNTED: usize = 100;
 /// Time after those for what a start leaves to be done.
@@ -109,9 +111,8 @@ async fn lists(stand: &Stand, upstreams: usize, rounds: u32) -> Result<Lists, Er
             return Err(wrong);
         }
     }
-    let mut gateway = Gateway::start(stand, &vec![stand.upstream; upstreams]).await?;
-    let mut request = gateway.list();
-    let ready = kept(&gateway.process, &mut gateway.client, &mut request).await?;
+    let gateway = Gateway::start(stand, &vec![stand.upstream; upstreams]).await?;
+    let ready = kept(&gateway.process, gateway.target.address, &gateway.list()).await?;
     let sending = sending(stand, upstreams).await?;
     (lists.bytes, lists.cpu, lists.kept) = (ready.bytes, ready.cpu, ready.took);
     // Their names are a little shorter.
@@ -127,8 +128,7 @@ async fn sending(stand: &Stand, upstreams: usize) -> Result<Ready, Error> {
     let arguments = ["--listen", &listen, "--tools", &tools];
     let process = stand.launch(cpu, &program, &arguments, Path::new("/dev/null"))?;
     let target = Target { address, path: "/mcp".to_owned(), tokens: ["none".to_owned()].into() };
-    let mut request = target.sender(&listen, 0).list_modern();
-    kept(&process, &mut Connection::open(address).await?, &mut request).await
+    kept(&process, address, &target.sender(&listen, 0).list_modern()).await
 }
 
 /// A list that is there, asked for many times.
@@ -139,22 +139,37 @@ struct Ready {
     cpu: f64,
 }
 
-async fn kept(process: &Process, client: &mut Connection, request: &mut Request) -> Result<Ready, Error> {
+/// Latencies are those of one connection; CPU time is that of many, as with all other figures: one alone has the process
+/// woken, and its log written, for each answer.
+async fn kept(process: &Process, address: SocketAddr, request: &Request) -> Result<Ready, Error> {
     let mut ready = Ready { bytes: 0, took: Latencies::default(), cpu: 0.0 };
+    let (mut client, mut one) = (Connection::open(address).await?, request.clone());
     // It is read, and made, when it is asked for first.
     for _ in 0..UNCOUNTED {
-        ready.bytes = client.timed(request).await?.bytes;
+        ready.bytes = client.timed(&mut one).await?.bytes;
     }
     sleep(SETTLING).await;
-    let before = process.cpu_time()?;
     for _ in 0..LISTS {
-        let timed = client.timed(request).await?;
-        if let Some(wrong) = timed.wrong {
-            return Err(wrong);
-        }
-        ready.took.push(timed.took);
+        ready.took.push(client.timed(&mut one).await?.expect()?);
     }
-    ready.cpu = process.cpu_time()?.saturating_sub(before).as_secs_f64() * 1e6 / LISTS as f64;
+    let mut lanes = Vec::with_capacity(LANES);
+    for _ in 0..LANES {
+        lanes.push((Connection::open(address).await?, request.clone()));
+    }
+    let (before, mut tasks) = (process.cpu_time()?, JoinSet::new());
+    for (mut client, mut request) in lanes {
+        tasks.spawn(async move {
+            for _ in 0..LISTS / LANES {
+                client.timed(&mut request).await?.expect()?;
+            }
+            Ok::<_, Error>(())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.map_err(|error| Error::Start(error.to_string()))??;
+    }
+    let cpu = process.cpu_time()?.saturating_sub(before);
+    ready.cpu = cpu.as_secs_f64() * 1e6 / (LISTS / LANES * LANES) as f64;
     Ok(ready)
 }
 
@@ -308,6 +323,13 @@ struct Timed {
     degraded: bool,
     /// Why the answer is not a result, if it is not.
     wrong: Option<Error>,
+}
+
+impl Timed {
+    /// How long it took, if it was answered rightly.
+    fn expect(self) -> Result<Duration, Error> {
+        self.wrong.map_or(Ok(self.took), Err)
+    }
 }
 
 impl Connection {

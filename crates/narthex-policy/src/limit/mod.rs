@@ -27,7 +27,7 @@ use std::time::Duration;
 /// names can neither fill the memory nor escape the limit, nor do anything to another tenant.
 const MAX_KEYS: usize = 100_000;
 
-/// How many keys of one limit are looked at for idle ones in a second, over time: a million takes some 50 ms.
+/// How many keys of one limit are looked at for idle ones in a second, over time: a million takes some 20 ms.
 const LOOKED_AT: usize = 40_000;
 /// Longest time between two such looks, seconds: meanwhile, a tenant with as many as it may have gets no new ones.
 const LONGEST_PAUSE: usize = 10;

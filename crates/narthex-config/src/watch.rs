@@ -162,7 +162,7 @@ impl State {
             self.seen.insert(file, seen);
         }
         // A configuration that came through a pipe cannot be read again, so it never changes.
-        let seen = is_readable(&self.config).then_some(fingerprint);
+        let seen = open(&self.config).map(|_| fingerprint);
         self.seen.insert(self.config.clone(), seen);
         self.watch_directories();
     }
@@ -199,17 +199,17 @@ impl State {
     }
 }
 
-/// Whether it is a regular file that can be read; anything else (a pipe) would block, or be used up by reading it.
-fn is_readable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) && File::open(path).is_ok()
-}
-
-/// The fingerprint of a file, if it is readable.
-fn content(path: &Path) -> Option<String> {
-    if !is_readable(path) {
+/// A regular file; anything else (a pipe) would block, or be used up by reading it.
+fn open(path: &Path) -> Option<File> {
+    if !fs::metadata(path).ok()?.is_file() {
         return None;
     }
-    fingerprint::read(File::open(path).ok()?.take(MAX_BYTES)).ok()
+    File::open(path).ok()
+}
+
+/// The fingerprint of a regular file.
+fn content(path: &Path) -> Option<String> {
+    fingerprint::read(open(path)?.take(MAX_BYTES)).ok()
 }
 
 /// The directories in which a change can change what `path` leads to: its own, and that of every link's

@@ -54,21 +54,25 @@ async fn answered(stage: &Stage) -> f64 {
     samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-async fn is_given_up(head: &[u8], body: &[u8]) {
-    let stage = gateway().await;
-    let mut client = narrow(&stage).await;
-    ask_on_and_on(&stage, &mut client, head, body).await;
+async fn is_given_up(stage: &Stage, head: &[u8], body: &[u8]) {
+    let mut client = narrow(stage).await;
+    ask_on_and_on(stage, &mut client, head, body).await;
     stage.gateway.wait_for_metric(OPEN, |open| open == 0.0).await;
 }
 
 #[tokio::test]
 async fn a_client_that_reads_no_refusal_is_given_up_after_the_write_timeout() {
-    is_given_up(&mcp::post("/main", None, &[], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), b"").await;
+    is_given_up(
+        &gateway().await,
+        &mcp::post("/main", None, &[], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#),
+        b"",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_client_that_reads_no_answer_without_a_body_is_given_up_after_the_write_timeout() {
-    is_given_up(b"OPTIONS /main HTTP/1.1\r\nHost: x\r\n\r\n", b"").await;
+    is_given_up(&gateway().await, b"OPTIONS /main HTTP/1.1\r\nHost: x\r\n\r\n", b"").await;
 }
 
 #[tokio::test]
@@ -79,9 +83,7 @@ async fn a_client_that_does_not_read_that_it_may_go_on_is_given_up_after_the_wri
     let fields = [("Expect", "100-continue"), ("MCP-Protocol-Version", mcp::STATEFUL)];
     let request = mcp::post("/main", Some(&stage.token), &fields, &body);
     let (head, body) = request.split_at(request.len() - body.len());
-    let mut client = narrow(&stage).await;
-    ask_on_and_on(&stage, &mut client, head, body).await;
-    stage.gateway.wait_for_metric(OPEN, |open| open == 0.0).await;
+    is_given_up(&stage, head, body).await;
 }
 
 #[tokio::test]

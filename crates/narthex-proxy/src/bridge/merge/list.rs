@@ -123,8 +123,7 @@ impl<'m> Holders<'m> {
     pub(super) fn of(merged: &'m Merged, kind: Kind, seen: &Seen<'_, '_>) -> Self {
         let mut views = vec![None; merged.members.len()];
         if merged.may_collide(kind) && merged.members.len() > 1 {
-            let there = seen.parts.there.iter().zip(&seen.there);
-            for (part, view) in there.chain(seen.parts.fallen.iter().zip(&seen.fallen)) {
+            for (part, view) in seen.there().chain(seen.parts.fallen.iter().zip(&seen.fallen)) {
                 views.iter_mut().skip(part.number).take(1).for_each(|place| *place = Some(Arc::clone(view)));
             }
         }
